@@ -1,0 +1,198 @@
+//! What is known about a candidate fix. A proof travels with its patch.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Location, Patch};
+
+/// Where a candidate came from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Source {
+    /// A fix that was proven before.
+    Recall,
+    /// A deterministic rule, by name.
+    Rule(String),
+    /// Claude.
+    Claude,
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Recall => f.write_str("recall"),
+            Self::Rule(name) => write!(f, "rule:{name}"),
+            Self::Claude => f.write_str("claude"),
+        }
+    }
+}
+
+impl From<Source> for String {
+    fn from(source: Source) -> String {
+        source.to_string()
+    }
+}
+
+impl TryFrom<String> for Source {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match (text.as_str(), text.strip_prefix("rule:")) {
+            ("recall", _) => Ok(Self::Recall),
+            ("claude", _) => Ok(Self::Claude),
+            (_, Some(rule)) if !rule.is_empty() => Ok(Self::Rule(rule.to_owned())),
+            _ => Err(format!("{text:?} is no source of fixes; use recall, rule:NAME or claude")),
+        }
+    }
+}
+
+/// What the sandbox showed. Only `Proven` may be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    /// The error is still there, or something new is broken.
+    Refuted,
+    /// The error could not be reproduced; nothing broke.
+    Consistent,
+    /// The same error was reproduced before, is gone after, and nothing new is broken.
+    Proven,
+}
+
+impl Grade {
+    /// The name in rows and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuted => "refuted",
+            Self::Consistent => "consistent",
+            Self::Proven => "proven",
+        }
+    }
+}
+
+/// A rate of success between 0 and 1, measured on past outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Confidence(f64);
+
+impl Confidence {
+    /// The smoothed rate (Beta prior `prior_hits`, `prior_misses`) of `hits` successes in `hits + misses` tries.
+    pub fn measured(hits: u64, misses: u64, prior_hits: f64, prior_misses: f64) -> Self {
+        let total = hits as f64 + misses as f64 + prior_hits + prior_misses;
+        Self(((hits as f64 + prior_hits) / total).clamp(0.0, 1.0))
+    }
+
+    /// The rate, 0 to 1.
+    pub fn value(self) -> f64 {
+        self.0
+    }
+}
+
+/// What one candidate did in the sandbox. `before` and `after` are summaries of the two runs, for people and programs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The verdict.
+    pub grade: Grade,
+    /// The run on the untouched sources.
+    pub before: Value,
+    /// The run on the patched sources.
+    pub after: Value,
+    /// Errors and failing tests that were not there before.
+    pub new_failures: Vec<String>,
+    /// Tests that ran after the patch.
+    pub tests: u32,
+    /// Wall-clock seconds of both runs.
+    pub seconds: f64,
+}
+
+/// A patch with its proof. It can be made only from evidence that proves it, and only it can be applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProvenPatch {
+    patch: Patch,
+    evidence: Evidence,
+}
+
+impl ProvenPatch {
+    /// Joins the two if the evidence is a proof.
+    pub fn new(patch: Patch, evidence: Evidence) -> Option<Self> {
+        (evidence.grade == Grade::Proven && evidence.new_failures.is_empty()).then_some(Self { patch, evidence })
+    }
+
+    /// The patch.
+    pub fn patch(&self) -> &Patch {
+        &self.patch
+    }
+
+    /// Its proof.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+}
+
+/// What is known of an error that was not mended, for the person who reads the ticket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// The cause in one or two sentences.
+    pub cause: String,
+    /// Where to look.
+    pub location: Option<Location>,
+    /// Why it was not mended.
+    pub why_not_fixed: String,
+}
+
+/// What a run has spent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// US dollars.
+    pub usd: f64,
+    /// Tokens sent, cached ones not counted.
+    pub input_tokens: u64,
+    /// Tokens received.
+    pub output_tokens: u64,
+    /// Tokens read from the prompt cache.
+    pub cache_read_tokens: u64,
+}
+
+impl std::ops::AddAssign for Cost {
+    fn add_assign(&mut self, other: Self) {
+        self.usd += other.usd;
+        self.input_tokens += other.input_tokens;
+        self.output_tokens += other.output_tokens;
+        self.cache_read_tokens += other.cache_read_tokens;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::FileChange;
+
+    #[test]
+    fn only_proof_makes_a_proven_patch() {
+        let patch = Patch::new(vec![FileChange { path: "m/a".parse().unwrap(), before: None, after: "x".to_owned() }]).unwrap();
+        let evidence = |grade, new_failures: &[&str]| Evidence {
+            grade,
+            before: Value::Null,
+            after: Value::Null,
+            new_failures: new_failures.iter().map(ToString::to_string).collect(),
+            tests: 1,
+            seconds: 1.0,
+        };
+        assert!(ProvenPatch::new(patch.clone(), evidence(Grade::Proven, &[])).is_some());
+        assert!(ProvenPatch::new(patch.clone(), evidence(Grade::Proven, &["TestA.test_b"])).is_none());
+        assert!(ProvenPatch::new(patch.clone(), evidence(Grade::Consistent, &[])).is_none());
+        assert!(ProvenPatch::new(patch, evidence(Grade::Refuted, &[])).is_none());
+    }
+
+    #[test]
+    fn confidence_stays_a_rate() {
+        assert!((Confidence::measured(0, 0, 19.0, 1.0).value() - 0.95).abs() < 1e-9);
+        assert!(Confidence::measured(0, 1_000_000, 1.0, 1.0).value() < 0.01);
+    }
+
+    #[test]
+    fn source_survives_its_round_trip() {
+        for source in [Source::Recall, Source::Rule("tree_to_list".to_owned()), Source::Claude] {
+            assert_eq!(Source::try_from(source.to_string()), Ok(source));
+        }
+        assert!(Source::try_from("rule:".to_owned()).is_err());
+    }
+}

@@ -1,0 +1,183 @@
+//! What can be asked for, and the policy that every kind of job carries.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{InvalidId, RunId, TenantId};
+
+/// The kinds of job. A closed set: a kind without a handler does not compile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Find and prove a fix for one error.
+    DebugError,
+}
+
+impl JobKind {
+    /// Every kind, for what must be set up once for each.
+    pub const ALL: &'static [Self] = &[Self::DebugError];
+
+    /// The name in subjects, types, rows and commands.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DebugError => "debug_error",
+        }
+    }
+
+    /// The longest that one attempt may take.
+    pub const fn deadline(self) -> Duration {
+        match self {
+            Self::DebugError => Duration::from_secs(30 * 60),
+        }
+    }
+
+    /// How many attempts are made before the job becomes a dead letter.
+    pub const fn max_attempts(self) -> u32 {
+        match self {
+            Self::DebugError => 4,
+        }
+    }
+
+    /// Whether the handler cannot do its work without a sandbox.
+    pub const fn needs_sandbox(self) -> bool {
+        match self {
+            Self::DebugError => true,
+        }
+    }
+
+    /// The JSON Schema (draft 2020-12) of the payload.
+    pub const fn schema(self) -> &'static str {
+        match self {
+            Self::DebugError => include_str!("../../jobs/debug_error/schema.json"),
+        }
+    }
+}
+
+impl std::fmt::Display for JobKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for JobKind {
+    type Err = UnknownKind;
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == text).ok_or_else(|| UnknownKind(text.chars().take(80).collect()))
+    }
+}
+
+/// A kind of job that does not exist.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no job kind {0:?}; there is: debug_error")]
+pub struct UnknownKind(String);
+
+/// One thing to do, for one tenant. `payload` is what `jobs/<kind>/schema.json` describes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The run that does it.
+    pub run_id: RunId,
+    /// Who asked.
+    pub tenant: TenantId,
+    /// What is asked for.
+    pub kind: JobKind,
+    /// The details.
+    pub payload: Value,
+}
+
+/// What a handler hands back: what came out, and which jobs follow from it. The worker stores and publishes; handlers never do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// What is stored on the run and shown by `status`.
+    pub result: Value,
+    /// Jobs that follow.
+    pub next: Vec<Job>,
+}
+
+/// Where a run stands. It never goes backwards from an end state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// The row is written; the message may or may not be.
+    Queued,
+    /// An attempt holds it.
+    Running,
+    /// The handler came to an end: a fix or a ticket. `result` says which.
+    Done,
+    /// Given up: the dead letter says why.
+    Failed,
+}
+
+impl RunState {
+    /// The name in rows and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether nothing can follow.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed)
+    }
+}
+
+impl FromStr for RunState {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        [Self::Queued, Self::Running, Self::Done, Self::Failed]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| InvalidId::of_state(text))
+    }
+}
+
+/// One step of a run, as its followers see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The step: `queued picked_up read recall deduce ask reproduce verify apply ticket done failed`, or `note`.
+    pub step: String,
+    /// One sentence for people.
+    pub message: String,
+    /// Numbers and names for programs.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub detail: Value,
+}
+
+impl Progress {
+    /// A step with its sentence.
+    pub fn new(step: &str, message: impl Into<String>) -> Self {
+        Self { step: step.to_owned(), message: message.into(), detail: Value::Null }
+    }
+
+    /// The same with details for programs.
+    #[must_use]
+    pub fn with(mut self, detail: Value) -> Self {
+        self.detail = detail;
+        self
+    }
+
+    /// Whether no further step follows.
+    pub fn is_final(&self) -> bool {
+        self.step == "done" || self.step == "failed"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_name() {
+        for kind in JobKind::ALL {
+            assert_eq!(kind.as_str().parse::<JobKind>().unwrap(), *kind);
+            assert!(serde_json::from_str::<Value>(kind.schema()).is_ok());
+        }
+        assert!("rm_rf".parse::<JobKind>().is_err());
+    }
+}

@@ -1,0 +1,15 @@
+//! The nouns that cross three rooms: jobs, reports, patches, evidence, failures, ids. Only values; never IO, never async.
+
+mod evidence;
+mod failure;
+mod ids;
+mod job;
+mod patch;
+mod report;
+
+pub use evidence::{Confidence, Cost, Diagnosis, Evidence, Grade, ProvenPatch, Source};
+pub use failure::{Failure, FailureKind, Verdict};
+pub use ids::{EventId, Fingerprint, GroupId, InvalidId, ModuleName, OdooVersion, RunId, TenantId};
+pub use job::{Job, JobKind, Outcome, Progress, RunState};
+pub use patch::{FileChange, Patch, PatchError, RelPath};
+pub use report::{ErrorClass, ErrorReport, Fault, Frame, Location, ObjectRef, Raised};

@@ -1,0 +1,3 @@
+//! The `odoo-agent` program.
+
+fn main() {}
