@@ -323,7 +323,7 @@ runtime() { # RUNTIME
     say "directory $1"
     service_user
     if [[ $(uname -s) == Linux && ($ARCH == x86_64 || $ARCH == aarch64) ]]; then
-        have python3 && have unzip || die 'python3 and unzip are needed: install them and run this again'
+        if ! have python3 || ! have unzip; then die 'python3 and unzip are needed: install them and run this again'; fi
         install_nats "$1"
         install_postgres "$1"
     else

@@ -1,1 +1,15 @@
-//! The `ingest` room.
+//! What log shippers send, decoded: bytes of a known format become log texts in Odoo's own layout, so that one parser reads them all.
+//!
+//! Pure: bytes in, values out. It never stores, never publishes, and never decides what an error means.
+
+mod error;
+mod format;
+mod head;
+mod record;
+mod split;
+mod texts;
+
+pub use error::IngestError;
+pub use format::{Format, MAX_BODY, MAX_LINE, MAX_RECORDS, check, detect};
+pub use split::split;
+pub use texts::{texts, texts_received};
