@@ -149,7 +149,7 @@ packages() {
         as_root env DEBIAN_FRONTEND=noninteractive "${apt[@]}" install --no-install-recommends "${missing[@]}" ||
             die "apt-get could not install: ${missing[*]}. Install them by hand and run this again."
     fi
-    have cargo || [[ -x $(home_dir)/.cargo/bin/cargo ]] || problem 'cargo is not on PATH: install a Rust toolchain, 1.94 or newer'
+    have cargo || [[ -x $(home_dir)/.cargo/bin/cargo ]] || say 'note: no cargo here; to build, install a Rust toolchain, 1.94 or newer'
     finish
 }
 
@@ -183,6 +183,10 @@ docker_engine() {
         problem "no engine answers at DOCKER_HOST=$DOCKER_HOST: start it, or unset DOCKER_HOST"
         return
     fi
+    if [[ -S /var/run/docker.sock && ! -w /var/run/docker.sock ]]; then
+        problem "you may not use /var/run/docker.sock: sudo usermod -aG docker $(id -un), then log in anew"
+        return
+    fi
     if [[ -d /run/systemd/system ]] && have systemctl; then
         say 'starting docker.service (stop it with: systemctl stop docker)'
         as_root systemctl start docker || true
@@ -205,11 +209,7 @@ docker_engine() {
         fi
         tail -n 5 "$log" 2>/dev/null | sed 's/^/    /' >&2 || true
     fi
-    if [[ -S /var/run/docker.sock && ! -w /var/run/docker.sock ]]; then
-        problem "you may not use /var/run/docker.sock: sudo usermod -aG docker $(id -un), then log in anew"
-    else
-        problem 'no Docker engine answers: start one (systemctl start docker, or dockerd as root) and run this again'
-    fi
+    problem 'no Docker engine answers: start one (systemctl start docker, or dockerd as root) and run this again'
 }
 
 # --- the embedded stack ------------------------------------------------------------------------------------------------

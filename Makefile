@@ -1,0 +1,44 @@
+# Everything there is to do, one line each. `make` alone prints it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup check test demo bench fmt lint doc image clean
+
+CARGO ?= cargo
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+
+setup: ## make this machine ready: packages, Docker engine, NATS and PostgreSQL (skips what is there)
+	@scripts/setup.sh
+
+check: lint ## the quick round, no server needed: format, lints, unit tests, architecture
+	$(CARGO) test --quiet --lib --test architecture
+
+test: setup lint doc image ## everything, with real NATS, PostgreSQL and Odoo sandboxes
+	$(CARGO) test --lib --bins --test architecture
+	$(CARGO) test --doc
+	$(CARGO) test --test integration -- --test-threads=2
+
+demo: setup ## from an error in a log to a proven fix, on this machine
+	$(CARGO) build --quiet
+	@scripts/demo.sh
+
+bench: ## measure: parsing, rules, search, a sandbox round
+	$(CARGO) run --quiet -- bench
+
+fmt: ## format the sources
+	$(CARGO) fmt
+
+lint: ## format and lints, as CI sees them
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --all-targets -- -D warnings
+
+doc: ## build the documentation; a broken link fails
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --document-private-items
+
+image: ## build the sandbox image, unless it is there (some minutes the first time)
+	$(CARGO) run --quiet -- image
+
+clean: ## remove what was built; the runtime, the images and the data stay
+	$(CARGO) clean

@@ -1,0 +1,540 @@
+//! The rules of the house that no compiler holds: who may import whom, how long a file may be, what is pure.
+//! Each failure says what to do. The table of imports is also prose in `docs/architecture.md`.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "all of this is a test; clippy sees only its #[test] functions as such")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Room and the rooms it may import. `lib.rs` and `main.rs` are free, and so is whoever may import `ANY`.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("telemetry", &[]),
+    ("stack", &[]),
+    ("odoo", &["domain"]),
+    ("rules", &["domain", "odoo"]),
+    ("db", &["domain"]),
+    ("claude", &["domain"]),
+    ("queue", &["domain", "telemetry"]),
+    ("tickets", &["domain", "db"]),
+    ("sandbox", &["domain", "odoo"]),
+    ("runs", &["domain", "db"]),
+    ("tenants", &["domain", "db"]),
+    ("knowledge", &["domain", "db", "odoo"]),
+    ("cascade", &["domain", "odoo", "rules", "knowledge", "claude", "sandbox", "tenants"]),
+    ("jobs", &["domain", "odoo", "rules", "knowledge", "claude", "sandbox", "tenants", "cascade", "tickets"]),
+    ("config", ADAPTERS),
+    ("app", &["domain", "config", "db", "queue", "claude", "tickets", "sandbox", "runs", "tenants", "knowledge", "stack", "telemetry"]),
+    ("ingest", &["domain", "odoo"]),
+    ("scheduler", &["domain", "app"]),
+    ("mcp", &["domain", "app"]),
+    ("api", &["domain", "ingest", "app"]),
+    ("worker", &["domain", "telemetry", "queue", "runs", "tenants", "ingest", "odoo", "app", "jobs"]),
+    ("cli", &[ANY]),
+];
+const ADAPTERS: &[&str] = &["db", "queue", "claude", "tickets", "sandbox", "runs", "tenants", "knowledge", "stack", "telemetry"];
+const ANY: &str = "*";
+
+/// Rooms without async and IO, and the words that would bring either.
+const PURE: &[&str] = &["domain", "odoo", "rules", "ingest"];
+const IMPURE: &[&str] =
+    &["async fn", "async move", ".await", "tokio::", "sqlx::", "reqwest::", "std::fs", "std::net", "std::env", "std::process"];
+
+const FILE_LIMIT: usize = 600;
+const FILE_WARNING: usize = 400;
+
+// --- the rules --------------------------------------------------------------------------------------------------------
+
+#[test]
+fn rooms_import_only_what_they_may() {
+    hold(&sources().iter().flat_map(forbidden_imports).collect::<Vec<_>>());
+}
+
+fn forbidden_imports(file: &Source) -> Vec<String> {
+    let Some(room) = file.room() else { return Vec::new() };
+    let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == room) else {
+        let path = &file.path;
+        return vec![format!("{path}: the room `{room}` is not in MAY_IMPORT of tests/architecture.rs: add it, with what it may import")];
+    };
+    let may = if allowed.is_empty() { "nothing of the crate".to_owned() } else { allowed.join(", ") };
+    let forbidden = |target: &str| target != room && !allowed.contains(&target) && !allowed.contains(&ANY);
+    let told = |import: Import| {
+        let (path, line, target) = (&file.path, import.line, import.room);
+        format!("{path}:{line}: `{room}` may not import `{target}` (only {may}): move it to a room that both see, or pass it in as a value")
+    };
+    imports(file).into_iter().filter(|import| forbidden(&import.room)).map(told).collect()
+}
+
+#[test]
+fn rooms_have_no_cycle() {
+    let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in sources() {
+        if let Some(room) = file.room() {
+            let targets = imports(&file).into_iter().map(|import| import.room).filter(|target| *target != room);
+            edges.entry(room.clone()).or_default().extend(targets);
+        }
+    }
+    let fault =
+        cycle(&edges).map(|path| format!("rooms import each other in a circle, {}: cut the weakest of these edges", path.join(" -> ")));
+    hold(&Vec::from_iter(fault));
+}
+
+#[test]
+fn table_has_no_cycle() {
+    let table = MAY_IMPORT.iter().map(|(room, allowed)| ((*room).to_owned(), allowed.iter().map(ToString::to_string).collect())).collect();
+    let fault = cycle(&table).map(|path| format!("MAY_IMPORT itself allows a circle: {}", path.join(" -> ")));
+    hold(&Vec::from_iter(fault));
+}
+
+#[test]
+fn files_stay_short() {
+    let mut faults = Vec::new();
+    for file in sources() {
+        let (path, lines) = (&file.path, code_lines(&file.text));
+        if lines > FILE_LIMIT {
+            faults.push(format!("{path}: {lines} lines without its tests, {FILE_LIMIT} at most: split it by what changes together"));
+        } else if lines > FILE_WARNING {
+            println!("warning: {path}: {lines} lines without its tests; over {FILE_WARNING} needs a reason");
+        }
+    }
+    hold(&faults);
+}
+
+#[test]
+fn files_are_reachable() {
+    let files: BTreeMap<String, Source> = sources().into_iter().map(|file| (file.path.clone(), file)).collect();
+    let mut reached = BTreeSet::new();
+    let mut next = vec!["src/lib.rs".to_owned(), "src/main.rs".to_owned()];
+    while let Some(path) = next.pop() {
+        if let Some(file) = files.get(&path)
+            && reached.insert(path)
+        {
+            next.extend(modules(file));
+        }
+    }
+    let orphans = files.keys().filter(|path| !reached.contains(*path));
+    let told = |path| format!("{path}: no `mod` line leads here, so it is never compiled: add one to its parent, or delete the file");
+    hold(&orphans.map(told).collect::<Vec<_>>());
+}
+
+#[test]
+fn pure_rooms_stay_pure() {
+    let mut faults = Vec::new();
+    for file in sources().iter().filter(|file| file.room().is_some_and(|room| PURE.contains(&room.as_str()))) {
+        for (line, word) in impurities(&file.code) {
+            faults.push(format!("{}:{line}: `{word}` in a pure room: let the caller do the IO and pass the value in", file.path));
+        }
+    }
+    hold(&faults);
+}
+
+#[test]
+fn rooms_say_what_they_are_for() {
+    let silent = sources().into_iter().filter(|file| file.depth() <= 1 && !file.text.starts_with("//!"));
+    let told = |file: Source| format!("{}: start it with `//!`: what the room is for, ending in what it never does", file.path);
+    hold(&silent.map(told).collect::<Vec<_>>());
+}
+
+#[test]
+fn job_kinds_have_a_schema_and_an_example() {
+    let mut faults = Vec::new();
+    for kind in fs::read_dir(root().join("jobs")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        for path in ["schema.json", "example.json"].map(|name| kind.join(name)) {
+            let shown = path.strip_prefix(root()).unwrap().display();
+            match fs::read_to_string(&path).map(|text| serde_json::from_str::<serde_json::Value>(&text)) {
+                Err(_) => faults.push(format!("{shown} is missing: a folder below jobs/ is a job kind, with schema.json and example.json")),
+                Ok(Err(error)) => faults.push(format!("{shown} is no JSON, mend it: {error}")),
+                Ok(Ok(_)) => {}
+            }
+        }
+    }
+    hold(&faults);
+}
+
+fn hold(faults: &[String]) {
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+// --- the scan ---------------------------------------------------------------------------------------------------------
+
+/// One file of `src`. `code` is its text with comments, literals and test modules blanked out; lines stay.
+struct Source {
+    path: String,
+    text: String,
+    code: String,
+}
+
+impl Source {
+    fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let code = without_tests(&blank(&text));
+        Self { path: path.into(), text, code }
+    }
+
+    /// The names of its module path: `src/odoo/log.rs` is `odoo`, `log`; the two roots have none.
+    fn names(&self) -> Vec<&str> {
+        let below = self.path.trim_start_matches("src/").trim_end_matches(".rs");
+        below.split('/').filter(|name| !matches!(*name, "mod" | "lib" | "main")).collect()
+    }
+
+    /// The top-level module that the file belongs to, unless it is one of the two roots.
+    fn room(&self) -> Option<String> {
+        self.names().first().map(ToString::to_string)
+    }
+
+    /// How many `super` lead to the root of the crate.
+    fn depth(&self) -> usize {
+        self.names().len()
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> Vec<Source> {
+    fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                walk(&path, into);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                into.push(path);
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    walk(&root().join("src"), &mut paths);
+    paths.sort();
+    assert!(paths.len() > 10, "the scan found next to nothing in src: mend sources() in tests/architecture.rs");
+    let shown = |path: &Path| path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+    paths.iter().map(|path| Source::new(shown(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The text with comments and literals as blanks. Lines and byte positions stay.
+fn blank(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = bytes.to_vec();
+    let mut at = 0;
+    while at < bytes.len() {
+        let end = (at + skipped(bytes, at)).min(bytes.len());
+        out[at..end].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
+        at = end.max(at + 1);
+    }
+    String::from_utf8(out).unwrap()
+}
+
+/// How many bytes the comment or literal has that starts at `at`; 0 if none does.
+fn skipped(bytes: &[u8], at: usize) -> usize {
+    let rest = &bytes[at..];
+    let inside_word = at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || bytes[at - 1] == b'_');
+    match rest {
+        [b'/', b'/', ..] => rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()),
+        [b'/', b'*', ..] => block_comment(rest),
+        [b'"', ..] => quoted(rest, b'"'),
+        [b'r', b'"' | b'#', ..] if !inside_word => raw_string(rest, 1),
+        [b'b' | b'c', b'r', b'"' | b'#', ..] if !inside_word => raw_string(rest, 2),
+        [b'\'', b'\\', ..] => quoted(rest, b'\''),
+        // A quote opens a character only if the next quote stands right after one; else it is a lifetime or a label.
+        [b'\'', tail @ ..] => {
+            let width = match tail.first() {
+                None | Some(b'\'') => 0,
+                Some(0..=0x7f) => 1,
+                Some(0x80..=0xdf) => 2,
+                Some(0xe0..=0xef) => 3,
+                Some(0xf0..) => 4,
+            };
+            if width > 0 && tail.get(width) == Some(&b'\'') { width + 2 } else { 0 }
+        }
+        _ => 0,
+    }
+}
+
+fn block_comment(rest: &[u8]) -> usize {
+    let (mut depth, mut at) = (0usize, 0);
+    while at + 1 < rest.len() {
+        match &rest[at..at + 2] {
+            b"/*" => (depth, at) = (depth + 1, at + 2),
+            b"*/" if depth == 1 => return at + 2,
+            b"*/" => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+    }
+    rest.len()
+}
+
+fn quoted(rest: &[u8], quote: u8) -> usize {
+    let mut at = 1;
+    while at < rest.len() {
+        match rest[at] {
+            b'\\' => at += 2,
+            byte if byte == quote => return at + 1,
+            _ => at += 1,
+        }
+    }
+    rest.len()
+}
+
+fn raw_string(rest: &[u8], prefix: usize) -> usize {
+    let hashes = rest[prefix..].iter().take_while(|byte| **byte == b'#').count();
+    let open = prefix + hashes;
+    if rest.get(open) != Some(&b'"') {
+        return 0; // a raw identifier
+    }
+    let close = [b"\"".as_slice(), &b"#".repeat(hashes)].concat();
+    let found = rest[open + 1..].windows(close.len()).position(|window| window == close);
+    found.map_or(rest.len(), |at| open + 1 + at + close.len())
+}
+
+/// Where the items under `#[cfg(test)]` stand in blanked text.
+fn test_items(code: &str) -> Vec<std::ops::Range<usize>> {
+    let mut items: Vec<std::ops::Range<usize>> = Vec::new();
+    for (start, _) in code.match_indices("#[cfg(test)]") {
+        if items.last().is_none_or(|last| last.end <= start) {
+            items.push(start..item_end(code, start));
+        }
+    }
+    items
+}
+
+/// The end of the item that starts at `from`: its closing brace, or its semicolon if that comes first.
+fn item_end(code: &str, from: usize) -> usize {
+    let mut depth = 0;
+    for (at, byte) in code.bytes().enumerate().skip(from) {
+        match byte {
+            b'{' => depth += 1,
+            b'}' if depth <= 1 => return at + 1,
+            b'}' => depth -= 1,
+            b';' if depth == 0 => return at + 1,
+            _ => {}
+        }
+    }
+    code.len()
+}
+
+fn without_tests(code: &str) -> String {
+    let mut out = code.as_bytes().to_vec();
+    for item in test_items(code) {
+        out[item].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
+    }
+    String::from_utf8(out).unwrap()
+}
+
+/// Lines of a file without its test modules.
+fn code_lines(text: &str) -> usize {
+    let code = blank(text);
+    let tests: usize = test_items(&code).into_iter().map(|item| code[item].lines().count()).sum();
+    text.lines().count().saturating_sub(tests)
+}
+
+#[derive(Debug, PartialEq)]
+struct Import {
+    room: String,
+    line: usize,
+}
+
+/// The rooms that a file names: `crate::room`, `crate::{room, …}`, and as many `super` as lead to the root.
+fn imports(file: &Source) -> Vec<Import> {
+    let code = &file.code;
+    let rooms: BTreeSet<&str> = MAY_IMPORT.iter().map(|(room, _)| *room).collect();
+    let inside_word = |at: usize| code[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':');
+    let mut found = Vec::new();
+    let mut add = |at: usize, name: &str| {
+        found.push(Import { room: name.to_owned(), line: code[..at].matches('\n').count() + 1 });
+    };
+    for (at, _) in code.match_indices("crate").filter(|(at, _)| !inside_word(*at)) {
+        if let Some(path) = after(&code[at..], "crate") {
+            first_names(path).into_iter().for_each(|name| add(at, name));
+        }
+    }
+    for (at, _) in code.match_indices("super").filter(|(at, _)| !inside_word(*at)) {
+        let (mut path, mut climbed) = (&code[at..], 0);
+        while let Some(rest) = after(path, "super") {
+            (path, climbed) = (rest, climbed + 1);
+        }
+        // A module inside the file climbs once more without leaving the room, so only names of rooms count.
+        if climbed >= file.depth() {
+            first_names(path).into_iter().filter(|name| rooms.contains(name)).for_each(|name| add(at, name));
+        }
+    }
+    found.sort_by_key(|import| import.line);
+    found
+}
+
+/// What follows `word ::`, or `None` if the path does not start so.
+fn after<'a>(path: &'a str, word: &str) -> Option<&'a str> {
+    Some(path.strip_prefix(word)?.trim_start().strip_prefix("::")?.trim_start())
+}
+
+/// The first names of a path or of each branch of a group: `a::b` is `a`, `{a::b, c::{d, e}}` is `a` and `c`.
+fn first_names(path: &str) -> Vec<&str> {
+    let Some(group) = path.strip_prefix('{') else { return word(path).into_iter().collect() };
+    let (mut names, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (at, byte) in group.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' if depth > 0 => depth -= 1,
+            b',' | b'}' if depth == 0 => {
+                names.extend(word(&group[start..at]));
+                start = at + 1;
+                if byte == b'}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+fn word(text: &str) -> Option<&str> {
+    let text = text.trim_start();
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    (end > 0).then_some(&text[..end])
+}
+
+/// The impure words of blanked code, with their lines.
+fn impurities(code: &str) -> Vec<(usize, &'static str)> {
+    let of_line = |(index, line): (usize, &str)| {
+        let words: Vec<_> = IMPURE.iter().filter(|word| line.contains(**word)).map(|word| (index + 1, *word)).collect();
+        words
+    };
+    code.lines().enumerate().flat_map(of_line).collect()
+}
+
+/// The files that the `mod name;` lines of a file may stand for. Those under `cfg(test)` count: they are compiled when tested.
+fn modules(file: &Source) -> Vec<String> {
+    let (folder, name) = file.path.rsplit_once('/').unwrap();
+    let folder = match name {
+        "mod.rs" | "lib.rs" | "main.rs" => folder.to_owned(),
+        _ => format!("{folder}/{}", name.trim_end_matches(".rs")),
+    };
+    let code = blank(&file.text);
+    let names = code.split(';').filter_map(|item| item.rsplit_once("mod ")).map(|(_, name)| name.trim());
+    names
+        .filter(|name| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        .flat_map(|name| [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")])
+        .collect()
+}
+
+/// A circle in the graph, as the names along it, or `None`.
+fn cycle(edges: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn visit(room: &str, edges: &BTreeMap<String, BTreeSet<String>>, path: &mut Vec<String>, done: &mut BTreeSet<String>) -> bool {
+        if let Some(start) = path.iter().position(|seen| seen == room) {
+            path.drain(..start);
+            path.push(room.to_owned());
+            return true;
+        }
+        if done.contains(room) {
+            return false;
+        }
+        path.push(room.to_owned());
+        if edges.get(room).into_iter().flatten().any(|target| visit(target, edges, path, done)) {
+            return true;
+        }
+        path.pop();
+        done.insert(room.to_owned());
+        false
+    }
+    let (mut path, mut done) = (Vec::new(), BTreeSet::new());
+    edges.keys().any(|room| visit(room, edges, &mut path, &mut done)).then_some(path)
+}
+
+// --- does the scan see what it should? --------------------------------------------------------------------------------
+
+mod controls {
+    use super::*;
+
+    fn rooms_in(path: &str, text: &str) -> Vec<String> {
+        imports(&Source::new(path, text)).into_iter().map(|import| import.room).collect()
+    }
+
+    fn rooms(text: &str) -> Vec<String> {
+        rooms_in("src/jobs/x.rs", text)
+    }
+
+    #[test]
+    fn forbidden_import_is_found() {
+        let faults = forbidden_imports(&Source::new("src/jobs/x.rs", "use crate::domain::Job;\nuse crate::queue::Publish;\n"));
+        assert_eq!(faults.len(), 1);
+        assert!(faults[0].starts_with("src/jobs/x.rs:2: `jobs` may not import `queue`"), "{faults:?}");
+        assert!(forbidden_imports(&Source::new("src/attic/x.rs", ""))[0].contains("MAY_IMPORT"));
+        assert!(forbidden_imports(&Source::new("src/cli/x.rs", "use crate::queue::Publish;")).is_empty());
+        assert!(forbidden_imports(&Source::new("src/main.rs", "use crate::queue::Publish;")).is_empty());
+    }
+
+    #[test]
+    fn imports_are_found() {
+        assert_eq!(rooms("use crate::queue::Publish;"), ["queue"]);
+        assert_eq!(rooms("pub(crate) use crate::{db, domain::{Job, Run},\n    app::App};"), ["db", "domain", "app"]);
+        assert_eq!(rooms("fn f() { crate::jobs::run(); }"), ["jobs"]);
+        assert_eq!(rooms("type A = crate :: app :: App;"), ["app"]);
+        assert_eq!(rooms("#[cfg(test)]\nmod tests;\nuse crate::app::App;"), ["app"]);
+        assert_eq!(rooms("let q = '\"'; use crate::db::Pool; let s = \"\";"), ["db"]);
+        assert_eq!(rooms("fn f<'a>(x: &'a str) { let c = 'ä'; crate::db::x(c) }"), ["db"]);
+        assert_eq!(rooms("let s = \"\\\"\"; let r = br\"\\\"; crate::db::x()"), ["db"]);
+    }
+
+    #[test]
+    fn climbing_is_an_import() {
+        assert_eq!(rooms_in("src/api/mod.rs", "use super::worker::Attempt;"), ["worker"]);
+        assert_eq!(rooms_in("src/api.rs", "use super::{worker::Attempt, helper};"), ["worker"]);
+        assert_eq!(rooms_in("src/api/jobs.rs", "use super::super::worker::Attempt;"), ["worker"]);
+        assert!(rooms_in("src/api/jobs.rs", "use super::worker::Attempt;").is_empty());
+        assert!(rooms_in("src/api/v1/jobs.rs", "use super::super::worker::Attempt;").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_import_is_not_found() {
+        assert!(rooms("// use crate::queue::X;\n/* crate::db /* crate::app */ crate::jobs */").is_empty());
+        assert!(rooms("let s = \"crate::queue\"; let r = r#\"crate::\"db\"#;").is_empty());
+        assert!(rooms("#[cfg(test)]\nmod tests { use crate::app::App; fn f() { {} } }").is_empty());
+        assert!(rooms("use super::record::Entry; my_crate::db(); pub(crate) fn f() {}").is_empty());
+    }
+
+    #[test]
+    fn line_of_an_import_is_right() {
+        let file = Source::new("src/api/x.rs", "//! a\n\n/* b\n*/ use crate::db::X;\n");
+        assert_eq!(imports(&file), [Import { room: "db".to_owned(), line: 4 }]);
+    }
+
+    #[test]
+    fn circles_are_found() {
+        let graph = |edges: &[(&str, &str)]| {
+            let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            for (from, to) in edges {
+                graph.entry((*from).to_owned()).or_default().insert((*to).to_owned());
+            }
+            graph
+        };
+        assert_eq!(cycle(&graph(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
+        assert_eq!(cycle(&graph(&[("a", "b"), ("b", "c"), ("c", "b")])).unwrap(), ["b", "c", "b"]);
+    }
+
+    #[test]
+    fn impure_words_are_found() {
+        let file = Source::new("src/odoo/x.rs", "async fn f() {}\n// tokio::spawn\nlet x = std::fs::read(\"std::net\");");
+        assert_eq!(impurities(&file.code), [(1, "async fn"), (3, "std::fs")]);
+    }
+
+    #[test]
+    fn tests_are_not_counted() {
+        assert_eq!(code_lines("fn a() {}\n\n#[cfg(test)]\nmod tests {\n    fn b() {\n    }\n}\n"), 2);
+        assert_eq!(code_lines("let s = \"#[cfg(test)]\";\n\n\n"), 3);
+    }
+
+    #[test]
+    fn module_lines_are_found() {
+        let file = Source::new("src/a/mod.rs", "mod b;\npub mod c;\nmod inline { }\n// mod d;\n");
+        assert_eq!(modules(&file), ["src/a/b.rs", "src/a/b/mod.rs", "src/a/c.rs", "src/a/c/mod.rs"]);
+        assert_eq!(modules(&Source::new("src/a.rs", "mod b;")), ["src/a/b.rs", "src/a/b/mod.rs"]);
+    }
+
+    #[test]
+    fn rooms_are_named_by_their_path() {
+        let named = |path: &str| (Source::new(path, "").room(), Source::new(path, "").depth());
+        assert_eq!(named("src/db.rs"), (Some("db".to_owned()), 1));
+        assert_eq!(named("src/odoo/log/head.rs"), (Some("odoo".to_owned()), 3));
+        assert_eq!(named("src/odoo/mod.rs"), (Some("odoo".to_owned()), 1));
+        assert_eq!(named("src/lib.rs"), (None, 0));
+    }
+}
