@@ -1,6 +1,6 @@
 //! The rules of the house that no compiler holds: who may import whom, how long a file may be, what is pure.
 //! Each failure says what to do. The table of imports is also prose in `docs/architecture.md`.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "all of this is a test; clippy sees only its #[test] functions as such")]
+#![expect(clippy::unwrap_used, reason = "all of this is a test; clippy sees only its #[test] functions as such")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
