@@ -22,7 +22,7 @@ test: setup lint doc image ## everything, with real NATS, PostgreSQL and Odoo sa
 
 demo: setup ## from an error in a log to a proven fix, on this machine
 	$(CARGO) build --quiet
-	@scripts/demo.sh
+	@python3 scripts/demo.py
 
 bench: ## measure: parsing, rules, search, a sandbox round
 	$(CARGO) run --quiet -- bench

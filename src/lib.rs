@@ -16,6 +16,7 @@ pub mod odoo;
 pub mod rules;
 
 // adapters: one outside system each
+pub mod addons;
 pub mod claude;
 pub mod db;
 pub mod knowledge;

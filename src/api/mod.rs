@@ -1,1 +1,56 @@
-//! The `api` room.
+//! The HTTP door: `/v1` for programs, `/healthz` and `/readyz` for whoever watches.
+//!
+//! It turns requests into calls of [`App`] and answers into JSON; it never touches a database or a queue itself.
+
+mod auth;
+mod error;
+mod events;
+mod health;
+mod ingest;
+mod jobs;
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, header};
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::app::App;
+
+/// Every route.
+pub fn router(app: App) -> Router {
+    let key = HeaderName::from_static(auth::KEY_HEADER);
+    Router::new()
+        .route("/v1/ingest/odoo", post(ingest::odoo))
+        .route("/v1/ingest/{event}", get(ingest::event))
+        .route("/v1/groups/{group}", get(ingest::group))
+        .route("/v1/jobs", post(jobs::submit))
+        .route("/v1/jobs/{run}", get(jobs::status))
+        .route("/v1/jobs/{run}/events", get(events::follow))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(error::no_route)
+        .method_not_allowed_fallback(error::no_method)
+        // Bodies are read by the handlers, each against its own limit.
+        .layer(DefaultBodyLimit::disable())
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(TraceLayer::new_for_http())
+        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, key]))
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .with_state(app)
+}
+
+/// Serves on a listener until `shutdown` is done.
+pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+    let address: SocketAddr = listener.local_addr()?;
+    tracing::info!(%address, "the API listens");
+    axum::serve(listener, router(app)).with_graceful_shutdown(shutdown).await?;
+    Ok(())
+}

@@ -1,1 +1,183 @@
-//! The `cascade` room.
+//! From an error to a proven fix: recall, then deduce, then ask; every candidate goes through verify; the first proven one wins.
+//!
+//! A fix that uncovers the next error is carried on: rules are asked again on the patched sources, and the patches add up.
+//! What counts in the end is one comparison, of the untouched sources with the finally patched ones.
+//!
+//! Never applies anything, never files a ticket, and never takes anybody's word for a fix: only `verify` grades.
+
+mod ask;
+mod attempts;
+mod observe;
+mod verify;
+
+use std::time::Instant;
+
+pub use ask::PROMPT_VERSION;
+pub use attempts::Attempt;
+use attempts::Trial;
+pub use observe::Observed;
+
+use crate::claude::{Claude, ClaudeError};
+use crate::domain::{Cost, Diagnosis, ErrorReport, Evidence, Failure, Grade, OdooVersion, Patch, Progress, ProvenPatch, Source};
+use crate::knowledge::PastFix;
+use crate::odoo::Addon;
+use crate::rules;
+use crate::sandbox::Sandbox;
+use crate::tenants::Ledger;
+
+/// How often Claude is asked for one error: once, and once more with what the sandbox said.
+const ASKS: u32 = 2;
+
+/// What is to be mended.
+pub struct Request<'a> {
+    /// The error.
+    pub report: &'a ErrorReport,
+    /// The series that it runs on.
+    pub version: &'a OdooVersion,
+    /// The addon to mend, then those it depends on.
+    pub addons: &'a [Addon],
+    /// Fixes that were proven for the same error before, newest first.
+    pub past: Vec<PastFix>,
+    /// When the time of this attempt is up.
+    pub deadline: Instant,
+}
+
+/// What came out.
+pub struct Found {
+    /// The fix, if one was proven.
+    pub proven: Option<(ProvenPatch, Source, String)>,
+    /// The best that was not proven.
+    pub best: Option<Attempt>,
+    /// Every candidate that was tried, in order.
+    pub attempts: Vec<Attempt>,
+    /// What is known of the error.
+    pub diagnosis: Diagnosis,
+    /// Whether the sandbox showed the same error on the untouched sources.
+    pub reproduced: bool,
+    /// The run on the untouched sources.
+    pub before: Observed,
+    /// What was spent.
+    pub cost: Cost,
+}
+
+/// Looks for a proven fix in an open sandbox. `Err` means that it could not be found out; no fix is `Ok`.
+pub async fn run(
+    request: Request<'_>,
+    sandbox: &mut Sandbox,
+    claude: Option<&Claude>,
+    ledger: &Ledger,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<Found, Failure> {
+    progress(Progress::new("reproduce", "running the addon's tests on the untouched sources"));
+    let mut trial = Trial::open(&request, sandbox, progress).await?;
+    let mut notes = Vec::new();
+
+    for past in &request.past {
+        progress(Progress::new("recall", format!("a fix was proven before for this error ({})", past.source)));
+        // The fix was made for the sources of its day; what counts is whether it fits those of today.
+        let Ok(patch) = Patch::from_unified_diff(&past.patch.unified_diff(), |path| request.addons[0].text(path).map(str::to_owned)) else {
+            continue;
+        };
+        if trial.attempt(&patch, &Source::Recall, &past.summary).await? == Grade::Proven {
+            return Ok(finish(trial, &request, &notes, Cost::default()));
+        }
+    }
+    for candidate in deduce(&request, &request.addons[0], request.report) {
+        progress(Progress::new("deduce", format!("rule {}: {}", candidate.rule, candidate.summary)));
+        let source = Source::Rule(candidate.rule.to_owned());
+        if trial.attempt(&candidate.patch, &source, &candidate.summary).await? == Grade::Proven {
+            return Ok(finish(trial, &request, &notes, Cost::default()));
+        }
+    }
+    let cost = match claude {
+        Some(claude) => ask(&request, &mut trial, claude, ledger, progress, &mut notes).await?,
+        None => {
+            notes.push("Claude was not asked: no ANTHROPIC_API_KEY is set.".to_owned());
+            progress(Progress::new("ask", "skipped: no ANTHROPIC_API_KEY is set"));
+            Cost::default()
+        }
+    };
+    Ok(finish(trial, &request, &notes, cost))
+}
+
+/// The candidates of the rules for one error on one state of the sources.
+fn deduce(request: &Request<'_>, addon: &Addon, report: &ErrorReport) -> Vec<rules::Candidate> {
+    rules::propose(&rules::Case { report, addon, version: request.version })
+}
+
+/// Asks Claude, has the answer verified, and once more with the verdict. A budget that is used up, or a Claude that does not
+/// answer, ends the asking, not the job: what was found so far still makes a ticket.
+async fn ask(
+    request: &Request<'_>,
+    trial: &mut Trial<'_>,
+    claude: &Claude,
+    ledger: &Ledger,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+    notes: &mut Vec<String>,
+) -> Result<Cost, Failure> {
+    let mut spent = Cost::default();
+    let Request { report, addons, version, deadline, .. } = *request;
+    for round in 1..=ASKS {
+        let told = trial.story();
+        if let Err(refused) = ledger.check(ask::estimate(claude, report, addons, version, &told)).await {
+            notes.push(format!("Claude was not asked: {refused}"));
+            return Ok(spent);
+        }
+        progress(Progress::new("ask", format!("asking Claude, round {round}")));
+        let asked = ask::ask(claude, report, addons, version, &told, deadline).await;
+        // What was billed is written down whether or not the answer was of use.
+        let cost = asked.as_ref().map_or_else(ClaudeError::cost, |asked| asked.cost);
+        ledger.charge(&format!("ask/{round}"), &cost).await?;
+        spent += cost;
+        let asked = match asked {
+            Ok(asked) => asked,
+            Err(error) => {
+                notes.push(format!("Claude gave no answer that can be used: {error}"));
+                return Ok(spent);
+            }
+        };
+        notes.push(format!("Claude says: {}", asked.diagnosis.cause));
+        notes.extend(asked.refused.iter().map(|refusal| format!("An edit by Claude was refused: {refusal}.")));
+        let Some(proposal) = asked.proposal else { return Ok(spent) };
+        if trial.attempt(&proposal.patch, &Source::Claude, &proposal.summary).await? != Grade::Refuted {
+            return Ok(spent);
+        }
+    }
+    Ok(spent)
+}
+
+fn finish(trial: Trial<'_>, request: &Request<'_>, notes: &[String], cost: Cost) -> Found {
+    let reproduced = trial.reproduced();
+    let (before, mut attempts) = trial.close();
+    let won = attempts.iter().position(|attempt| attempt.evidence.grade == Grade::Proven);
+    let proven = won.and_then(|index| {
+        let attempt = attempts[index].clone();
+        Some((ProvenPatch::new(attempt.patch, attempt.evidence)?, attempt.source, attempt.summary))
+    });
+    let best = attempts.iter().max_by_key(|attempt| (attempt.evidence.grade, attempt.progress)).cloned();
+    attempts.truncate(20);
+    let diagnosis = diagnose(request, &before, reproduced, &attempts, notes);
+    Found { proven, best, attempts, diagnosis, reproduced, before, cost }
+}
+
+/// What the reader of a ticket needs: the cause, the place, and why it was not mended.
+fn diagnose(request: &Request<'_>, before: &Observed, reproduced: bool, attempts: &[Attempt], notes: &[String]) -> Diagnosis {
+    let report = request.report;
+    let mut why = Vec::new();
+    if !reproduced {
+        why.push(match before.reports.first() {
+            _ if before.is_clean() => {
+                "The error could not be reproduced: the addon installs and its tests pass in the sandbox.".to_owned()
+            }
+            Some(first) => format!("The sandbox shows another error first: {}", first.title),
+            None => format!("The error could not be reproduced: the run ended otherwise ({}).", before.end),
+        });
+    }
+    why.push(match attempts.len() {
+        0 => format!("No rule has a fix for the class {}.", report.class.as_str()),
+        1 => "One candidate was tried; it was not proven.".to_owned(),
+        n => format!("{n} candidates were tried; none was proven."),
+    });
+    why.extend(notes.iter().cloned());
+    Diagnosis { cause: report.title.clone(), location: report.location.clone(), why_not_fixed: why.join(" ") }
+}

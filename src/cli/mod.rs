@@ -1,1 +1,110 @@
-//! The `cli` room.
+//! The commands: one file each, thin over `app` and `worker`.
+//!
+//! People get progress on stderr; stdout holds the result, and with `--json` one JSON object and nothing else.
+
+mod connect;
+mod doctor;
+mod fix;
+mod image;
+mod key;
+mod show;
+mod status;
+mod submit;
+mod test;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, ConfigError};
+use crate::domain::{Failure, FailureKind};
+use crate::telemetry;
+
+/// The work of an Odoo developer on call: from an error in a log to a fix that a sandbox has proven.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 110)]
+pub struct Cli {
+    /// Settings file; without it ./odoo-agent.toml is read if it is there.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything in one process: API, worker, and the embedded stack where no server is set.
+    Up,
+    /// The API alone.
+    Serve,
+    /// A worker alone.
+    Work,
+    /// Mend one error, from the log to the proven patch.
+    Fix(fix::Args),
+    /// Submit a job.
+    Submit(submit::Args),
+    /// Show how a run stands.
+    Status(status::Args),
+    /// Check everything that the program needs, and say how to mend what is missing.
+    Doctor(doctor::Args),
+    /// Build the sandbox image of an Odoo series, if it is not there.
+    Image(image::Args),
+    /// Run an addon's tests in the sandbox and print Odoo's log.
+    Test(test::Args),
+    /// API keys.
+    Key(key::Args),
+}
+
+/// How a command ended, as an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, and proven where something was to be proven.
+    Done,
+    /// Done, but not proven: a ticket was made.
+    NotProven,
+    /// The command or its input is wrong.
+    Usage,
+    /// Something outside failed.
+    Outside,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::NotProven => 1,
+            Exit::Usage => 2,
+            Exit::Outside => 3,
+        })
+    }
+}
+
+/// Runs one command. Errors are printed to stderr here, once.
+pub async fn run(cli: Cli) -> Exit {
+    let config = match Config::load(cli.config.as_deref()) {
+        Ok(config) => config,
+        Err(error) => return report(&error.into()),
+    };
+    let _telemetry = telemetry::init(&config.telemetry);
+    let ended = match cli.command {
+        Command::Up => up::up(config).await,
+        Command::Serve => up::serve(config).await,
+        Command::Work => up::work(config).await,
+        Command::Fix(args) => Box::pin(fix::run(config, args)).await,
+        Command::Submit(args) => submit::run(config, args).await,
+        Command::Status(args) => status::run(config, args).await,
+        Command::Doctor(args) => doctor::run(config, args).await,
+        Command::Image(args) => image::run(&config, args).await,
+        Command::Test(args) => Box::pin(test::run(&config, args)).await,
+        Command::Key(args) => key::run(config, args).await,
+    };
+    ended.unwrap_or_else(|error| report(&error))
+}
+
+fn report(error: &anyhow::Error) -> Exit {
+    show::line(&format!("error: {error:#}"));
+    let usage = error.downcast_ref::<Failure>().is_some_and(|failure| failure.kind == FailureKind::BadInput);
+    if usage || error.is::<ConfigError>() { Exit::Usage } else { Exit::Outside }
+}

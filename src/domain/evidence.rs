@@ -104,10 +104,24 @@ pub struct Evidence {
 }
 
 /// A patch with its proof. It can be made only from evidence that proves it, and only it can be applied.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "(Patch, Evidence)", into = "(Patch, Evidence)")]
 pub struct ProvenPatch {
     patch: Patch,
     evidence: Evidence,
+}
+
+impl TryFrom<(Patch, Evidence)> for ProvenPatch {
+    type Error = &'static str;
+    fn try_from((patch, evidence): (Patch, Evidence)) -> Result<Self, &'static str> {
+        Self::new(patch, evidence).ok_or("the evidence is no proof")
+    }
+}
+
+impl From<ProvenPatch> for (Patch, Evidence) {
+    fn from(proven: ProvenPatch) -> Self {
+        (proven.patch, proven.evidence)
+    }
 }
 
 impl ProvenPatch {

@@ -1,12 +1,13 @@
 //! What can be asked for, and the policy that every kind of job carries.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{InvalidId, RunId, TenantId};
+use super::{ErrorReport, Grade, InvalidId, OdooVersion, Patch, ProvenPatch, RunId, Source, TenantId};
 
 /// The kinds of job. A closed set: a kind without a handler does not compile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -87,13 +88,66 @@ pub struct Job {
     pub payload: Value,
 }
 
-/// What a handler hands back: what came out, and which jobs follow from it. The worker stores and publishes; handlers never do.
-#[derive(Debug, Clone, PartialEq)]
+/// What a handler hands back: what came out, what is to be done about it, and which jobs follow. It does none of that itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// What is stored on the run and shown by `status`.
     pub result: Value,
+    /// What is done once, in the transaction that ends the run.
+    pub effects: Vec<Effect>,
     /// Jobs that follow.
     pub next: Vec<Job>,
+}
+
+/// Something that happens at most once a run, whatever is delivered twice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Write a proven patch below this folder.
+    Apply {
+        /// The addons folder.
+        root: PathBuf,
+        /// What is written.
+        proven: ProvenPatch,
+        /// The ticket to file if the sources have changed since.
+        otherwise: Ticket,
+    },
+    /// File a ticket.
+    Ticket(Ticket),
+    /// Keep in the knowledge base how it went.
+    Remember(Box<Lesson>),
+}
+
+/// What a person needs to go on where the program stopped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// One line.
+    pub title: String,
+    /// Markdown: the cause, the place, what was tried.
+    pub body: String,
+    /// The same for programs.
+    pub evidence: Value,
+    /// A patch that was not proven, as a unified diff.
+    pub patch: Option<String>,
+}
+
+/// How a run went, in the form in which it is remembered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lesson {
+    /// The error.
+    pub report: ErrorReport,
+    /// The series that it was reproduced on.
+    pub version: OdooVersion,
+    /// Where the best candidate came from, if there was one.
+    pub source: Option<Source>,
+    /// How it was graded.
+    pub grade: Option<Grade>,
+    /// The candidate.
+    pub patch: Option<Patch>,
+    /// What it does, in a sentence; or why there is none.
+    pub summary: String,
+    /// Versions of what made it: rule set, prompt.
+    pub made_by: Value,
 }
 
 /// Where a run stands. It never goes backwards from an end state.

@@ -10,6 +10,6 @@ mod report;
 pub use evidence::{Confidence, Cost, Diagnosis, Evidence, Grade, ProvenPatch, Source};
 pub use failure::{Failure, FailureKind, Verdict};
 pub use ids::{EventId, Fingerprint, GroupId, InvalidId, ModuleName, OdooVersion, RunId, TenantId};
-pub use job::{Job, JobKind, Outcome, Progress, RunState};
+pub use job::{Effect, Job, JobKind, Lesson, Outcome, Progress, RunState, Ticket, UnknownKind};
 pub use patch::{FileChange, Patch, PatchError, RelPath};
 pub use report::{ErrorClass, ErrorReport, Fault, Frame, Location, ObjectRef, Raised};

@@ -8,7 +8,7 @@ use super::IngestError;
 /// Bytes that one request may have.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 /// Bytes that one line may have.
-pub const MAX_LINE: usize = 1024 * 1024;
+pub const MAX_LINE: usize = 768 * 1024;
 /// Records that one request may have.
 pub const MAX_RECORDS: usize = 10_000;
 
@@ -79,6 +79,15 @@ pub fn check(body: &[u8]) -> Result<(), IngestError> {
     let Some(first) = first_char(body) else { return Err(IngestError::Empty) };
     check_text(body)?;
     if first == b'[' { Ok(()) } else { check_lines(body) }
+}
+
+/// Whether a file may be read as a log: the same as [`check`], but for the size, which is the caller's to limit.
+pub fn check_file(content: &[u8]) -> Result<(), IngestError> {
+    if first_char(content).is_none() {
+        return Err(IngestError::Empty);
+    }
+    check_text(content)?;
+    check_lines(content)
 }
 
 /// Whether every line is short enough.

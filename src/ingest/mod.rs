@@ -5,11 +5,13 @@
 mod error;
 mod format;
 mod head;
+mod parts;
 mod record;
 mod split;
 mod texts;
 
 pub use error::IngestError;
-pub use format::{Format, MAX_BODY, MAX_LINE, MAX_RECORDS, check, detect};
+pub use format::{Format, MAX_BODY, MAX_LINE, MAX_RECORDS, check, check_file, detect};
+pub use parts::parts;
 pub use split::split;
 pub use texts::{texts, texts_received};

@@ -1,1 +1,58 @@
-//! The `jobs` room.
+//! What each kind of job does: one file a kind, one exhaustive match.
+//!
+//! A handler returns an [`Outcome`]; it never publishes, never acknowledges, and never writes outside its own run.
+
+mod debug_error;
+mod report;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::claude::Claude;
+use crate::domain::{Failure, Job, JobKind, Outcome, Progress, RunId, TenantId};
+use crate::knowledge::Knowledge;
+use crate::sandbox::{Engine, Owner};
+use crate::tenants::{Ledger, Settings};
+
+/// What a handler works with.
+#[derive(Clone)]
+pub struct Ctx {
+    /// Whose job it is.
+    pub tenant: TenantId,
+    /// The run.
+    pub run: RunId,
+    /// What the tenant allows.
+    pub settings: Settings,
+    /// Past outcomes.
+    pub knowledge: Knowledge,
+    /// Claude, if there is a key.
+    pub claude: Option<Claude>,
+    /// The containers.
+    pub sandbox: Engine,
+    /// Which worker this is, for the labels of containers.
+    pub instance: String,
+    /// The tenant's money.
+    pub ledger: Ledger,
+    /// When this attempt's time is up.
+    pub deadline: Instant,
+    /// Where steps are told.
+    pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
+}
+
+impl Ctx {
+    fn tell(&self, step: &str, message: impl Into<String>) {
+        (self.progress)(Progress::new(step, message));
+    }
+
+    fn owner(&self) -> Owner {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        Owner { run: self.run, tenant: self.tenant.clone(), instance: self.instance.clone(), lifetime: left }
+    }
+}
+
+/// Does a job.
+pub async fn run(ctx: &Ctx, job: &Job) -> Result<Outcome, Failure> {
+    match job.kind {
+        JobKind::DebugError => debug_error::run(ctx, &job.payload).await,
+    }
+}

@@ -1,1 +1,68 @@
-//! The `worker` room.
+//! Pulls jobs and raw events, and sees each to its end.
+//!
+//! The worker owns acknowledgement; it never decides what a job means (`jobs`) or whether a failure may be retried (`domain::Failure`).
+
+mod attempt;
+mod pull;
+mod reconcile;
+mod triage;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::domain::JobKind;
+
+pub use attempt::{Told, execute};
+pub use reconcile::reconcile;
+pub use triage::triage;
+
+/// How long running jobs may go on after the program was told to stop.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// A worker of one process.
+#[derive(Clone)]
+pub struct Worker {
+    app: App,
+    /// Unique for each start of a process, so that a restarted one is never taken for the one that died.
+    instance: Arc<str>,
+    /// Stop taking new work.
+    stop: CancellationToken,
+    /// Hand back what is still running.
+    abort: CancellationToken,
+}
+
+impl Worker {
+    /// A worker over these adapters.
+    pub fn new(app: App) -> Self {
+        let instance = format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
+        Self { app, instance: instance.into(), stop: CancellationToken::new(), abort: CancellationToken::new() }
+    }
+
+    /// The adapters.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Works until `shutdown` is done, then drains: takes nothing new, lets what runs go on for a while, hands the rest back.
+    pub async fn run(&self, shutdown: impl Future<Output = ()>) {
+        let tasks = TaskTracker::new();
+        for kind in JobKind::ALL {
+            tasks.spawn(pull::jobs(self.clone(), *kind));
+        }
+        tasks.spawn(pull::raw_events(self.clone()));
+        tasks.spawn(reconcile::every(self.clone(), Duration::from_secs(10)));
+        tasks.close();
+        shutdown.await;
+        tracing::info!("draining: no new work is taken");
+        self.stop.cancel();
+        if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
+            tracing::info!("handing back what still runs");
+            self.abort.cancel();
+            tasks.wait().await;
+        }
+    }
+}

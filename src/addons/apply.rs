@@ -1,0 +1,195 @@
+//! Writing a proven patch: every file with a backup, all of them or none.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::domain::{FileChange, ProvenPatch, RelPath};
+
+/// Why a patch was not written. Nothing is changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The file is not what the proof was made with.
+    #[error("{0} has changed since the fix was proven; run the job again")]
+    Changed(RelPath),
+    /// A part of the path is a symlink, so the write could end elsewhere.
+    #[error("{0} is, or lies behind, a symbolic link; a patch is never written through one")]
+    Symlink(RelPath),
+    /// The file system said no.
+    #[error("{0} could not be written: {1}")]
+    Io(RelPath, std::io::Error),
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Applied {
+    /// The files that were changed.
+    pub files: Vec<RelPath>,
+    /// Their backups, for those that existed; paths on disk.
+    pub backups: Vec<PathBuf>,
+}
+
+/// Writes the patch below `root`, each old file kept beside the new one as `NAME.bak` (`.bak.1`, … if that exists).
+/// Writing what is already there is no error, so that a second try after a crash ends well.
+pub fn apply(root: &Path, proven: &ProvenPatch) -> Result<Applied, ApplyError> {
+    let changes = proven.patch().changes();
+    let mut pending = Vec::new();
+    for change in changes {
+        if !is_applied(root, change)? {
+            pending.push(change);
+        }
+    }
+    let mut undo: Vec<(&FileChange, Option<PathBuf>)> = Vec::new();
+    for change in &pending {
+        match write(root, change) {
+            Ok(backup) => undo.push((change, backup)),
+            Err(error) => {
+                roll_back(root, &undo);
+                return Err(ApplyError::Io(change.path.clone(), error));
+            }
+        }
+    }
+    Ok(Applied {
+        files: changes.iter().map(|change| change.path.clone()).collect(),
+        backups: undo.into_iter().filter_map(|(_, backup)| backup).collect(),
+    })
+}
+
+/// Whether the file already is as it should be; an error if it is neither that nor what the proof was made with.
+fn is_applied(root: &Path, change: &FileChange) -> Result<bool, ApplyError> {
+    let mut path = root.to_owned();
+    for part in change.path.as_str().split('/') {
+        path.push(part);
+        if path.symlink_metadata().is_ok_and(|meta| meta.file_type().is_symlink()) {
+            return Err(ApplyError::Symlink(change.path.clone()));
+        }
+    }
+    let now = match std::fs::read(&path) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(ApplyError::Io(change.path.clone(), error)),
+    };
+    if now.as_deref() == Some(change.after.as_bytes()) {
+        Ok(true)
+    } else if now.as_deref() == change.before.as_deref().map(str::as_bytes) {
+        Ok(false)
+    } else {
+        Err(ApplyError::Changed(change.path.clone()))
+    }
+}
+
+/// Writes one file by rename, so that no reader ever sees half of it.
+fn write(root: &Path, change: &FileChange) -> std::io::Result<Option<PathBuf>> {
+    let path = root.join(change.path.as_str());
+    let folder = path.parent().unwrap_or(root);
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(change.after.as_bytes())?;
+    let mut backup = None;
+    if change.before.is_some() {
+        let meta = std::fs::metadata(&path)?;
+        file.as_file().set_permissions(meta.permissions())?;
+        let kept = free_backup_name(&path);
+        std::fs::copy(&path, &kept)?;
+        backup = Some(kept);
+    } else {
+        file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(&path).map_err(|error| error.error)?;
+    Ok(backup)
+}
+
+fn free_backup_name(path: &Path) -> PathBuf {
+    let named = |suffix: String| path.with_file_name(format!("{}{suffix}", path.file_name().unwrap_or_default().to_string_lossy()));
+    std::iter::once(".bak".to_owned())
+        .chain((1u32..).map(|n| format!(".bak.{n}")))
+        .map(named)
+        .find(|candidate| !candidate.exists())
+        .unwrap_or_else(|| named(".bak".to_owned()))
+}
+
+/// Best effort: what was written goes back to what it was, in reverse order.
+fn roll_back(root: &Path, undo: &[(&FileChange, Option<PathBuf>)]) {
+    for (change, backup) in undo.iter().rev() {
+        let path = root.join(change.path.as_str());
+        let undone = match backup {
+            Some(backup) => std::fs::rename(backup, &path),
+            None => std::fs::remove_file(&path),
+        };
+        if let Err(error) = undone {
+            tracing::error!(file = %path.display(), %error, "a half-applied patch could not be taken back; its backup stands beside it");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Evidence, Grade, Patch};
+
+    fn proven(changes: &[(&str, Option<&str>, &str)]) -> ProvenPatch {
+        let changes = changes.iter().map(|(path, before, after)| FileChange {
+            path: path.parse().unwrap(),
+            before: before.map(str::to_owned),
+            after: (*after).to_owned(),
+        });
+        let evidence = Evidence {
+            grade: Grade::Proven,
+            before: serde_json::Value::Null,
+            after: serde_json::Value::Null,
+            new_failures: Vec::new(),
+            tests: 0,
+            seconds: 0.0,
+        };
+        ProvenPatch::new(Patch::new(changes.collect()).unwrap(), evidence).unwrap()
+    }
+
+    #[test]
+    fn patch_is_written_with_backups() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("m")).unwrap();
+        std::fs::write(root.path().join("m/a"), "old").unwrap();
+        let patch = proven(&[("m/a", Some("old"), "new"), ("m/security/b.csv", None, "x")]);
+        let applied = apply(root.path(), &patch).unwrap();
+        assert_eq!(std::fs::read_to_string(root.path().join("m/a")).unwrap(), "new");
+        assert_eq!(std::fs::read_to_string(root.path().join("m/a.bak")).unwrap(), "old");
+        assert_eq!(std::fs::read_to_string(root.path().join("m/security/b.csv")).unwrap(), "x");
+        assert_eq!(applied.backups.len(), 1);
+        assert!(apply(root.path(), &patch).unwrap().backups.is_empty(), "a second time there is nothing to do");
+    }
+
+    #[test]
+    fn changed_file_stops_all() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("m")).unwrap();
+        std::fs::write(root.path().join("m/a"), "old").unwrap();
+        std::fs::write(root.path().join("m/b"), "edited meanwhile").unwrap();
+        let patch = proven(&[("m/a", Some("old"), "new"), ("m/b", Some("old"), "new")]);
+        assert!(matches!(apply(root.path(), &patch), Err(ApplyError::Changed(_))));
+        assert_eq!(std::fs::read_to_string(root.path().join("m/a")).unwrap(), "old");
+        assert!(!root.path().join("m/a.bak").exists());
+    }
+
+    #[test]
+    fn failed_write_is_taken_back() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("m")).unwrap();
+        std::fs::write(root.path().join("m/a"), "old").unwrap();
+        let patch = proven(&[("m/a", Some("old"), "new"), ("m/b", None, "x")]);
+        let undo: Vec<_> = patch.patch().changes().iter().map(|change| (change, write(root.path(), change).unwrap())).collect();
+        roll_back(root.path(), &undo);
+        assert_eq!(std::fs::read_to_string(root.path().join("m/a")).unwrap(), "old");
+        assert_eq!(std::fs::read_dir(root.path().join("m")).unwrap().count(), 1, "no backup and no new file is left");
+    }
+
+    #[test]
+    fn symlink_is_never_written_through() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(outside.path().join("a"), "old").unwrap();
+        std::os::unix::fs::symlink(outside.path(), root.path().join("m")).unwrap();
+        assert!(matches!(apply(root.path(), &proven(&[("m/a", Some("old"), "new")])), Err(ApplyError::Symlink(_))));
+        assert_eq!(std::fs::read_to_string(outside.path().join("a")).unwrap(), "old");
+    }
+}

@@ -1,0 +1,9 @@
+//! Addons folders on disk: read as values, and a proven patch written with backups, all files or none.
+//!
+//! Never follows a symlink, never reads outside the folders it was given, never writes what has no proof.
+
+mod apply;
+mod read;
+
+pub use apply::{Applied, ApplyError, apply};
+pub use read::{AddonsError, Folder, closure};

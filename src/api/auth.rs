@@ -1,0 +1,31 @@
+//! Who is calling.
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use super::error::Problem;
+use crate::app::App;
+use crate::domain::TenantId;
+
+/// The header for a key, besides `Authorization: Bearer`.
+pub const KEY_HEADER: &str = "x-api-key";
+
+/// The tenant whose key came with the request.
+pub struct Caller(pub TenantId);
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let bearer = header(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
+        let key = header(KEY_HEADER).or(bearer).ok_or_else(|| {
+            Problem::unauthorized("send an API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`; `odoo-agent key create` makes one")
+        })?;
+        match app.authenticate(key).await? {
+            Some(tenant) => Ok(Self(tenant)),
+            None => Err(Problem::unauthorized("the API key is not valid: it is unknown, revoked or cut")),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The composition root: connects the adapters once, and offers what doors and workers do with them.
+//!
+//! Doors see only this; it never knows a door, a worker or a handler.
+
+mod settle;
+mod submit;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use futures::Stream;
+
+use crate::claude::Claude;
+use crate::config::Config;
+use crate::db::Db;
+use crate::domain::{EventId, Failure, GroupId, Progress, RunId, TenantId};
+use crate::knowledge::Knowledge;
+use crate::queue::{Queue, QueueError};
+use crate::runs::groups::{EventView, GroupView};
+use crate::runs::{self, RunView};
+use crate::sandbox::Engine;
+use crate::tenants::{self, Settings};
+
+pub use submit::Submitted;
+
+/// Everything that is connected. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The settings that it was connected with.
+    pub config: Arc<Config>,
+    /// PostgreSQL.
+    pub db: Db,
+    /// JetStream.
+    pub queue: Queue,
+    /// Docker.
+    pub sandbox: Engine,
+    /// Claude, if there is a key.
+    pub claude: Option<Claude>,
+    /// What worked before.
+    pub knowledge: Knowledge,
+}
+
+impl App {
+    /// Connects to PostgreSQL and NATS and brings both to the version of this program. Docker is met when it is needed.
+    pub async fn connect(config: Config) -> anyhow::Result<Self> {
+        if let Some(owner) = config.database.owner_url() {
+            crate::db::migrate(owner).await.context("the database could not be brought to this version")?;
+        }
+        let db = Db::connect(&config.database).await?;
+        let queue = Queue::connect(&config.queue).await?;
+        queue.ensure_topology().await?;
+        let app = Self {
+            knowledge: Knowledge::new(db.clone()),
+            sandbox: Engine::new(&config.sandbox),
+            claude: Claude::new(&config.claude)?,
+            config: Arc::new(config),
+            db,
+            queue,
+        };
+        for tenant in app.config.tenants.keys() {
+            tenants::ensure(&app.db, tenant).await?;
+        }
+        Ok(app)
+    }
+
+    /// What a tenant is allowed, with the defaults where the settings do not name it.
+    pub fn settings(&self, tenant: &TenantId) -> Settings {
+        self.config.tenants.get(tenant).cloned().unwrap_or_default()
+    }
+
+    /// Whose key this is. Unknown, revoked and malformed keys are all `None`.
+    pub async fn authenticate(&self, key: &str) -> Result<Option<TenantId>, Failure> {
+        Ok(tenants::keys::authenticate(&self.db, key).await?)
+    }
+
+    /// A run of this tenant.
+    pub async fn run(&self, tenant: &TenantId, run: RunId) -> Result<Option<RunView>, Failure> {
+        Ok(runs::get(&self.db, tenant, run).await?)
+    }
+
+    /// What became of an event of this tenant; empty until triage has read it.
+    pub async fn event(&self, tenant: &TenantId, event: EventId) -> Result<Vec<EventView>, Failure> {
+        Ok(runs::groups::event(&self.db, tenant, event).await?)
+    }
+
+    /// A group of this tenant.
+    pub async fn group(&self, tenant: &TenantId, group: GroupId) -> Result<Option<GroupView>, Failure> {
+        Ok(runs::groups::get(&self.db, tenant, group).await?)
+    }
+
+    /// The steps of a run, from `after` (a sequence number) or from its start, until its end.
+    pub async fn follow(
+        &self,
+        tenant: &TenantId,
+        run: RunId,
+        after: Option<u64>,
+    ) -> Result<impl Stream<Item = Result<(u64, Progress), QueueError>> + Send + use<>, Failure> {
+        Ok(self.queue.follow(tenant, run, after).await?)
+    }
+
+    /// Tells a step of a run to whoever follows it. A step that cannot be told is logged, and the run goes on.
+    pub async fn tell(&self, tenant: &TenantId, run: RunId, progress: &Progress) {
+        if let Err(error) = self.queue.publish_progress(tenant, run, progress).await {
+            tracing::warn!(%error, %run, step = progress.step, "a step could not be told");
+        }
+    }
+
+    /// Whether PostgreSQL and NATS answer.
+    pub async fn ready(&self) -> Result<(), Failure> {
+        self.db.ping().await?;
+        self.queue.ping().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! The end of a run: its effects, its result and its state, together or not at all.
+
+use serde_json::{Value, json};
+
+use super::App;
+use crate::addons::{self, ApplyError};
+use crate::db::TenantTx;
+use crate::domain::{Effect, Failure, Job, Outcome, Progress, RunState, Ticket};
+use crate::runs::{self, AttemptToken, groups};
+use crate::{knowledge, tickets};
+
+impl App {
+    /// Ends a run with what its handler found. Only the attempt that holds the run may; another gets `FailureKind::Fenced`.
+    ///
+    /// The outcome is written down first, so that after a crash between writing files and the commit the next attempt
+    /// carries out the same effects instead of looking for a fix in sources that have it already.
+    pub async fn settle(&self, job: &Job, token: AttemptToken, outcome: &Outcome) -> Result<Value, Failure> {
+        let mut tx = self.db.tenant(&job.tenant).await?;
+        runs::keep_outcome(&mut tx, job.run_id, token, outcome).await?;
+        tx.commit().await?;
+
+        let mut result = outcome.result.clone();
+        let mut tx = self.db.tenant(&job.tenant).await?;
+        // Holds the row until the commit: no other attempt can be granted the run meanwhile.
+        runs::fenced(&mut tx, job.run_id, token).await?;
+        for effect in &outcome.effects {
+            self.carry_out(&mut tx, job, effect, &mut result).await?;
+        }
+        for next in &outcome.next {
+            runs::insert(&mut tx, next, None, None).await?;
+        }
+        runs::finish(&mut tx, job.run_id, token, RunState::Done, &result, None).await?;
+        tx.commit().await?;
+
+        for next in &outcome.next {
+            self.publish(next, None).await;
+        }
+        self.tell(&job.tenant, job.run_id, &Progress::new("done", said(&result)).with(result.clone())).await;
+        Ok(result)
+    }
+
+    async fn carry_out(&self, tx: &mut TenantTx, job: &Job, effect: &Effect, result: &mut Value) -> Result<(), Failure> {
+        match effect {
+            Effect::Apply { root, proven, otherwise } => {
+                let (folder, patch) = (root.clone(), proven.clone());
+                let applied = tokio::task::spawn_blocking(move || addons::apply(&folder, &patch)).await.map_err(Failure::bug)?;
+                match applied {
+                    Ok(applied) => {
+                        result["applied"] = json!(applied);
+                        groups::mark_fixed(tx, job.run_id).await?;
+                    }
+                    Err(error @ ApplyError::Io(..)) => return Err(Failure::unavailable(error)),
+                    Err(error) => {
+                        result["outcome"] = json!("ticket");
+                        result["why"] = json!(error.to_string());
+                        file(tx, job, otherwise, result).await?;
+                    }
+                }
+            }
+            Effect::Ticket(ticket) => file(tx, job, ticket, result).await?,
+            Effect::Remember(lesson) => knowledge::fixes::remember(tx, job.run_id, lesson).await?,
+        }
+        Ok(())
+    }
+
+    /// Ends a run that is given up.
+    pub async fn give_up(&self, job: &Job, token: AttemptToken, why: &str) -> Result<(), Failure> {
+        let mut tx = self.db.tenant(&job.tenant).await?;
+        let result = json!({ "run_id": job.run_id, "outcome": "failed", "error": why });
+        runs::finish(&mut tx, job.run_id, token, RunState::Failed, &result, Some(why)).await?;
+        tx.commit().await?;
+        self.tell(&job.tenant, job.run_id, &Progress::new("failed", why)).await;
+        Ok(())
+    }
+}
+
+async fn file(tx: &mut TenantTx, job: &Job, ticket: &Ticket, result: &mut Value) -> Result<(), Failure> {
+    let id = tickets::postgres::file(tx, job.run_id, ticket).await?;
+    result["ticket"] = json!({ "id": id, "title": ticket.title, "body": ticket.body });
+    Ok(())
+}
+
+fn said(result: &Value) -> String {
+    let text = |key: &str| result[key].as_str().unwrap_or_default().to_owned();
+    match result["outcome"].as_str() {
+        Some("fixed") if result["applied"].is_object() => format!("fixed, proven and applied: {}", text("summary")),
+        Some("fixed") => format!("fixed, {}: {}", text("grade"), text("summary")),
+        _ => format!("a ticket was filed: {}", result["ticket"]["title"].as_str().unwrap_or_default()),
+    }
+}

@@ -1,0 +1,76 @@
+//! The one way in for a job: checked, written down, then published.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use jsonschema::Validator;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::App;
+use crate::domain::{EventId, Failure, Job, JobKind, Progress, RunId, TenantId};
+use crate::runs;
+
+/// What a producer gets back.
+#[derive(Debug, Clone, Serialize)]
+pub struct Submitted {
+    /// The run.
+    pub run_id: RunId,
+    /// Whether the same run had been submitted before; nothing new was started then.
+    pub duplicate: bool,
+}
+
+impl App {
+    /// Checks a payload against the schema of its kind.
+    pub fn check(kind: JobKind, payload: &Value) -> Result<(), Failure> {
+        static VALIDATORS: LazyLock<Vec<(JobKind, Option<Validator>)>> = LazyLock::new(|| {
+            let compile = |kind: JobKind| serde_json::from_str(kind.schema()).ok().and_then(|schema| jsonschema::validator_for(&schema).ok());
+            JobKind::ALL.iter().map(|kind| (*kind, compile(*kind))).collect()
+        });
+        let validator = VALIDATORS.iter().find(|(known, _)| *known == kind).and_then(|(_, validator)| validator.as_ref());
+        let validator = validator.ok_or_else(|| Failure::bug(anyhow::anyhow!("the schema of {kind} is not a JSON Schema")))?;
+        match validator.iter_errors(payload).next() {
+            None => Ok(()),
+            Some(error) => {
+                let place = error.instance_path().to_string();
+                let place = if place.is_empty() { "the payload".to_owned() } else { format!("the payload at {place}") };
+                // The message quotes the instance, which may be megabytes of log.
+                let text: String = error.to_string().chars().take(300).collect();
+                Err(Failure::bad_input(format!("{place} does not fit the schema of {kind}: {text}")))
+            }
+        }
+    }
+
+    /// Writes the run, then publishes it. If the second fails, the reconciler publishes it later: what was accepted is not lost.
+    pub async fn submit(&self, job: &Job, traceparent: Option<&str>) -> Result<Submitted, Failure> {
+        Self::check(job.kind, &job.payload)?;
+        let mut tx = self.db.tenant(&job.tenant).await?;
+        let inserted = runs::insert(&mut tx, job, traceparent, None).await?;
+        tx.commit().await?;
+        if inserted {
+            self.tell(&job.tenant, job.run_id, &Progress::new("queued", format!("{} was accepted", job.kind))).await;
+            self.publish(job, traceparent).await;
+        }
+        Ok(Submitted { run_id: job.run_id, duplicate: !inserted })
+    }
+
+    /// Publishes a run whose row is written. A failure is left to the reconciler.
+    pub async fn publish(&self, job: &Job, traceparent: Option<&str>) {
+        let published = match self.queue.publish_job(job, traceparent).await {
+            Ok(_) => runs::mark_published(&self.db, &job.tenant, job.run_id).await.map_err(Failure::from),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = published {
+            tracing::warn!(%error, run = %job.run_id, "the run is written but not published; the reconciler will do it");
+        }
+    }
+
+    /// Stores raw events, each under its own id; returns when JetStream has them all.
+    pub async fn ingest(&self, tenant: &TenantId, format: &str, parts: Vec<Bytes>) -> Result<Vec<EventId>, Failure> {
+        let publish = |part: Bytes| async move {
+            let event = EventId::generate();
+            self.queue.publish_raw(tenant, format, event, part).await.map(|()| event)
+        };
+        Ok(futures::future::try_join_all(parts.into_iter().map(publish)).await?)
+    }
+}

@@ -1,0 +1,187 @@
+//! Trying candidates against one reproduction.
+
+use super::observe::{Observed, brings_tests};
+use super::verify::{judge, new_errors, not_run};
+use super::{Evidence, Failure, Grade, Patch, Progress, Request, Source, deduce};
+use crate::domain::ErrorReport;
+use crate::odoo::Addon;
+use crate::sandbox::{Sandbox, TestPlan};
+
+/// How many sandbox runs one error may cost.
+const MAX_RUNS: u32 = 24;
+/// How many patches may be added to a first one, each for an error that the one before uncovered.
+const MAX_STEPS: u32 = 12;
+
+/// One candidate and what became of it.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Where it came from; rules that followed one another are joined with `+`.
+    pub source: Source,
+    /// What it does.
+    pub summary: String,
+    /// The whole change.
+    pub patch: Patch,
+    /// What the sandbox showed.
+    pub evidence: Evidence,
+    /// How many errors it got past.
+    pub progress: u32,
+}
+
+/// The reproduction, and what was tried against it.
+pub struct Trial<'a> {
+    request: &'a Request<'a>,
+    sandbox: &'a mut Sandbox,
+    progress: &'a (dyn Fn(Progress) + Send + Sync),
+    before: Observed,
+    brings_tests: bool,
+    runs: u32,
+    attempts: Vec<Attempt>,
+}
+
+impl<'a> Trial<'a> {
+    /// Runs the untouched sources.
+    pub async fn open(
+        request: &'a Request<'a>,
+        sandbox: &'a mut Sandbox,
+        progress: &'a (dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Self, Failure> {
+        let module = request.addons[0].name();
+        let run = sandbox.test(&TestPlan { module, addons: request.addons }).await?;
+        let before = Observed::read(&run);
+        let brings_tests = brings_tests(request.addons, module);
+        let trial = Self { request, sandbox, progress, before, brings_tests, runs: 1, attempts: Vec::new() };
+        let word = if trial.reproduced() { "the same error was reproduced" } else { "the error was not reproduced" };
+        progress(Progress::new("reproduced", format!("{word} ({:.1} s)", trial.before.seconds)).with(trial.before.summary()));
+        Ok(trial)
+    }
+
+    /// Whether the untouched sources show the error.
+    pub fn reproduced(&self) -> bool {
+        self.before.occurrence(self.request.report).is_some()
+    }
+
+    /// Runs a candidate and grades it; carries on with the rules as long as each patch uncovers a new error that they know.
+    pub async fn attempt(&mut self, patch: &Patch, source: &Source, summary: &str) -> Result<Grade, Failure> {
+        let (mut patch, mut source, mut summary) = (patch.clone(), source.clone(), summary.to_owned());
+        if let Some(why) = self.refuse(&patch) {
+            let evidence = not_run(&self.before, &why);
+            return Ok(self.keep(Attempt { source, summary, patch, evidence, progress: 0 }));
+        }
+        let (mut evidence, mut after) = self.verify(&patch).await?;
+        let mut step = 0;
+        while let Some(next) = self.uncovered(&evidence, &after).cloned() {
+            step += 1;
+            if step > MAX_STEPS {
+                break;
+            }
+            (self.progress)(Progress::new("deduce", format!("that error is gone; the next one is: {}", next.title)));
+            let Some((better, rule, what, proof, observed)) = self.step(&patch, &next).await? else { break };
+            (patch, evidence, after) = (better, proof, observed);
+            source = joined(&source, &rule);
+            if !summary.contains(&what) {
+                summary = format!("{summary} {what}");
+            }
+        }
+        Ok(self.keep(Attempt { source, summary, patch, evidence, progress: step + 1 }))
+    }
+
+    /// The next error to mend on top of a patch that got rid of the first but is no proof yet.
+    fn uncovered<'b>(&self, evidence: &Evidence, after: &'b Observed) -> Option<&'b ErrorReport> {
+        let gone = after.occurrence(self.request.report).is_none();
+        let module = self.request.addons[0].name();
+        (evidence.grade == Grade::Refuted && gone && self.reproduced())
+            .then(|| new_errors(&self.before, after).into_iter().find(|report| report.module.as_ref() == Some(module)))
+            .flatten()
+    }
+
+    /// The first rule candidate that makes `next` go away on top of `patch`.
+    async fn step(&mut self, patch: &Patch, next: &ErrorReport) -> Result<Option<(Patch, String, String, Evidence, Observed)>, Failure> {
+        let patched = self.request.addons[0].with(patch);
+        for candidate in deduce(self.request, &patched, next) {
+            let Ok(both) = patch.then(&candidate.patch) else { continue };
+            if self.refuse(&both).is_some() {
+                continue;
+            }
+            (self.progress)(Progress::new("deduce", format!("rule {}: {}", candidate.rule, candidate.summary)));
+            let (evidence, after) = self.verify(&both).await?;
+            if after.occurrence(next).is_none() && after.occurrence(self.request.report).is_none() {
+                return Ok(Some((both, candidate.rule.to_owned(), candidate.summary, evidence, after)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn verify(&mut self, patch: &Patch) -> Result<(Evidence, Observed), Failure> {
+        self.runs += 1;
+        (self.progress)(Progress::new("verify", "running the addon's tests on the patched sources"));
+        let addons: Vec<Addon> = self.request.addons.iter().map(|addon| addon.with(patch)).collect();
+        let run = self.sandbox.test(&TestPlan { module: addons[0].name(), addons: &addons }).await?;
+        let after = Observed::read(&run);
+        let evidence = judge(self.request.report, &self.before, &after, self.brings_tests);
+        let word = format!("{} ({:.1} s, {} tests)", evidence.grade.as_str(), after.seconds, after.tests.ran);
+        (self.progress)(Progress::new("verified", word).with(after.summary()));
+        Ok((evidence, after))
+    }
+
+    /// Why a candidate is not even run.
+    fn refuse(&self, patch: &Patch) -> Option<String> {
+        let addon = &self.request.addons[0];
+        let outside = patch.changes().iter().find(|change| change.path.module() != addon.name().as_str());
+        let stale = patch.changes().iter().find(|change| change.before.as_deref() != addon.text(&change.path));
+        if let Some(change) = outside {
+            Some(format!("the patch touches {}, outside the addon", change.path))
+        } else if let Some(change) = stale {
+            Some(format!("the patch was made for another state of {}", change.path))
+        } else {
+            (self.runs >= MAX_RUNS).then(|| format!("{MAX_RUNS} sandbox runs were spent"))
+        }
+    }
+
+    fn keep(&mut self, attempt: Attempt) -> Grade {
+        let grade = attempt.evidence.grade;
+        self.attempts.push(attempt);
+        grade
+    }
+
+    /// What was tried so far, for whoever tries next.
+    pub fn story(&self) -> Vec<String> {
+        let told = |attempt: &Attempt| {
+            format!(
+                "{} ({}): {}. New failures: {}",
+                attempt.summary,
+                attempt.source,
+                attempt.evidence.grade.as_str(),
+                attempt.evidence.new_failures.join("; ")
+            )
+        };
+        self.attempts.iter().map(told).collect()
+    }
+
+    /// Ends the trying.
+    pub fn close(self) -> (Observed, Vec<Attempt>) {
+        (self.before, self.attempts)
+    }
+}
+
+/// `rule:a` followed by `b` is `rule:a+b`; a source that is no rule keeps its name.
+fn joined(source: &Source, rule: &str) -> Source {
+    match source {
+        Source::Rule(names) if names.split('+').any(|name| name == rule) => Source::Rule(names.clone()),
+        Source::Rule(names) => Source::Rule(format!("{names}+{rule}")),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_that_follow_are_joined_once() {
+        let first = Source::Rule("tree_to_list".to_owned());
+        let both = joined(&first, "access_rules");
+        assert_eq!(both.to_string(), "rule:tree_to_list+access_rules");
+        assert_eq!(joined(&both, "access_rules"), both);
+        assert_eq!(joined(&Source::Recall, "x"), Source::Recall);
+    }
+}

@@ -1,0 +1,152 @@
+//! `odoo-agent fix`: one error, start to end, in this process.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::connect::connect;
+use super::{Exit, show};
+use crate::app::App;
+use crate::config::Config;
+use crate::domain::{ErrorReport, Failure, FailureKind, Job, JobKind, ModuleName, OdooVersion, Progress, RunId, TenantId, Verdict};
+use crate::runs::{self, Claim};
+use crate::worker::{Told, Worker, execute};
+use crate::{ingest, odoo};
+
+/// The largest log that is read, in bytes.
+const MAX_LOG: u64 = 64 * 1024 * 1024;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The log that Odoo printed; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    log: PathBuf,
+    /// An addons folder. May be given several times: only the first may be changed, the others are there to be depended on.
+    #[arg(long, value_name = "DIR", required = true)]
+    addons: Vec<PathBuf>,
+    /// Write a proven fix, with backups.
+    #[arg(long)]
+    apply: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// The addon to mend, where the log does not tell.
+    #[arg(long)]
+    module: Option<ModuleName>,
+    /// The Odoo series, where the log does not tell.
+    #[arg(long, value_name = "SERIES")]
+    odoo_version: Option<OdooVersion>,
+    /// Whose knowledge and limits count.
+    #[arg(long, default_value = "local")]
+    tenant: TenantId,
+}
+
+pub async fn run(mut config: Config, args: Args) -> anyhow::Result<Exit> {
+    let error = pick(&read(&args.log)?, args.module.as_ref())?;
+    for folder in &args.addons {
+        crate::addons::Folder::open(folder).map_err(|error| Failure::bad_input(error.to_string()))?;
+    }
+    // The person at the keyboard says which folders: for this process they are the tenant's.
+    config.tenants.entry(args.tenant.clone()).or_default().addons.clone_from(&args.addons);
+
+    let mut payload = json!({ "report": error, "addons": args.addons, "apply": args.apply });
+    if let Some(version) = &args.odoo_version {
+        payload["odoo_version"] = json!(version);
+    }
+    let job = Job { run_id: RunId::generate(), tenant: args.tenant, kind: JobKind::DebugError, payload };
+    let connected = connect(config).await?;
+    let worker = Worker::new(connected.app.clone());
+    let result = tokio::select! {
+        result = attempts(&worker, &job) => result,
+        _ = tokio::signal::ctrl_c() => {
+            // What could not be removed now carries a deadline in its label and is swept later.
+            let _ = connected.app.sandbox.remove_run(job.run_id).await;
+            Err(anyhow::anyhow!("interrupted"))
+        }
+    };
+    drop(worker);
+    connected.close().await;
+    let result = result?;
+    if args.json {
+        show::out(&result.to_string());
+    } else {
+        show::result(&result);
+    }
+    Ok(if result["outcome"] == "fixed" { Exit::Done } else { Exit::NotProven })
+}
+
+/// The error that the log is about; of several the most severe, or that of the addon that was named.
+fn pick(log: &str, module: Option<&ModuleName>) -> Result<ErrorReport, Failure> {
+    let reports = odoo::reports(log);
+    let index = reports.iter().position(|report| module.is_none() || report.module.as_ref() == module).unwrap_or(0);
+    let mut report = reports.into_iter().nth(index).ok_or_else(|| {
+        Failure::bad_input("there is no Odoo error in the log: give the text from the line with ERROR or CRITICAL to the end of its traceback")
+    })?;
+    if let Some(module) = module {
+        report.module = Some(module.clone());
+    }
+    Ok(report)
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    let named = path.display();
+    if path == Path::new("-") {
+        std::io::stdin().take(MAX_LOG + 1).read_to_end(&mut bytes).context("standard input cannot be read")?;
+    } else {
+        let file = std::fs::File::open(path).map_err(|error| Failure::bad_input(format!("the log {named} cannot be read: {error}")))?;
+        file.take(MAX_LOG + 1).read_to_end(&mut bytes).map_err(|error| Failure::bad_input(format!("the log {named} cannot be read: {error}")))?;
+    }
+    if bytes.len() as u64 > MAX_LOG {
+        return Err(Failure::bad_input(format!("the log {named} is larger than {} MiB: cut it around the error", MAX_LOG >> 20)).into());
+    }
+    ingest::check_file(&bytes).map_err(|error| Failure::bad_input(format!("the log {named}: {error}")))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The same attempt as a worker's, without a message behind it: this process waits where a worker would hand back.
+async fn attempts(worker: &Worker, job: &Job) -> anyhow::Result<Value> {
+    let app = worker.app();
+    write_down(app, job).await?;
+    let told: Told = Arc::new(|step: &Progress| show::line(&format!("  {:<11} {}", step.step, step.message)));
+    loop {
+        let (token, number) = match runs::claim(&app.db, job, "fix", Duration::from_secs(60)).await.map_err(Failure::from)? {
+            Claim::Granted { token, attempt } => (token, attempt),
+            Claim::Held { for_ } => {
+                tokio::time::sleep(for_).await;
+                continue;
+            }
+            Claim::Finished => anyhow::bail!("the run has ended already"),
+        };
+        let failure = match execute(worker, job, token, number, Some(told.clone()), || async {}).await {
+            Ok(result) => return Ok(result),
+            Err(failure) => failure,
+        };
+        match failure.verdict(job.kind, number, 0.5) {
+            Verdict::Retry(wait) if failure.kind == FailureKind::Bug => {
+                show::line(&format!("  {:<11} {failure}; once more in {} s", "retry", wait.as_secs()));
+                runs::release(&app.db, &job.tenant, job.run_id, token, true).await.map_err(Failure::from)?;
+                tokio::time::sleep(wait).await;
+            }
+            // A person waits: what is away now is said now.
+            _ => {
+                app.give_up(job, token, &failure.to_string()).await?;
+                return Err(failure.into());
+            }
+        }
+    }
+}
+
+/// The row, marked as published: no worker is to take it.
+async fn write_down(app: &App, job: &Job) -> Result<(), Failure> {
+    App::check(job.kind, &job.payload)?;
+    let mut tx = app.db.tenant(&job.tenant).await?;
+    runs::insert(&mut tx, job, None, None).await?;
+    tx.commit().await?;
+    runs::mark_published(&app.db, &job.tenant, job.run_id).await?;
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! What people see.
+
+use std::io::{IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use serde_json::Value;
+
+const ADDED: Style = AnsiColor::Green.on_default();
+const REMOVED: Style = AnsiColor::Red.on_default();
+const PLACE: Style = AnsiColor::Cyan.on_default();
+const NAME: Style = Style::new().bold();
+
+/// A line on stderr. A closed stderr is no reason to fail.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", clean(text));
+}
+
+/// A line on stdout, as it is.
+pub fn out(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Log text may hold terminal escapes; they must not reach a person's terminal.
+pub fn clean(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
+/// The result of a fix for a person: what, how sure, the patch, the evidence.
+pub fn result(result: &Value) {
+    let color = std::io::stdout().is_terminal();
+    let text = |value: &Value| clean(value.as_str().unwrap_or("-"));
+    out(&format!("outcome     {}", text(&result["outcome"])));
+    out(&format!("error       {} in {}", text(&result["error"]["class"]), text(&result["error"]["module"])));
+    out(&format!("            {}", text(&result["error"]["title"])));
+    out(&format!("where       {}", text(&result["error"]["location"])));
+    if !result["source"].is_null() {
+        out(&format!("fix         {}: {}", text(&result["source"]), text(&result["summary"])));
+        out(&format!("grade       {}, confidence {:.2}", text(&result["grade"]), result["confidence"].as_f64().unwrap_or(0.0)));
+    }
+    let proof = &result["verification"];
+    if proof.is_object() {
+        out(&format!("before      {}", run(&proof["before"])));
+        out(&format!("after       {}", run(&proof["after"])));
+        out(&format!("verified    in {:.1} s of sandbox time", proof["seconds"].as_f64().unwrap_or(0.0)));
+    }
+    out(&format!("cost        ${:.4}", result["cost"]["usd"].as_f64().unwrap_or(0.0)));
+    if !result["why"].is_null() {
+        out(&format!("why         {}", text(&result["why"])));
+    }
+    if result["ticket"].is_object() {
+        out(&format!("ticket      {}", text(&result["ticket"]["id"])));
+    }
+    if let Some(backups) = result["applied"]["backups"].as_array() {
+        out(&format!("applied     with {} backup(s)", backups.len()));
+    }
+    if let Some(patch) = result["patch"].as_str() {
+        out("");
+        out(diff(&clean(patch), color).trim_end());
+    }
+}
+
+fn run(run: &Value) -> String {
+    if !run.is_object() {
+        return "not run".to_owned();
+    }
+    let installed = if run["installed"].as_bool() == Some(true) { "installed" } else { "not installed" };
+    let failed = run["failed_tests"].as_array().map_or(0, Vec::len);
+    let errors = run["errors"].as_array().map_or(0, Vec::len);
+    let first = run["errors"][0]["title"].as_str().map(|title| format!(": {}", clean(title))).unwrap_or_default();
+    format!("{installed}, {} tests, {failed} failing, {errors} error(s){first} ({} s)", run["tests"], run["seconds"])
+}
+
+/// A unified diff, coloured for a terminal.
+pub fn diff(patch: &str, color: bool) -> String {
+    if !color {
+        return patch.to_owned();
+    }
+    let styled = |line: &str| {
+        let style = match line.as_bytes() {
+            [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => NAME,
+            [b'+', ..] => ADDED,
+            [b'-', ..] => REMOVED,
+            [b'@', ..] => PLACE,
+            _ => return format!("{line}\n"),
+        };
+        format!("{style}{line}{style:#}\n")
+    };
+    patch.lines().map(styled).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_escapes_do_not_pass() {
+        assert_eq!(clean("a\u{1b}[2J\u{7}b\nc"), "a[2Jb\nc");
+    }
+
+    #[test]
+    fn diff_is_coloured_by_line() {
+        let colored = diff("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n", true);
+        assert!(colored.contains("\u{1b}[31m-a") && colored.contains("\u{1b}[32m+b"));
+        assert_eq!(diff("+b\n", false), "+b\n");
+    }
+}

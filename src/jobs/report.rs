@@ -1,0 +1,264 @@
+//! From what the cascade found to the result, the ticket and the lesson of a `debug_error` run.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::Ctx;
+use crate::cascade::{Attempt, Found, PROMPT_VERSION};
+use crate::domain::{Confidence, Cost, Effect, ErrorReport, Evidence, Failure, Grade, Lesson, OdooVersion, Outcome, Source, Ticket};
+use crate::rules;
+
+/// How far a run came.
+pub enum Verdict {
+    /// There was nothing to try, for this reason.
+    Untried(String),
+    /// Candidates were looked for.
+    Tried {
+        /// What came out.
+        found: Box<Found>,
+        /// How far to trust it.
+        confidence: Confidence,
+        /// The folder that a fix would be written to.
+        root: PathBuf,
+    },
+}
+
+/// The measured success rate of the best candidate's source, grade and error class.
+pub async fn confidence(ctx: &Ctx, error: &ErrorReport, found: &Found) -> Result<Confidence, Failure> {
+    let (source, grade) = match (&found.proven, &found.best) {
+        (Some((_, source, _)), _) => (source, Grade::Proven),
+        (None, Some(best)) => (&best.source, best.evidence.grade),
+        (None, None) => return Ok(Confidence::measured(0, 0, 0.0, 1.0)),
+    };
+    let (hits, misses) = ctx.knowledge.success_rate(&ctx.tenant, source, grade, error.class).await?;
+    let (prior_hits, prior_misses) = prior(source, grade);
+    Ok(Confidence::measured(hits, misses, prior_hits, prior_misses))
+}
+
+/// What is believed before anything was measured: a proven rule is trusted enough to be applied, a proven answer of Claude not yet.
+fn prior(source: &Source, grade: Grade) -> (f64, f64) {
+    match (grade, source) {
+        (Grade::Proven, Source::Rule(_) | Source::Recall) => (19.0, 1.0),
+        (Grade::Proven, Source::Claude) => (8.0, 2.0),
+        (Grade::Consistent, _) => (5.0, 5.0),
+        (Grade::Refuted, _) => (0.0, 10.0),
+    }
+}
+
+/// What is stored and what is to be done.
+pub fn outcome(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, verdict: Verdict, apply: bool) -> Outcome {
+    let told = Told::new(ctx, error, version, &verdict, apply);
+    let lesson = Effect::Remember(Box::new(told.lesson()));
+    let mut result = told.result();
+    let effects = match verdict {
+        Verdict::Tried { ref found, ref root, .. } if told.fixed => match &found.proven {
+            Some((proven, _, _)) if apply => {
+                vec![Effect::Apply { root: root.clone(), proven: proven.clone(), otherwise: told.ticket() }, lesson]
+            }
+            _ => vec![lesson],
+        },
+        _ => {
+            let ticket = told.ticket();
+            result["ticket"] = json!({ "title": ticket.title, "body": ticket.body });
+            vec![Effect::Ticket(ticket), lesson]
+        }
+    };
+    Outcome { result, effects, next: Vec::new() }
+}
+
+/// Everything that the texts are made of.
+struct Told<'a> {
+    ctx: &'a Ctx,
+    error: &'a ErrorReport,
+    version: &'a OdooVersion,
+    fixed: bool,
+    patch: Option<&'a crate::domain::Patch>,
+    source: Option<&'a Source>,
+    evidence: Option<&'a Evidence>,
+    summary: &'a str,
+    confidence: f64,
+    cost: Cost,
+    attempts: &'a [Attempt],
+    why: String,
+    reproduced: bool,
+}
+
+impl<'a> Told<'a> {
+    fn new(ctx: &'a Ctx, error: &'a ErrorReport, version: &'a OdooVersion, verdict: &'a Verdict, apply: bool) -> Self {
+        let empty = Self {
+            ctx,
+            error,
+            version,
+            fixed: false,
+            patch: None,
+            source: None,
+            evidence: None,
+            summary: "",
+            confidence: 0.0,
+            cost: Cost::default(),
+            attempts: &[],
+            why: String::new(),
+            reproduced: false,
+        };
+        match verdict {
+            Verdict::Untried(why) => Self { why: why.clone(), ..empty },
+            Verdict::Tried { found, confidence, .. } => {
+                let tried = Self {
+                    confidence: confidence.value(),
+                    cost: found.cost,
+                    attempts: &found.attempts,
+                    why: found.diagnosis.why_not_fixed.clone(),
+                    reproduced: found.reproduced,
+                    ..empty
+                };
+                match (&found.proven, &found.best) {
+                    (Some((proven, source, summary)), _) => {
+                        let trusted = confidence.value() >= ctx.settings.threshold;
+                        let why = format!(
+                            "The fix is proven, but its confidence of {:.2} is below the tenant's threshold of {:.2}; apply it by hand if it is right.",
+                            confidence.value(),
+                            ctx.settings.threshold
+                        );
+                        Self {
+                            // Without an order to apply, a proven fix is simply shown.
+                            fixed: trusted || !apply,
+                            patch: Some(proven.patch()),
+                            source: Some(source),
+                            evidence: Some(proven.evidence()),
+                            summary,
+                            why,
+                            ..tried
+                        }
+                    }
+                    (None, Some(best)) => Self {
+                        patch: Some(&best.patch),
+                        source: Some(&best.source),
+                        evidence: Some(&best.evidence),
+                        summary: &best.summary,
+                        ..tried
+                    },
+                    (None, None) => tried,
+                }
+            }
+        }
+    }
+
+    /// The result as `fix --json` and `status` show it.
+    fn result(&self) -> Value {
+        json!({
+            "run_id": self.ctx.run,
+            "outcome": if self.fixed { "fixed" } else { "ticket" },
+            "error": {
+                "fingerprint": self.error.fingerprint,
+                "class": self.error.class,
+                "title": self.error.title,
+                "module": self.error.module,
+                "location": self.error.location.as_ref().map(ToString::to_string),
+                "object": self.error.object,
+            },
+            "odoo_version": self.version,
+            "source": self.source.map(ToString::to_string),
+            "grade": self.evidence.map(|evidence| evidence.grade),
+            "summary": self.summary,
+            "confidence": self.confidence,
+            "patch": self.patch.map(crate::domain::Patch::unified_diff),
+            "reproduced": self.reproduced,
+            "verification": self.evidence.map(|evidence| json!({
+                "before": evidence.before,
+                "after": evidence.after,
+                "new_failures": evidence.new_failures,
+                "tests": evidence.tests,
+                "seconds": evidence.seconds,
+            })),
+            "cost": self.cost,
+            "ticket": Value::Null,
+            "why": if self.fixed { Value::Null } else { json!(self.why) },
+        })
+    }
+
+    fn ticket(&self) -> Ticket {
+        let place = self.error.location.as_ref().map(ToString::to_string);
+        let module = self.error.module.as_ref().map_or("unknown addon", |module| module.as_str());
+        Ticket {
+            title: format!("[{module}] {}", self.error.title),
+            body: self.body(place.as_deref()),
+            evidence: self.result(),
+            patch: self.patch.map(crate::domain::Patch::unified_diff),
+        }
+    }
+
+    /// Markdown for a person. The log text is fenced: it is a stranger's.
+    fn body(&self, place: Option<&str>) -> String {
+        let mut body = format!("**Cause:** {}\n\n", inline(&self.error.title));
+        // Writing to a String cannot fail.
+        let _ = writeln!(body, "**Where:** {}\n", place.map_or("unknown".to_owned(), |place| format!("`{place}`")));
+        let _ = writeln!(body, "**Class:** `{}`; Odoo {}; reproduced: {}\n", self.error.class.as_str(), self.version, yes_no(self.reproduced));
+        let _ = writeln!(body, "**Why it was not mended:** {}\n", self.why);
+        if !self.attempts.is_empty() {
+            body.push_str("**Tried:**\n\n");
+            for attempt in self.attempts {
+                let new = if attempt.evidence.new_failures.is_empty() {
+                    String::new()
+                } else {
+                    format!("; new: {}", inline(&attempt.evidence.new_failures.join("; ")))
+                };
+                let _ = writeln!(body, "- {} ({}): {}{new}", attempt.summary, attempt.source, attempt.evidence.grade.as_str());
+            }
+            body.push('\n');
+        }
+        let _ = write!(body, "**Log:**\n\n{}\n", fenced(&self.error.text));
+        body
+    }
+
+    fn lesson(&self) -> Lesson {
+        Lesson {
+            report: self.error.clone(),
+            version: self.version.clone(),
+            source: self.source.cloned(),
+            grade: self.evidence.map(|evidence| evidence.grade),
+            patch: self.patch.cloned(),
+            summary: if self.summary.is_empty() { self.why.clone() } else { self.summary.to_owned() },
+            made_by: json!({ "rules": rules::VERSION, "prompt": PROMPT_VERSION }),
+        }
+    }
+}
+
+fn yes_no(value: bool) -> &'static str {
+    if value { "yes" } else { "no" }
+}
+
+/// Log text inside a sentence: one line, and no markup of its own.
+fn inline(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect();
+    format!("`{}`", line.replace('`', "'"))
+}
+
+/// Log text as a block: the fence is longer than any run of back-ticks in it, so that it cannot be closed from inside.
+fn fenced(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}text\n{}\n{fence}", text.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_text_cannot_close_its_fence() {
+        let block = fenced("a\n```\n# not a heading\n````\n");
+        assert!(block.starts_with("`````text\n") && block.ends_with("\n`````"));
+    }
+
+    #[test]
+    fn proven_rule_is_trusted_and_claude_not_yet() {
+        let rate = |source: &Source| {
+            let (hits, misses) = prior(source, Grade::Proven);
+            Confidence::measured(0, 0, hits, misses).value()
+        };
+        assert!(rate(&Source::Rule("x".to_owned())) >= 0.90);
+        assert!(rate(&Source::Claude) < 0.90);
+    }
+}

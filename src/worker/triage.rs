@@ -1,0 +1,127 @@
+//! Raw events into groups, and one job for each group that is new or has come back.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use serde_json::json;
+
+use super::Worker;
+use crate::app::App;
+use crate::domain::{ErrorReport, EventId, Failure, FailureKind, GroupId, Job, JobKind, Progress, RunId, TenantId};
+use crate::ingest::{self, Format};
+use crate::odoo;
+use crate::queue::Delivery;
+use crate::runs::{self, groups};
+use crate::tenants;
+
+/// How many errors of one event are grouped; a log with more is cut there, and the event says so.
+const MAX_REPORTS: usize = 500;
+
+/// Sees one raw event to its end.
+pub async fn deliver(worker: &Worker, delivery: Delivery) {
+    let app = &worker.app;
+    let acknowledged = match raw(&delivery) {
+        Err(why) => match app.queue.dead_letter(&delivery.subject, &delivery.payload, &why, delivery.deliveries).await {
+            Ok(()) => delivery.term().await,
+            Err(error) => Err(error),
+        },
+        Ok((tenant, event, format)) => match triage(app, &tenant, event, format, &delivery.payload).await {
+            Ok(_) => delivery.ack().await,
+            Err(failure) if failure.kind == FailureKind::BadInput => {
+                match app.queue.dead_letter(&delivery.subject, &delivery.payload, &failure.to_string(), delivery.deliveries).await {
+                    Ok(()) => delivery.term().await,
+                    Err(error) => Err(error),
+                }
+            }
+            Err(failure) => {
+                tracing::warn!(%failure, %event, "the event could not be grouped and will be tried again");
+                delivery.nak(Duration::from_secs(5)).await
+            }
+        },
+    };
+    if let Err(error) = acknowledged {
+        tracing::warn!(%error, "a raw event was not acknowledged; it will come again and count once");
+    }
+}
+
+/// Whose event it is, which, and in which format.
+fn raw(delivery: &Delivery) -> Result<(TenantId, EventId, Format), String> {
+    let (tenant, format) = delivery.ingest_subject().ok_or_else(|| format!("{} is no ingest subject", delivery.subject))?;
+    let tenant = tenant.parse().map_err(|error| format!("{error}"))?;
+    let format = format.parse().map_err(|error| format!("{error}"))?;
+    let event = match delivery.message_id() {
+        Some(id) => id.parse().map_err(|error| format!("the Nats-Msg-Id of a raw event is its id: {error}"))?,
+        // Published straight to NATS without an id: the place in the stream identifies it.
+        None => EventId(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{}/{}", delivery.subject, delivery.sequence).as_bytes())),
+    };
+    Ok((tenant, event, format))
+}
+
+/// Decodes, groups and submits. Doing it twice changes nothing. Returns the runs that were started.
+pub async fn triage(app: &App, tenant: &TenantId, event: EventId, format: Format, body: &[u8]) -> Result<Vec<RunId>, Failure> {
+    if !tenants::exists(&app.db, tenant).await? {
+        return Err(Failure::bad_input(format!("there is no tenant {tenant}")));
+    }
+    let now = Utc::now();
+    let texts = match ingest::texts_received(format, body, now) {
+        Ok(texts) => texts,
+        Err(error) => {
+            verdict(app, tenant, event, 0, "undecodable", &error.to_string()).await?;
+            return Err(Failure::bad_input(error.to_string()));
+        }
+    };
+    let mut ordinal = 0;
+    let mut log = String::new();
+    for text in texts {
+        match text {
+            // Records that came together are read together: a warning may name the reason of the error after it.
+            Ok(text) => log.extend([text.as_str(), "\n"]),
+            Err(error) => {
+                verdict(app, tenant, event, ordinal, "undecodable", &error.to_string()).await?;
+                ordinal += 1;
+            }
+        }
+    }
+    let mut started = Vec::new();
+    let reports = odoo::reports(&log);
+    for report in reports.iter().take(MAX_REPORTS) {
+        started.extend(group(app, tenant, event, ordinal, report).await?);
+        ordinal += 1;
+    }
+    if reports.len() > MAX_REPORTS {
+        let left = reports.len() - MAX_REPORTS;
+        verdict(app, tenant, event, ordinal, "ignored", &format!("{left} more errors than one event may hold")).await?;
+    } else if ordinal == 0 {
+        verdict(app, tenant, event, 0, "no_error", "there is no Odoo error in it").await?;
+    }
+    Ok(started)
+}
+
+async fn verdict(app: &App, tenant: &TenantId, event: EventId, ordinal: i32, word: &str, detail: &str) -> Result<(), Failure> {
+    let mut tx = app.db.tenant(tenant).await?;
+    groups::record_verdict(&mut tx, event, ordinal, word, detail).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Counts one error; in the same transaction writes the run, if its group is new or has come back.
+async fn group(app: &App, tenant: &TenantId, event: EventId, ordinal: i32, report: &ErrorReport) -> Result<Option<RunId>, Failure> {
+    let mut tx = app.db.tenant(tenant).await?;
+    let recorded = groups::record(&mut tx, event, ordinal, report, Utc::now()).await?;
+    let job = recorded.opened.filter(|_| report.is_actionable()).map(|opening| job_for(tenant, recorded.group, opening, report));
+    if let Some(job) = &job {
+        runs::insert(&mut tx, job, None, Some(recorded.group)).await?;
+    }
+    tx.commit().await?;
+    let Some(job) = job else { return Ok(None) };
+    let said = format!("{} opened a group for {}: {}", event, report.class.as_str(), report.title);
+    app.tell(tenant, job.run_id, &Progress::new("grouped", said).with(json!({ "group": recorded.group, "event": event }))).await;
+    app.tell(tenant, job.run_id, &Progress::new("queued", "one job for the group")).await;
+    app.publish(&job, None).await;
+    Ok(Some(job.run_id))
+}
+
+fn job_for(tenant: &TenantId, group: GroupId, opening: i32, report: &ErrorReport) -> Job {
+    let payload = json!({ "report": report, "group": group });
+    Job { run_id: RunId::of_group(group, opening), tenant: tenant.clone(), kind: JobKind::DebugError, payload }
+}

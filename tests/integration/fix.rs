@@ -1,0 +1,112 @@
+//! `odoo-agent fix` on the probes: real errors of a real Odoo, mended and proven without a key.
+
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::support::{self, TestApp};
+
+async fn fix(app: &TestApp, probe: &str, more: &[&str]) -> (Output, tempfile::TempDir) {
+    let addons = support::addons(&[probe]);
+    let log = support::fixture(&format!("logs/{probe}.log"));
+    let args = [&["fix", "--json", "--log", log.to_str().unwrap(), "--addons", addons.path().to_str().unwrap()], more].concat();
+    let mut command = app.command(&args);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    (output, addons)
+}
+
+async fn fixed(probe: &str) -> Value {
+    let app = support::app(&[], |_| {}).await;
+    let (output, addons) = fix(&app, probe, &[]).await;
+    let result = support::json(&output);
+    assert_eq!((&result["outcome"], &result["grade"]), (&"fixed".into(), &"proven".into()), "{result:#}");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(result["source"].as_str().unwrap().starts_with("rule:"), "{result:#}");
+    assert_eq!(result["verification"]["new_failures"], serde_json::json!([]));
+    assert!(result["confidence"].as_f64().unwrap() >= 0.9);
+    assert_eq!(result["cost"]["usd"], 0.0);
+    let patch = result["patch"].as_str().unwrap();
+    assert!(patch.contains(&format!("+++ b/{probe}/")), "{patch}");
+    // Without --apply nothing on disk has changed.
+    let untouched = std::fs::read_to_string(support::fixture(&format!("addons/{probe}/__manifest__.py"))).unwrap();
+    assert_eq!(std::fs::read_to_string(addons.path().join(probe).join("__manifest__.py")).unwrap(), untouched);
+    result
+}
+
+macro_rules! probes {
+    ($($name:ident: $probe:literal, $class:literal;)+) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                let result = fixed($probe).await;
+                assert_eq!(result["error"]["class"], $class);
+            }
+        )+
+    };
+}
+
+probes! {
+    tree_view_is_mended: "p_tree", "view_type_tree";
+    attrs_are_mended: "p_attrs", "view_attrs_removed";
+    missing_access_rules_are_mended: "p_noacl", "access_rules_missing";
+    missing_data_file_is_mended: "p_missfile", "data_file_missing";
+    renamed_field_is_mended: "p_groupsid", "field_invalid";
+    import_of_nothing_is_mended: "p_import3", "import_own_package";
+    old_hook_is_mended: "p_hook", "hook_signature";
+    bare_ampersand_is_mended: "p_badxml", "xml_syntax";
+}
+
+async fn ticket(probe: &str, class: &str, place: &str) {
+    let app = support::app(&[], |_| {}).await;
+    let (output, _addons) = fix(&app, probe, &[]).await;
+    let result = support::json(&output);
+    assert_eq!(result["outcome"], "ticket", "{result:#}");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(result["error"]["class"], class);
+    assert_eq!(result["error"]["location"], place);
+    assert!(result["ticket"]["body"].as_str().unwrap().contains(place));
+    assert!(result["ticket"]["id"].is_string());
+    assert!(result["why"].as_str().unwrap().contains("ANTHROPIC_API_KEY"), "{}", result["why"]);
+    assert_ne!(result["grade"], "proven");
+}
+
+#[tokio::test]
+async fn undefined_name_becomes_a_ticket() {
+    ticket("p_nameerr", "name_undefined", "p_nameerr/__init__.py:4").await;
+}
+
+#[tokio::test]
+async fn failing_test_becomes_a_ticket() {
+    ticket("p_test", "attribute_missing", "p_test/tests/test_a.py:7").await;
+}
+
+#[tokio::test]
+async fn proven_fix_is_applied_and_then_recalled() {
+    let app = support::app(&[], |_| {}).await;
+    let (output, addons) = fix(&app, "p_tree", &["--apply"]).await;
+    let result = support::json(&output);
+    assert_eq!(result["outcome"], "fixed", "{result:#}");
+    let view = std::fs::read_to_string(addons.path().join("p_tree/v.xml")).unwrap();
+    assert!(view.contains("<list>") && !view.contains("<tree>"));
+    let backup = std::fs::read_to_string(addons.path().join("p_tree/v.xml.bak")).unwrap();
+    assert!(backup.contains("<tree>"));
+
+    // The same error again, in another copy: the fix is remembered, and proven anew.
+    let (output, _addons) = fix(&app, "p_tree", &[]).await;
+    let again = support::json(&output);
+    assert_eq!((&again["outcome"], &again["source"]), (&"fixed".into(), &"recall".into()), "{again:#}");
+}
+
+#[tokio::test]
+async fn error_that_is_not_there_is_not_proven() {
+    let app = support::app(&[], |_| {}).await;
+    let addons = support::addons(&["p_tree"]);
+    let view = addons.path().join("p_tree/v.xml");
+    std::fs::write(&view, std::fs::read_to_string(&view).unwrap().replace("tree>", "list>")).unwrap();
+    let log = support::fixture("logs/p_tree.log");
+    let mut command = app.command(&["fix", "--json", "--log", log.to_str().unwrap(), "--addons", addons.path().to_str().unwrap()]);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let result = support::json(&output);
+    assert_eq!((&result["outcome"], &result["reproduced"]), (&"ticket".into(), &false.into()), "{result:#}");
+    assert_eq!(output.status.code(), Some(1));
+}

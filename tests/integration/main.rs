@@ -1,0 +1,17 @@
+//! Tests against real parts: nats-server, PostgreSQL with pgvector, Docker, Odoo. Only Claude is stood in for.
+//!
+//! A missing part fails a test; it never skips one. `make setup` installs them all.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
+
+mod support;
+
+mod ask;
+mod bad_input;
+mod claude;
+mod doors;
+mod fix;
+mod queue;
+mod recovery;
+mod sandbox;
+mod stack;
+mod store;
