@@ -57,4 +57,4 @@ $$;
 
 grant select, insert, update (class, title, module, report, first_seen, last_seen, count, state, openings, opened_at, opened_event,
     opened_ordinal, fixed_at, last_run_id) on errors to odoo_agent_app;
-grant select, insert, update (group_id, opening) on ingest_events to odoo_agent_app;
+grant select, insert, update (verdict, detail, group_id, opening) on ingest_events to odoo_agent_app;

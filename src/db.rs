@@ -132,16 +132,21 @@ impl Db {
     /// Connects, and refuses a server on which row-level security would not hold.
     pub async fn connect(config: &Config) -> Result<Self, DbError> {
         let url = config.url.as_ref().ok_or_else(|| DbError::Setup("no address is set; set DATABASE_URL".to_owned()))?;
+        let options = options(url)?;
+        // The pool would try again and again, and in the end say nothing of the reason; one connection alone says it at once.
+        let mut first = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options))
+            .await
+            .map_err(|_| DbError::Unavailable(sqlx::Error::PoolTimedOut))?
+            .map_err(explain_connect)?;
+        become_app(&mut first).await.map_err(explain_connect)?;
+        check_role(&mut first).await?;
+        first.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(config.max_connections.max(1))
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(|conn, _| Box::pin(become_app(conn)))
-            .connect_with(options(url)?)
-            .await
-            .map_err(explain_connect)?;
-        let db = Self { pool };
-        db.check_role().await?;
-        Ok(db)
+            .connect_lazy_with(options);
+        Ok(Self { pool })
     }
 
     /// A transaction that sees and writes only this tenant's rows.
@@ -172,29 +177,28 @@ impl Db {
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, DbError> {
         Ok(self.pool.begin().await?)
     }
+}
 
-    async fn check_role(&self) -> Result<(), DbError> {
-        let mut tx = self.system().await?;
-        let role = sqlx::query!(
-            r#"select current_user::text as "name!", rolsuper as "superuser!", rolbypassrls as "bypass!",
+async fn check_role(conn: &mut PgConnection) -> Result<(), DbError> {
+    let role = sqlx::query!(
+        r#"select current_user::text as "name!", rolsuper as "superuser!", rolbypassrls as "bypass!",
                       exists (select from pg_class where relowner = pg_roles.oid) as "owns!",
                       to_regclass('public.tenants') is not null as "migrated!"
                  from pg_roles where rolname = current_user"#
-        )
-        .fetch_one(tx.conn())
-        .await?;
-        if role.name != APP_ROLE || role.superuser || role.bypass || role.owns {
-            return Err(DbError::Setup(format!(
-                "connections run as {:?}, which is not bound by row-level security; they must run as {APP_ROLE}, no superuser, \
+    )
+    .fetch_one(conn)
+    .await?;
+    if role.name != APP_ROLE || role.superuser || role.bypass || role.owns {
+        return Err(DbError::Setup(format!(
+            "connections run as {:?}, which is not bound by row-level security; they must run as {APP_ROLE}, no superuser, \
                  without BYPASSRLS, owner of nothing",
-                role.name
-            )));
-        }
-        if !role.migrated {
-            return Err(DbError::Setup("the database holds no tables; run the migrations first".to_owned()));
-        }
-        Ok(())
+            role.name
+        )));
     }
+    if !role.migrated {
+        return Err(DbError::Setup("the database holds no tables; run the migrations first".to_owned()));
+    }
+    Ok(())
 }
 
 /// The limits keep a forgotten lock or a runaway query from holding up everybody else.
@@ -296,9 +300,17 @@ async fn migrate_on(conn: &mut PgConnection) -> Result<(), DbError> {
         Some(_) => {}
     }
     MIGRATIONS.run(&mut *conn).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => error.into(),
+        sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => explain_migration(error),
         other => DbError::Setup(other.to_string()),
     })
+}
+
+/// The usual reason is that pgvector is installed but only a superuser may enable it.
+fn explain_migration(error: sqlx::Error) -> DbError {
+    if error.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| code == "42501") {
+        return DbError::Setup(format!("{error}; the owner needs CREATEROLE, and a superuser may have to CREATE EXTENSION vector first"));
+    }
+    error.into()
 }
 
 fn version_pair(text: &str) -> (u32, u32) {

@@ -132,6 +132,7 @@ pub async fn record_verdict(
     Ok(())
 }
 
+/// `true`: this is news. A row that a version before could make nothing of gives way to a group, never the other way round.
 async fn insert_event(
     tx: &mut TenantTx,
     event: EventId,
@@ -143,7 +144,9 @@ async fn insert_event(
     let tenant = tx.tenant().clone();
     let inserted = sqlx::query!(
         "insert into ingest_events (tenant_id, event_id, ordinal, verdict, detail, received_at)
-         values ($1, $2, $3, $4, $5, coalesce($6, now())) on conflict do nothing",
+         values ($1, $2, $3, $4, $5, coalesce($6, now()))
+         on conflict (tenant_id, event_id, ordinal) do update set verdict = excluded.verdict, detail = excluded.detail
+           where ingest_events.group_id is null and excluded.verdict = 'grouped'",
         tenant.as_str(),
         event.0,
         ordinal,

@@ -348,6 +348,9 @@ async fn second_delivery_is_told_the_same() {
     let rows = groups::event(&test.db, &a, opener).await.unwrap();
     assert_eq!((rows.len(), rows[0].group, rows[0].run), (2, Some(first.group), Some(job.run_id)));
     assert_eq!((rows[1].verdict.as_str(), rows[1].group), ("undecodable", None));
+
+    assert!(recorded(&test.db, &a, opener, 1).await.counted, "a newer version can read what an older one could not");
+    assert_eq!(groups::event(&test.db, &a, opener).await.unwrap()[1].group, Some(first.group));
 }
 
 #[tokio::test]
