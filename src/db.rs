@@ -307,7 +307,7 @@ async fn migrate_on(conn: &mut PgConnection) -> Result<(), DbError> {
 
 /// The usual reason is that pgvector is installed but only a superuser may enable it.
 fn explain_migration(error: sqlx::Error) -> DbError {
-    if error.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| code == "42501") {
+    if error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "42501") {
         return DbError::Setup(format!("{error}; the owner needs CREATEROLE, and a superuser may have to CREATE EXTENSION vector first"));
     }
     error.into()

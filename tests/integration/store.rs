@@ -1,5 +1,7 @@
 //! The store against a real PostgreSQL, as the application's role: who sees what, and what happens once.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers are tests too, though clippy knows only functions that say so")]
+
 use std::time::Duration;
 
 use chrono::Utc;
