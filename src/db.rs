@@ -1,1 +1,400 @@
-//! The `db` room.
+//! The way to PostgreSQL: the pool, the migrations, and [`TenantTx`], which binds row-level security to one tenant.
+//! Never hands out a connection without a transaction that knows whose it is.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
+
+use crate::domain::{Failure, FailureKind, RunId, TenantId};
+
+/// The role that every connection becomes. It owns nothing, so that row-level security holds for it.
+pub const APP_ROLE: &str = "odoo_agent_app";
+
+/// How long to wait for a connection before PostgreSQL counts as away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most bytes of one JSON value that is stored.
+const MAX_JSON_BYTES: usize = 8 * 1024 * 1024;
+/// Iterative index scans, without which a filtered search comes back short.
+const MIN_PGVECTOR: (u32, u32) = (0, 8);
+const MIN_POSTGRES: i32 = 150_000;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+
+/// Where PostgreSQL is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `postgres://…` for daily work: a login that is a member of [`APP_ROLE`]. `None`: the embedded stack.
+    #[serde(deserialize_with = "secret")]
+    pub url: Option<SecretString>,
+    /// The owner's `postgres://…`, used by migrations only. `None`: the same as `url`.
+    #[serde(deserialize_with = "secret")]
+    pub migration_url: Option<SecretString>,
+    /// The most connections that this process opens.
+    pub max_connections: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { url: None, migration_url: None, max_connections: 16 }
+    }
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
+}
+
+/// What can go wrong between us and PostgreSQL.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// It is away, full or busy; the same may work later.
+    #[error("PostgreSQL is not available: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// It refused what we sent.
+    #[error("PostgreSQL refused a statement: {0}")]
+    Refused(#[source] sqlx::Error),
+    /// It is not what the program needs.
+    #[error("PostgreSQL is not set up for odoo-agent: {0}")]
+    Setup(String),
+    /// Another attempt holds the run, or it has ended.
+    #[error("run {0} is no longer this attempt's: another one took over or it has ended")]
+    Fenced(RunId),
+    /// The caller named something that is not there.
+    #[error("there is no {what} {id:?}")]
+    Missing {
+        /// What sort of thing.
+        what: &'static str,
+        /// The name that was given.
+        id: String,
+    },
+    /// A value is more than is ever stored.
+    #[error("a value of {0} bytes is too large to be stored; the limit is {MAX_JSON_BYTES}")]
+    TooLarge(usize),
+    /// A stored value can no longer be read, or a value cannot be stored.
+    #[error("the {what} in the database cannot be read or written: {reason}")]
+    Unreadable {
+        /// Which value.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl DbError {
+    pub(crate) fn unreadable(what: &'static str, reason: impl std::fmt::Display) -> Self {
+        Self::Unreadable { what, reason: reason.to_string() }
+    }
+}
+
+impl From<sqlx::Error> for DbError {
+    fn from(error: sqlx::Error) -> Self {
+        let later = match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => true,
+            // Connection lost, out of resources, operator's intervention, and the conflicts that a second try resolves.
+            sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| {
+                ["08", "53", "57"].iter().any(|class| code.starts_with(class)) || ["40001", "40P01", "55P03"].contains(&code.as_ref())
+            }),
+            _ => false,
+        };
+        if later { Self::Unavailable(error) } else { Self::Refused(error) }
+    }
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        let kind = match &error {
+            DbError::Unavailable(_) => FailureKind::Unavailable { retry_after: None },
+            DbError::Fenced(_) => FailureKind::Fenced,
+            DbError::Missing { .. } | DbError::TooLarge(_) => FailureKind::BadInput,
+            DbError::Refused(_) | DbError::Setup(_) | DbError::Unreadable { .. } => FailureKind::Bug,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// A pool of connections, all of them in the application's role.
+#[derive(Debug, Clone)]
+pub struct Db {
+    pool: PgPool,
+}
+
+impl Db {
+    /// Connects, and refuses a server on which row-level security would not hold.
+    pub async fn connect(config: &Config) -> Result<Self, DbError> {
+        let url = config.url.as_ref().ok_or_else(|| DbError::Setup("no address is set; set DATABASE_URL".to_owned()))?;
+        let options = options(url)?;
+        // The pool would try again and again, and in the end say nothing of the reason; one connection alone says it at once.
+        let mut first = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options))
+            .await
+            .map_err(|_| DbError::Unavailable(sqlx::Error::PoolTimedOut))?
+            .map_err(explain_connect)?;
+        become_app(&mut first).await.map_err(explain_connect)?;
+        check_role(&mut first).await?;
+        first.close().await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(config.max_connections.max(1))
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(|conn, _| Box::pin(become_app(conn)))
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// A transaction that sees and writes only this tenant's rows.
+    pub async fn tenant(&self, tenant: &TenantId) -> Result<TenantTx, DbError> {
+        let mut tx = self.begin().await?;
+        sqlx::query!("select set_config('odoo_agent.tenant', $1, true)", tenant.as_str()).fetch_one(&mut *tx).await?;
+        Ok(TenantTx { tx, tenant: tenant.clone() })
+    }
+
+    /// A transaction of no tenant: it sees no row of any, and can only call the functions that look across them.
+    pub async fn system(&self) -> Result<SystemTx, DbError> {
+        Ok(SystemTx { tx: self.begin().await? })
+    }
+
+    /// Whether PostgreSQL answers.
+    pub async fn ping(&self) -> Result<(), DbError> {
+        let mut tx = self.system().await?;
+        sqlx::query!("select 1 as one").fetch_one(tx.conn()).await?;
+        Ok(())
+    }
+
+    /// Closes every connection, after what is under way.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place where transactions begin; TenantTx and SystemTx are made of them")]
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, DbError> {
+        Ok(self.pool.begin().await?)
+    }
+}
+
+async fn check_role(conn: &mut PgConnection) -> Result<(), DbError> {
+    let role = sqlx::query!(
+        r#"select current_user::text as "name!", rolsuper as "superuser!", rolbypassrls as "bypass!",
+                      exists (select from pg_class where relowner = pg_roles.oid) as "owns!",
+                      to_regclass('public.tenants') is not null as "migrated!"
+                 from pg_roles where rolname = current_user"#
+    )
+    .fetch_one(conn)
+    .await?;
+    if role.name != APP_ROLE || role.superuser || role.bypass || role.owns {
+        return Err(DbError::Setup(format!(
+            "connections run as {:?}, which is not bound by row-level security; they must run as {APP_ROLE}, no superuser, \
+                 without BYPASSRLS, owner of nothing",
+            role.name
+        )));
+    }
+    if !role.migrated {
+        return Err(DbError::Setup("the database holds no tables; run the migrations first".to_owned()));
+    }
+    Ok(())
+}
+
+/// The limits keep a forgotten lock or a runaway query from holding up everybody else.
+async fn become_app(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    // Several statements in one round trip; the macros check only one at a time.
+    sqlx::raw_sql(
+        "set role odoo_agent_app; set statement_timeout = '60s'; set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '120s'",
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+fn explain_connect(error: sqlx::Error) -> DbError {
+    let code = error.as_database_error().and_then(|refusal| refusal.code().map(Cow::into_owned));
+    match code.as_deref() {
+        Some("22023") => DbError::Setup(format!("the role {APP_ROLE} does not exist; run the migrations first")),
+        Some("42501") => DbError::Setup(format!("the login is no member of {APP_ROLE}; as the owner: GRANT {APP_ROLE} TO the login")),
+        Some("3D000") => DbError::Setup(format!("{error}; create it first")),
+        Some("28P01" | "28000") => DbError::Setup(format!("{error}; check the user and the password in the address")),
+        _ => error.into(),
+    }
+}
+
+fn options(url: &SecretString) -> Result<PgConnectOptions, DbError> {
+    // The parser's own error may repeat the address, and that holds a password.
+    let parsed: Result<PgConnectOptions, _> = url.expose_secret().parse();
+    let options =
+        parsed.map_err(|_| DbError::Setup("the address cannot be read; use postgres://user:password@host:port/database".to_owned()))?;
+    Ok(options.application_name("odoo-agent"))
+}
+
+/// A transaction of one tenant: the only way to a connection. Dropped without [`TenantTx::commit`], it undoes everything.
+#[derive(Debug)]
+pub struct TenantTx {
+    tx: Transaction<'static, Postgres>,
+    tenant: TenantId,
+}
+
+impl TenantTx {
+    /// Whose it is.
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// The connection, for as long as the transaction lasts.
+    pub fn conn(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    /// Makes everything permanent.
+    pub async fn commit(self) -> Result<(), DbError> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+/// A transaction of no tenant. See [`Db::system`].
+#[derive(Debug)]
+pub struct SystemTx {
+    tx: Transaction<'static, Postgres>,
+}
+
+impl SystemTx {
+    /// The connection, for as long as the transaction lasts.
+    pub fn conn(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    /// Makes everything permanent.
+    pub async fn commit(self) -> Result<(), DbError> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+/// Brings the database up to date, as its owner, on a short connection of its own. Two at once wait for each other.
+pub async fn migrate(url: &SecretString) -> Result<(), DbError> {
+    let mut conn = PgConnection::connect_with(&options(url)?).await.map_err(explain_connect)?;
+    let result = migrate_on(&mut conn).await;
+    let closed = conn.close().await;
+    result?;
+    Ok(closed?)
+}
+
+async fn migrate_on(conn: &mut PgConnection) -> Result<(), DbError> {
+    let server = sqlx::query!(
+        r#"select current_setting('server_version_num')::int as "number!", current_setting('server_version') as "text!",
+                  (select coalesce(installed_version, default_version) from pg_available_extensions where name = 'vector') as pgvector"#
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if server.number < MIN_POSTGRES {
+        return Err(DbError::Setup(format!("it is version {}; 15 or newer is needed", server.text)));
+    }
+    match server.pgvector {
+        None => return Err(DbError::Setup("the extension pgvector is not installed on the server; install it".to_owned())),
+        Some(found) if version_pair(&found) < MIN_PGVECTOR => {
+            return Err(DbError::Setup(format!("pgvector is version {found}; 0.8 or newer is needed (ALTER EXTENSION vector UPDATE)")));
+        }
+        Some(_) => {}
+    }
+    MIGRATIONS.run(&mut *conn).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => explain_migration(error),
+        other => DbError::Setup(other.to_string()),
+    })
+}
+
+/// The usual reason is that pgvector is installed but only a superuser may enable it.
+fn explain_migration(error: sqlx::Error) -> DbError {
+    if error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "42501") {
+        return DbError::Setup(format!("{error}; the owner needs CREATEROLE, and a superuser may have to CREATE EXTENSION vector first"));
+    }
+    error.into()
+}
+
+fn version_pair(text: &str) -> (u32, u32) {
+    let mut numbers = text.split('.').map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// Text that PostgreSQL can hold: log text may carry the NUL character, which it cannot.
+pub(crate) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// The same for a whole value, with a limit on its size.
+pub(crate) fn storable_json<T: Serialize>(what: &'static str, value: &T) -> Result<Value, DbError> {
+    let mut value = serde_json::to_value(value).map_err(|error| DbError::unreadable(what, error))?;
+    let bytes = serde_json::to_string(&value).map_err(|error| DbError::unreadable(what, error))?;
+    if bytes.len() > MAX_JSON_BYTES {
+        return Err(DbError::TooLarge(bytes.len()));
+    }
+    // Only a text with this escape can hold a NUL; most have none and need no second walk.
+    if bytes.contains("\\u0000") {
+        without_nul(&mut value);
+    }
+    Ok(value)
+}
+
+fn without_nul(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = storable(text),
+        Value::Array(items) => items.iter_mut().for_each(without_nul),
+        Value::Object(map) => {
+            *map = std::mem::take(map)
+                .into_iter()
+                .map(|(key, mut inner)| {
+                    without_nul(&mut inner);
+                    (storable(&key), inner)
+                })
+                .collect();
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Reads a stored text back into its type.
+pub(crate) fn stored<T>(what: &'static str, text: &str) -> Result<T, DbError>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error| DbError::unreadable(what, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nul_never_reaches_the_database() {
+        let value = storable_json("x", &serde_json::json!({"a\0": ["b\0c", {"d": "\0"}], "n": 1})).unwrap();
+        assert_eq!(value, serde_json::json!({"a\u{fffd}": ["b\u{fffd}c", {"d": "\u{fffd}"}], "n": 1}));
+    }
+
+    #[test]
+    fn too_large_a_value_is_refused() {
+        assert!(matches!(storable_json("x", &"a".repeat(MAX_JSON_BYTES)), Err(DbError::TooLarge(_))));
+    }
+
+    #[test]
+    fn bad_address_does_not_show_its_password() {
+        let error = options(&SecretString::from("postgres://me:hunter2@[bad")).unwrap_err().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn lost_connection_is_worth_another_try() {
+        let lost = Failure::from(DbError::from(sqlx::Error::PoolTimedOut));
+        assert_eq!(lost.kind, FailureKind::Unavailable { retry_after: None });
+        assert_eq!(Failure::from(DbError::from(sqlx::Error::RowNotFound)).kind, FailureKind::Bug);
+    }
+
+    #[test]
+    fn config_keeps_its_secret_out_of_debug() {
+        let config: Config = serde_json::from_value(serde_json::json!({"url": "postgres://u:hunter2@h/d"})).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert_eq!(config.max_connections, 16);
+    }
+}

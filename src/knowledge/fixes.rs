@@ -1,0 +1,147 @@
+//! Past fixes: every candidate that went through the sandbox, what came of it, and how often its source was right.
+
+use pgvector::Vector;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{DocType, Embedder, HashEmbedder};
+use crate::db::{Db, DbError, TenantTx, storable, storable_json};
+use crate::domain::{ErrorClass, ErrorReport, Fingerprint, Grade, ModuleName, OdooVersion, Patch, RunId, Source, TenantId};
+
+/// How many past fixes are worth trying.
+const MAX_RECALLED: i64 = 5;
+/// The most characters of an error that are kept beside its fix.
+const MAX_TEXT: usize = 4_000;
+
+/// One candidate and what came of it.
+#[derive(Debug, Clone)]
+pub struct RememberedOutcome<'a> {
+    /// The run that tried it.
+    pub run: RunId,
+    /// The error it was for.
+    pub report: &'a ErrorReport,
+    /// The series it was tried on.
+    pub version: &'a OdooVersion,
+    /// Who proposed it.
+    pub source: &'a Source,
+    /// What the sandbox said.
+    pub grade: Grade,
+    /// The change; `None` if there was no patch to keep.
+    pub patch: Option<&'a Patch>,
+    /// One sentence for people: what it does and what came of it.
+    pub outcome: &'a str,
+    /// The version of the rules that were asked.
+    pub rule_set: u32,
+}
+
+/// A fix that was proven before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastFix {
+    /// The run that proved it.
+    pub run: RunId,
+    /// The change, against the sources as they were then.
+    pub patch: Patch,
+    /// Who proposed it.
+    pub source: Source,
+    /// What it does.
+    pub summary: String,
+}
+
+/// Keeps one candidate with its outcome. The same candidate of the same run is kept once, with its latest outcome.
+pub async fn remember(tx: &mut TenantTx, outcome: &RememberedOutcome<'_>) -> Result<(), DbError> {
+    let tenant = tx.tenant().clone();
+    let patch = outcome.patch.map(|patch| storable_json("patch", patch)).transpose()?;
+    let which =
+        outcome.patch.map_or_else(|| "-".to_owned(), |patch| blake3::hash(patch.unified_diff().as_bytes()).to_hex()[..16].to_owned());
+    let embedder = HashEmbedder;
+    let text = storable(&text_of(outcome.report));
+    // Run-time, because the macros do not know the vector type.
+    sqlx::query(
+        "insert into tenant_knowledge
+           (id, tenant_id, doc_type, ref, module, odoo_version, title, content, fingerprint, class, run_id, patch, source, grade,
+            embedder, embedding, made_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+         on conflict (tenant_id, doc_type, ref) do update set title = excluded.title, content = excluded.content,
+           patch = excluded.patch, grade = excluded.grade, embedder = excluded.embedder, embedding = excluded.embedding,
+           made_by = excluded.made_by",
+    )
+    .bind(Uuid::now_v7())
+    .bind(tenant.as_str())
+    .bind(DocType::Fix.as_str())
+    .bind(format!("{}/{}/{which}", outcome.run, outcome.source))
+    .bind(outcome.report.module.as_ref().map(ModuleName::as_str))
+    .bind(outcome.version.as_str())
+    .bind(storable(outcome.outcome))
+    .bind(&text)
+    .bind(outcome.report.fingerprint.as_str())
+    .bind(outcome.report.class.as_str())
+    .bind(outcome.run.0)
+    .bind(patch)
+    .bind(outcome.source.to_string())
+    .bind(outcome.grade.as_str())
+    .bind(embedder.name())
+    .bind(Vector::from(embedder.embed(&text)))
+    .bind(json!({"embedder": embedder.name(), "rule_set": outcome.rule_set}))
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// What a search compares: what the error is, not when and where in the log it stood.
+fn text_of(report: &ErrorReport) -> String {
+    let mut text = format!("{} {}", report.class.as_str(), report.title);
+    for raised in &report.chain {
+        text.push('\n');
+        text.push_str(&raised.exception);
+        text.push_str(": ");
+        text.push_str(&raised.message);
+    }
+    text.chars().take(MAX_TEXT).collect()
+}
+
+/// Fixes that were proven for this very error on this series, newest first; a patch that was proven twice is named once.
+pub async fn recall(db: &Db, tenant: &TenantId, fingerprint: &Fingerprint, version: &OdooVersion) -> Result<Vec<PastFix>, DbError> {
+    let mut tx = db.tenant(tenant).await?;
+    let rows = sqlx::query!(
+        r#"select run_id as "run_id!", patch as "patch!", source as "source!", title from (
+               select distinct on (patch) run_id, patch, source, title, created_at from tenant_knowledge
+                where doc_type = 'fix' and grade = 'proven' and fingerprint = $1 and odoo_version = $2
+                  and run_id is not null and patch is not null and source is not null
+                order by patch, created_at desc
+           ) as fixes order by created_at desc limit $3"#,
+        fingerprint.as_str(),
+        version.as_str(),
+        MAX_RECALLED,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut fixes = Vec::with_capacity(rows.len());
+    for row in rows {
+        let patch = serde_json::from_value(row.patch).map_err(|error| DbError::unreadable("patch", error))?;
+        let source = Source::try_from(row.source).map_err(|error| DbError::unreadable("source of a fix", error))?;
+        fixes.push(PastFix { run: RunId(row.run_id), patch, source, summary: row.title });
+    }
+    Ok(fixes)
+}
+
+/// How often fixes of this source, grade and class were right so far, as (hits, misses). A hit was proven, and its error has not come back
+/// since its group was marked fixed.
+pub async fn success_rate(db: &Db, tenant: &TenantId, source: &Source, grade: Grade, class: ErrorClass) -> Result<(u64, u64), DbError> {
+    let mut tx = db.tenant(tenant).await?;
+    let row = sqlx::query!(
+        r#"select count(*) filter (where hit) as "hits!", count(*) filter (where not hit) as "misses!" from (
+               select k.grade = 'proven' and not exists (
+                          select from errors e
+                           where e.tenant_id = k.tenant_id and e.fingerprint = k.fingerprint
+                             and e.openings > 1 and e.opened_at > k.created_at) as hit
+                 from tenant_knowledge k
+                where k.doc_type = 'fix' and k.source = $1 and k.grade = $2 and k.class = $3
+           ) as outcomes"#,
+        source.to_string(),
+        grade.as_str(),
+        class.as_str(),
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok((u64::try_from(row.hits).unwrap_or(0), u64::try_from(row.misses).unwrap_or(0)))
+}
