@@ -53,10 +53,26 @@ debian_base() { # sets base
   step "import as $base" docker import "$rootfs" "$base"
 }
 
+pull() { # a registry that does not answer is given up soon, a slow download is not
+  local log pid status=0
+  log=$(mktemp)
+  timeout 3600 docker pull "odoo:$version" >"$log" 2>&1 &
+  pid=$!
+  for _ in $(seq 30); do
+    if ! kill -0 "$pid" 2>/dev/null || grep -q 'Pulling from' "$log"; then break; fi
+    sleep 1
+  done
+  grep -q 'Pulling from' "$log" || kill "$pid" 2>/dev/null || true
+  wait "$pid" || status=$?
+  tail -n 1 "$log"
+  rm -f "$log"
+  return "$status"
+}
+
 pick_base() { # sets base
   if [ "$source" != debian ]; then
     say "asking the image registry for odoo:$version"
-    if have_image "odoo:$version" || timeout "${ODOO_AGENT_PULL_SECONDS:-600}" docker pull --quiet "odoo:$version" 2>&1; then
+    if have_image "odoo:$version" || pull; then
       base=odoo:$version
       return
     fi

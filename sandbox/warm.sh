@@ -53,7 +53,7 @@ fill() { # fill DATABASE MODULE TEMPLATE
   if [ -d "/opt/warm/data/filestore/$3" ]; then cp -a "/opt/warm/data/filestore/$3" "/opt/warm/data/filestore/$1"; fi
   local log=/tmp/warm_$1.log
   (cd /tmp && as addon $(odoo_command "$version") -c /dev/null -d "$1" --db_host="$DB_ROOT" --db_user=addon --data-dir=/opt/warm/data \
-    --addons-path="$(core_addons)" -i "$2" --stop-after-init --without-demo=all --no-http --max-cron-threads=0) >"$log" 2>&1 \
+    --addons-path="$(core_addons)" -i "$2" --no-http $(odoo_options "$version")) >"$log" 2>&1 \
     || { tail -50 "$log"; echo "warm: installing $2 failed"; exit 1; }
   if grep -E ' (ERROR|CRITICAL) ' "$log"; then echo "warm: installing $2 printed errors"; exit 1; fi
   lap "$1"

@@ -13,5 +13,13 @@ odoo_command() {
   esac
 }
 
+# What keeps demo data out: the default from 19.0 on, where the old option only earns a warning.
+odoo_options() {
+  echo "--http-interface=127.0.0.1 --max-cron-threads=0 --stop-after-init"
+  case ${1%%.*} in
+    1[0-8]) echo "--without-demo=all" ;;
+  esac
+}
+
 # The folder of Odoo's own addons, the same in Debian's package and in the official images.
 core_addons() { echo /usr/lib/python3/dist-packages/odoo/addons; }

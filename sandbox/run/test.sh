@@ -10,5 +10,4 @@ if [ -d "/opt/warm/data/filestore/$template" ]; then cp -a "/opt/warm/data/files
 cd /tmp
 export HOME=/tmp PYTHONDONTWRITEBYTECODE=1
 exec timeout --kill-after=5 "$seconds" $(odoo_command "$version") -c /dev/null -d "$database" --db_host="$DB_ROOT" --db_user=addon \
-  --data-dir="$data" --addons-path="$(core_addons),$SOURCES" -i "$module" --test-enable --test-tags "/$module" \
-  --stop-after-init --without-demo=all --max-cron-threads=0 2>&1
+  --data-dir="$data" --addons-path="$(core_addons),$SOURCES" -i "$module" --test-enable --test-tags "/$module" $(odoo_options "$version") 2>&1

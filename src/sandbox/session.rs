@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::container::{ADDON, Bounds, Container, DB, Output, ROOT, Stop};
+use super::container::{ADDON, Bounds, Container, DB, Output, ROOT, Stop, User};
 use super::{Engine, Limits, Owner, SandboxError, sources};
 use crate::domain::{ModuleName, OdooVersion};
 use crate::odoo::Addon;
@@ -80,7 +80,15 @@ impl Sandbox {
         };
         self.runs += 1;
         let database = format!("run_{}", self.runs);
-        let output = self.run(&container, plan.module, &database, &archive).await?;
+        let output = match self.run(&container, plan.module, &database, &archive).await {
+            Ok(output) => output,
+            Err(error) => {
+                if let Err(left) = container.remove().await {
+                    tracing::warn!(error = %left, "a sandbox container was left behind");
+                }
+                return Err(error);
+            }
+        };
         let elapsed = started.elapsed();
         let aftermath = aftermath(&container, plan.module, &database, output.stop).await;
         let end = end_of(output.stop, aftermath.as_ref(), elapsed.as_secs(), &self.engine.config().limits);
@@ -99,17 +107,13 @@ impl Sandbox {
     }
 
     async fn run(&self, container: &Container, module: &ModuleName, database: &str, archive: &[u8]) -> Result<Output, SandboxError> {
-        let unpacked = container.exec(&ROOT, &["bash", &script("sources.sh")], Some(archive), Bounds::SCRIPT).await?;
-        match unpacked.stop {
-            Stop::Exited(0) => {}
-            Stop::Exited(_) => return Err(SandboxError::Sources(unpacked.text().trim().to_owned())),
-            stop => return Err(SandboxError::Protocol(format!("unpacking the sources: {stop:?}"))),
-        }
-        let template = container.script(&DB, &[&script("prepare.sh"), module.as_str(), database], None).await?;
+        sources_step(container, &ROOT, &[&script("sources.sh")], Some(archive)).await?;
+        let prepared = sources_step(container, &DB, &[&script("prepare.sh"), module.as_str(), database], None).await?;
+        let template = prepared.lines().last().unwrap_or_default();
         let limits = &self.engine.config().limits;
         let bounds = Bounds { total: limits.deadline(), idle: limits.idle(), bytes: limits.output_bytes };
         let (test, seconds) = (script("test.sh"), limits.seconds.to_string());
-        let command = ["bash", &test, self.version.as_str(), module.as_str(), database, template.trim(), &seconds];
+        let command = ["bash", &test, self.version.as_str(), module.as_str(), database, template, &seconds];
         container.exec(&ADDON, &command, None, bounds).await
     }
 
@@ -119,6 +123,16 @@ impl Sandbox {
             Some(container) => container.remove().await,
             None => Ok(()),
         }
+    }
+}
+
+/// Runs a script that exits with 64 if the sources are at fault.
+async fn sources_step(container: &Container, user: &User, cmd: &[&str], stdin: Option<&[u8]>) -> Result<String, SandboxError> {
+    let output = container.exec(user, &[&["bash"], cmd].concat(), stdin, Bounds::SCRIPT).await?;
+    match output.stop {
+        Stop::Exited(0) => Ok(output.text()),
+        Stop::Exited(64) => Err(SandboxError::Sources(output.text().trim().to_owned())),
+        stop => Err(SandboxError::Protocol(format!("{}: {stop:?}: {}", cmd.join(" "), output.text().trim()))),
     }
 }
 
