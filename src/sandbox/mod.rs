@@ -1,1 +1,53 @@
-//! The `sandbox` room.
+//! Real tests of real Odoo in a container that can reach nothing: the image, the limits, one run after the other.
+//!
+//! An [`Engine`] opens a [`Sandbox`] for an owner; [`Sandbox::test`] installs one addon on a fresh database and runs its
+//! tests. How a run ends is a value ([`End`]); an error means that it could not be found out. What happens inside the
+//! container stands in `sandbox/run/*.sh`. It never judges a log and never gives a container a network.
+
+mod container;
+mod engine;
+mod error;
+mod image;
+mod limits;
+mod session;
+mod sources;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub use engine::{Engine, Owner};
+pub use error::SandboxError;
+pub use limits::Limits;
+pub use session::{End, Sandbox, TestPlan, TestRun};
+
+use crate::domain::OdooVersion;
+
+/// Settings of the sandbox.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The engine, such as `unix:///var/run/docker.sock` or `tcp://10.0.0.2:2375`. `None`: the local socket.
+    pub docker_host: Option<String>,
+    /// Images of your own by Odoo series; one named here is used as it is and never built.
+    pub images: BTreeMap<OdooVersion, String>,
+    /// What one run may use.
+    pub limits: Limits,
+    /// Another container runtime, such as `runsc`. `None`: the engine's default.
+    pub runtime: Option<String>,
+    /// Where building an image keeps what is slow to make again.
+    pub cache_dir: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            docker_host: None,
+            images: BTreeMap::new(),
+            limits: Limits::default(),
+            runtime: None,
+            cache_dir: PathBuf::from("/var/cache/odoo-agent"),
+        }
+    }
+}

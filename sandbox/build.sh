@@ -1,0 +1,95 @@
+#!/bin/bash
+# build.sh VERSION TAG: builds the sandbox image for one Odoo series, says what it does and how long each step took.
+# ODOO_AGENT_IMAGE_SOURCE=registry|debian forces where Odoo comes from; otherwise a registry is asked first.
+# ODOO_AGENT_CACHE_DIR keeps the root file system made from Debian packages (default /var/cache/odoo-agent).
+set -euo pipefail
+version=${1:?usage: build.sh VERSION TAG} tag=${2:?usage: build.sh VERSION TAG}
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${ODOO_AGENT_CACHE_DIR:-/var/cache/odoo-agent}
+source=${ODOO_AGENT_IMAGE_SOURCE:-auto}
+
+say() { echo "==> $*"; }
+step() { # step TITLE COMMAND…
+  local title=$1 start=$SECONDS
+  shift
+  say "$title"
+  "$@"
+  say "$title: $((SECONDS - start)) s"
+}
+die() { echo "build.sh: $*" >&2; exit 1; }
+have_image() { docker image inspect "$1" >/dev/null 2>&1; }
+
+# What Debian's recipe is made of. Odoo 19 is in sid and needs a Python that only trixie still has.
+recipe=(
+  --variant=minbase --components=main
+  --aptopt='APT::Default-Release "trixie"' --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"'
+  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*'
+  --include=postgresql,tzdata,tzdata-legacy,python3-websocket,git,odoo-19
+)
+
+debian_mirror() {
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -m1 '/debian/\?$' \
+    || die "no Debian mirror in this machine's apt settings; run 'apt-get update', or set ODOO_AGENT_IMAGE_SOURCE=registry"
+}
+
+make_rootfs() { # make_rootfs FILE
+  command -v mmdebstrap >/dev/null || die "mmdebstrap is missing: apt-get install mmdebstrap"
+  local mirror
+  mirror=$(debian_mirror)
+  # A broken build must not leave a tarball that looks whole.
+  mmdebstrap "${recipe[@]}" trixie "$1.part.tar" "deb $mirror trixie main" "deb $mirror sid main"
+  mv "$1.part.tar" "$1"
+}
+
+debian_base() { # sets base
+  [ "$version" = 19.0 ] || die "Odoo $version is not in Debian: an image registry that has odoo:$version must be reachable"
+  local key rootfs
+  key=$(printf '%s\n' "${recipe[@]}" | sha256sum | cut -c1-12)
+  rootfs=$cache/rootfs-$key.tar
+  base=odoo-agent-base:$version-$key
+  if have_image "$base"; then say "base $base is there"; return; fi
+  mkdir -p "$cache"
+  if [ -s "$rootfs" ]; then say "root file system $rootfs is there"; else step "root file system from Debian packages" make_rootfs "$rootfs"; fi
+  step "import as $base" docker import "$rootfs" "$base"
+}
+
+pull() { # a registry that does not answer is given up soon, a slow download is not
+  local log pid status=0
+  log=$(mktemp)
+  timeout 3600 docker pull "odoo:$version" >"$log" 2>&1 &
+  pid=$!
+  for _ in $(seq 30); do
+    if ! kill -0 "$pid" 2>/dev/null || grep -q 'Pulling from' "$log"; then break; fi
+    sleep 1
+  done
+  grep -q 'Pulling from' "$log" || kill "$pid" 2>/dev/null || true
+  wait "$pid" || status=$?
+  tail -n 1 "$log"
+  rm -f "$log"
+  return "$status"
+}
+
+pick_base() { # sets base
+  if [ "$source" != debian ]; then
+    say "asking the image registry for odoo:$version"
+    if have_image "odoo:$version" || pull; then
+      base=odoo:$version
+      return
+    fi
+    [ "$source" = auto ] || die "no registry gave odoo:$version"
+    say "no registry answers; taking Debian packages"
+  fi
+  debian_base
+}
+
+command -v docker >/dev/null || die "the docker command line is missing"
+docker version --format '{{.Server.Version}}' >/dev/null || die "no Docker engine answers; start it or set DOCKER_HOST"
+# Two builds of one image at a time would only do the work twice.
+mkdir -p "$cache"
+exec 9>"$cache/build.lock"
+flock 9
+if have_image "$tag"; then say "$tag is there"; exit 0; fi
+pick_base
+step "$tag: PostgreSQL, databases of base and mail, byte code" \
+  docker build --force-rm --build-arg BASE="$base" --build-arg ODOO_VERSION="$version" --label odoo-agent.odoo="$version" -t "$tag" "$here"
+say "$tag is ready after $SECONDS s"

@@ -1,0 +1,239 @@
+//! One container and the commands run in it.
+
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::container::LogOutput;
+use bollard::exec::{StartExecOptions, StartExecResults};
+use bollard::models::{ContainerCreateBody, ExecConfig};
+use bollard::query_parameters::RemoveContainerOptionsBuilder;
+use futures::{Stream, StreamExt};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, timeout};
+
+use super::SandboxError;
+
+/// A user inside the image, by number: names would need the engine to read the image's files.
+pub(super) struct User {
+    /// Its number, also that of its group.
+    pub(super) id: &'static str,
+}
+
+/// Owns the sources; has no capability.
+pub(super) const ROOT: User = User { id: "0" };
+/// Runs the code under test.
+pub(super) const ADDON: User = User { id: "64001" };
+/// Runs PostgreSQL.
+pub(super) const DB: User = User { id: "64002" };
+
+/// How far a command may go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) total: Duration,
+    pub(super) idle: Duration,
+    pub(super) bytes: usize,
+}
+
+impl Bounds {
+    /// For our own small scripts: enough for a loaded machine.
+    pub(super) const SCRIPT: Self = Self { total: Duration::from_secs(120), idle: Duration::from_secs(120), bytes: 64 * 1024 };
+}
+
+/// How a command came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    Exited(i64),
+    Deadline,
+    Idle,
+    TooMuch,
+}
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) stop: Stop,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Output {
+    /// What it printed, bytes that are no UTF-8 replaced.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// A container that is removed when it is dropped, as far as a drop can do that.
+pub(super) struct Container {
+    docker: Docker,
+    id: String,
+    removed: bool,
+}
+
+impl Container {
+    /// Makes and starts one.
+    pub(super) async fn start(docker: &Docker, body: ContainerCreateBody) -> Result<Self, SandboxError> {
+        let created = docker.create_container(None, body).await?;
+        let container = Self { docker: docker.clone(), id: created.id, removed: false };
+        docker.start_container(&container.id, None).await?;
+        Ok(container)
+    }
+
+    /// Runs a command; its standard output and standard error come as one text, in the order in which they arrive.
+    pub(super) async fn exec(&self, user: &User, cmd: &[&str], stdin: Option<&[u8]>, bounds: Bounds) -> Result<Output, SandboxError> {
+        let started = Instant::now();
+        let config = ExecConfig {
+            cmd: Some(cmd.iter().map(ToString::to_string).collect()),
+            user: Some(format!("{0}:{0}", user.id)),
+            attach_stdin: Some(stdin.is_some()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..ExecConfig::default()
+        };
+        let exec = self.docker.create_exec(&self.id, config).await?;
+        let options = StartExecOptions { output_capacity: Some(64 * 1024), ..StartExecOptions::default() };
+        let StartExecResults::Attached { output, mut input } = self.docker.start_exec(&exec.id, Some(options)).await? else {
+            return Err(SandboxError::Protocol("the engine ran a command without its output".to_owned()));
+        };
+        if let Some(stdin) = stdin {
+            let send = async {
+                input.write_all(stdin).await?;
+                input.shutdown().await
+            };
+            // A command that ends before it has read everything says why in its output and exit code.
+            let _ = timeout(bounds.total, send).await;
+        }
+        let (stopped, bytes) = collect(output, started, bounds).await?;
+        let stop = match stopped {
+            Some(stop) => stop,
+            None => Stop::Exited(self.exit_code(&exec.id).await?),
+        };
+        Ok(Output { stop, bytes })
+    }
+
+    /// The engine closes the output a moment before it knows the exit code.
+    async fn exit_code(&self, exec: &str) -> Result<i64, SandboxError> {
+        for _ in 0..100 {
+            let state = self.docker.inspect_exec(exec).await?;
+            match (state.running, state.exit_code) {
+                (Some(true), _) | (_, None) => tokio::time::sleep(Duration::from_millis(20)).await,
+                (_, Some(code)) => return Ok(code),
+            }
+        }
+        Err(SandboxError::Protocol("the engine did not tell the exit code of a command".to_owned()))
+    }
+
+    /// Runs one of our scripts, which must exit with 0; gives what it printed.
+    pub(super) async fn script(&self, user: &User, cmd: &[&str], stdin: Option<&[u8]>) -> Result<String, SandboxError> {
+        let output = self.exec(user, &[&["bash"], cmd].concat(), stdin, Bounds::SCRIPT).await?;
+        match output.stop {
+            Stop::Exited(0) => Ok(output.text()),
+            stop => Err(SandboxError::Protocol(format!("{}: {stop:?}: {}", cmd.join(" "), output.text().trim()))),
+        }
+    }
+
+    /// Whether the kernel ended the container for want of memory.
+    pub(super) async fn out_of_memory(&self) -> bool {
+        let state = self.docker.inspect_container(&self.id, None).await.ok().and_then(|container| container.state);
+        state.and_then(|state| state.oom_killed).unwrap_or(false)
+    }
+
+    /// The last lines of the main process, for an error text.
+    pub(super) async fn last_words(&self) -> String {
+        let options = bollard::query_parameters::LogsOptionsBuilder::new().stdout(true).stderr(true).tail("20").build();
+        let chunks: Vec<_> = self.docker.logs(&self.id, Some(options)).filter_map(|chunk| async { chunk.ok() }).collect().await;
+        chunks.into_iter().map(|chunk| String::from_utf8_lossy(&chunk.into_bytes()).into_owned()).collect()
+    }
+
+    /// Removes it with everything in it.
+    pub(super) async fn remove(mut self) -> Result<(), SandboxError> {
+        remove(&self.docker, &self.id).await?;
+        self.removed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if self.removed {
+            return;
+        }
+        // A drop cannot wait. If the program ends before this is done, the sweep by label finds the container.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (docker, id) = (self.docker.clone(), std::mem::take(&mut self.id));
+            runtime.spawn(async move {
+                if let Err(error) = remove(&docker, &id).await {
+                    tracing::warn!(container = id, %error, "a sandbox container was left behind");
+                }
+            });
+        }
+    }
+}
+
+/// Removes a container; it is fine if it is gone or going already.
+pub(super) async fn remove(docker: &Docker, id: &str) -> Result<(), SandboxError> {
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+    match docker.remove_container(id, Some(options)).await {
+        Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads until the end of the stream or a bound, whichever comes first.
+async fn collect(
+    mut output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin,
+    started: Instant,
+    bounds: Bounds,
+) -> Result<(Option<Stop>, Vec<u8>), SandboxError> {
+    let mut bytes = Vec::new();
+    loop {
+        let left = bounds.total.saturating_sub(started.elapsed());
+        let chunk = match timeout(left.min(bounds.idle), output.next()).await {
+            Ok(None) => return Ok((None, bytes)),
+            Ok(Some(chunk)) => chunk?.into_bytes(),
+            Err(_) => return Ok((Some(if left <= bounds.idle { Stop::Deadline } else { Stop::Idle }), bytes)),
+        };
+        let room = bounds.bytes - bytes.len();
+        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if chunk.len() > room {
+            return Ok((Some(Stop::TooMuch), bytes));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    fn lines(texts: &[&'static str]) -> Vec<Result<LogOutput, bollard::errors::Error>> {
+        texts.iter().map(|text| Ok(LogOutput::StdOut { message: text.as_bytes().into() })).collect()
+    }
+
+    async fn read(output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>>, bounds: Bounds) -> (Option<Stop>, Vec<u8>) {
+        collect(Box::pin(output), Instant::now(), bounds).await.unwrap()
+    }
+
+    const BOUNDS: Bounds = Bounds { total: Duration::from_millis(200), idle: Duration::from_millis(50), bytes: 5 };
+
+    #[tokio::test]
+    async fn output_is_cut_at_its_limit() {
+        assert_eq!(read(stream::iter(lines(&["abc", "de"])), BOUNDS).await, (None, b"abcde".to_vec()));
+        assert_eq!(read(stream::iter(lines(&["abc", "def"])), BOUNDS).await, (Some(Stop::TooMuch), b"abcde".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn silence_ends_a_command() {
+        let silent = stream::iter(lines(&["a"])).chain(stream::pending());
+        assert_eq!(read(silent, BOUNDS).await, (Some(Stop::Idle), b"a".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn endless_talk_meets_the_deadline() {
+        let talk = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Some((Ok(LogOutput::StdOut { message: "".into() }), ()))
+        });
+        assert_eq!(read(talk, BOUNDS).await.0, Some(Stop::Deadline));
+    }
+}
