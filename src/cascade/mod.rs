@@ -1,1 +1,5 @@
 //! The `cascade` room.
+
+mod ask;
+
+pub use ask::{Asked, PROMPT_VERSION, Proposal, ask, estimate};

@@ -119,8 +119,11 @@ pub(super) fn failure(status: u16, headers: &HeaderMap, bytes: &[u8]) -> Tried {
         408 | 409 | 429 | 500.. => ClaudeError::Busy { status, message, retry_after: retry_after(headers) },
         _ => ClaudeError::BadRequest { status, message },
     };
-    let busy = matches!(error, ClaudeError::Busy { .. });
-    let again = busy && text_header(headers, "x-should-retry").as_deref() != Some("false");
+    let again = match text_header(headers, "x-should-retry").as_deref() {
+        Some("false") => false,
+        Some("true") => !matches!(error, ClaudeError::SpendLimit(_)),
+        _ => matches!(error, ClaudeError::Busy { .. }),
+    };
     Tried { error, again }
 }
 
@@ -185,6 +188,8 @@ mod tests {
         assert!([408, 409, 429, 500, 504, 529].into_iter().all(again));
         assert!(![302, 400, 401, 402, 403, 404, 413, 422].into_iter().any(again));
         assert!(!failure(529, &headers(&[("x-should-retry", "false")]), b"").again);
+        assert!(failure(422, &headers(&[("x-should-retry", "true")]), b"").again);
+        assert!(!failure(402, &headers(&[("x-should-retry", "true")]), b"").again);
     }
 
     #[test]
