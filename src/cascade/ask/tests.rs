@@ -183,6 +183,16 @@ fn rules_and_members_stay() {
 }
 
 #[test]
+fn garbage_edits_are_survived() {
+    let deep = format!("{}{}", "<a>".repeat(50_000), "</a>".repeat(50_000));
+    let brackets = "[{(".repeat(50_000);
+    for text in [deep.as_str(), "<odoo", "\u{0}", "<!DOCTYPE x [<!ENTITY a '&a;'>]><x>&a;</x>", &brackets] {
+        let _ = offered(&[("shop/views/deep.xml", "", text), ("shop/models/deep.py", "", text)]);
+        let _ = offered(&[("shop/__manifest__.py", MANIFEST, text), ("shop/security/ir.model.access.csv", ACCESS, text)]);
+    }
+}
+
+#[test]
 fn one_refusal_spoils_the_patch() {
     let answer = |fixable, find: &str| Answer {
         cause: "It \u{202e}is so.".to_owned(),
