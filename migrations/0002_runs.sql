@@ -14,6 +14,8 @@ create table runs (
     attempt_token     uuid,
     lease_until       timestamptz,
     worker            text,
+    -- What the handler found, while its effects are being carried out: an attempt after a crash goes on from here.
+    outcome           jsonb,
     result            jsonb,
     error             text,
     usd               numeric(14, 6) not null default 0,

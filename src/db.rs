@@ -45,6 +45,13 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// The address that migrations use.
+    pub fn owner_url(&self) -> Option<&SecretString> {
+        self.migration_url.as_ref().or(self.url.as_ref())
+    }
+}
+
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
 }

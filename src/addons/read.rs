@@ -35,7 +35,7 @@ pub enum AddonsError {
         there: String,
     },
     /// The addon is larger than an addon may be.
-    #[error("the addon {0} is too large: at most {MAX_FILES} files and {} MiB", MAX_ADDON / 1024 / 1024)]
+    #[error("the addon {0} is too large: at most {MAX_FILES} files and {MAX_ADDON} bytes")]
     TooLarge(ModuleName),
 }
 

@@ -108,7 +108,9 @@ impl App {
     /// Whether PostgreSQL and NATS answer.
     pub async fn ready(&self) -> Result<(), Failure> {
         self.db.ping().await?;
-        self.queue.ping().await?;
+        if !self.queue.is_connected() {
+            return Err(Failure::unavailable(anyhow::anyhow!("NATS does not answer")));
+        }
         Ok(())
     }
 }

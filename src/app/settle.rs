@@ -47,7 +47,7 @@ impl App {
                 match applied {
                     Ok(applied) => {
                         result["applied"] = json!(applied);
-                        groups::mark_fixed(tx, job.run_id).await?;
+                        groups::mark_fixed_by(tx, job.run_id).await?;
                     }
                     Err(error @ ApplyError::Io(..)) => return Err(Failure::unavailable(error)),
                     Err(error) => {
@@ -58,7 +58,7 @@ impl App {
                 }
             }
             Effect::Ticket(ticket) => file(tx, job, ticket, result).await?,
-            Effect::Remember(lesson) => knowledge::fixes::remember(tx, job.run_id, lesson).await?,
+            Effect::Remember(lesson) => knowledge::remember(tx, job.run_id, lesson).await?,
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ impl App {
     pub async fn ingest(&self, tenant: &TenantId, format: &str, parts: Vec<Bytes>) -> Result<Vec<EventId>, Failure> {
         let publish = |part: Bytes| async move {
             let event = EventId::generate();
-            self.queue.publish_raw(tenant, format, event, part).await.map(|()| event)
+            self.queue.publish_raw(tenant, format, event, part).await.map(|_| event)
         };
         Ok(futures::future::try_join_all(parts.into_iter().map(publish)).await?)
     }

@@ -32,9 +32,7 @@ pub async fn connect(mut config: Config) -> anyhow::Result<Connected> {
         if let Some(url) = stack.nats_url() {
             config.queue.url = Some(url.to_owned());
         }
-        if let Some(url) = stack.database_url() {
-            config.database.url = Some(SecretString::from(url.to_owned()));
-        }
+        use_database(&mut config, &stack);
         Some(stack)
     } else {
         None

@@ -95,9 +95,7 @@ async fn servers(mut config: Config) -> Vec<Check> {
         if let Some(url) = stack.nats_url() {
             config.queue.url = Some(url.to_owned());
         }
-        if let Some(url) = stack.database_url() {
-            config.database.url = Some(url.to_owned().into());
-        }
+        use_database(&mut config, &stack);
     }
     let connected = App::connect(config).await;
     let mend = "check DATABASE_URL (PostgreSQL 15 or newer with pgvector) and NATS_URL (2.10 or newer with JetStream)";

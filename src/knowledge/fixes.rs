@@ -6,33 +6,12 @@ use uuid::Uuid;
 
 use super::{DocType, Embedder, HashEmbedder};
 use crate::db::{Db, DbError, TenantTx, storable, storable_json};
-use crate::domain::{ErrorClass, ErrorReport, Fingerprint, Grade, ModuleName, OdooVersion, Patch, RunId, Source, TenantId};
+use crate::domain::{ErrorClass, ErrorReport, Fingerprint, Grade, Lesson, ModuleName, OdooVersion, Patch, RunId, Source, TenantId};
 
 /// How many past fixes are worth trying.
 const MAX_RECALLED: i64 = 5;
 /// The most characters of an error that are kept beside its fix.
 const MAX_TEXT: usize = 4_000;
-
-/// One candidate and what came of it.
-#[derive(Debug, Clone)]
-pub struct RememberedOutcome<'a> {
-    /// The run that tried it.
-    pub run: RunId,
-    /// The error it was for.
-    pub report: &'a ErrorReport,
-    /// The series it was tried on.
-    pub version: &'a OdooVersion,
-    /// Who proposed it.
-    pub source: &'a Source,
-    /// What the sandbox said.
-    pub grade: Grade,
-    /// The change; `None` if there was no patch to keep.
-    pub patch: Option<&'a Patch>,
-    /// One sentence for people: what it does and what came of it.
-    pub outcome: &'a str,
-    /// The version of the rules that were asked.
-    pub rule_set: u32,
-}
 
 /// A fix that was proven before.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,14 +26,14 @@ pub struct PastFix {
     pub summary: String,
 }
 
-/// Keeps one candidate with its outcome. The same candidate of the same run is kept once, with its latest outcome.
-pub async fn remember(tx: &mut TenantTx, outcome: &RememberedOutcome<'_>) -> Result<(), DbError> {
+/// Keeps how a run went, good or bad: once a run, in its latest form.
+pub async fn remember(tx: &mut TenantTx, run: RunId, lesson: &Lesson) -> Result<(), DbError> {
     let tenant = tx.tenant().clone();
-    let patch = outcome.patch.map(|patch| storable_json("patch", patch)).transpose()?;
-    let which =
-        outcome.patch.map_or_else(|| "-".to_owned(), |patch| blake3::hash(patch.unified_diff().as_bytes()).to_hex()[..16].to_owned());
+    let patch = lesson.patch.as_ref().map(|patch| storable_json("patch", patch)).transpose()?;
     let embedder = HashEmbedder;
-    let text = storable(&text_of(outcome.report));
+    let text = storable(&text_of(&lesson.report));
+    let mut made_by = lesson.made_by.clone();
+    made_by["embedder"] = json!(embedder.name());
     // Run-time, because the macros do not know the vector type.
     sqlx::query(
         "insert into tenant_knowledge
@@ -62,26 +41,26 @@ pub async fn remember(tx: &mut TenantTx, outcome: &RememberedOutcome<'_>) -> Res
             embedder, embedding, made_by)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
          on conflict (tenant_id, doc_type, ref) do update set title = excluded.title, content = excluded.content,
-           patch = excluded.patch, grade = excluded.grade, embedder = excluded.embedder, embedding = excluded.embedding,
+           patch = excluded.patch, source = excluded.source, grade = excluded.grade, embedder = excluded.embedder, embedding = excluded.embedding,
            made_by = excluded.made_by",
     )
     .bind(Uuid::now_v7())
     .bind(tenant.as_str())
     .bind(DocType::Fix.as_str())
-    .bind(format!("{}/{}/{which}", outcome.run, outcome.source))
-    .bind(outcome.report.module.as_ref().map(ModuleName::as_str))
-    .bind(outcome.version.as_str())
-    .bind(storable(outcome.outcome))
+    .bind(run.to_string())
+    .bind(lesson.report.module.as_ref().map(ModuleName::as_str))
+    .bind(lesson.version.as_str())
+    .bind(storable(&lesson.summary))
     .bind(&text)
-    .bind(outcome.report.fingerprint.as_str())
-    .bind(outcome.report.class.as_str())
-    .bind(outcome.run.0)
+    .bind(lesson.report.fingerprint.as_str())
+    .bind(lesson.report.class.as_str())
+    .bind(run.0)
     .bind(patch)
-    .bind(outcome.source.to_string())
-    .bind(outcome.grade.as_str())
+    .bind(lesson.source.as_ref().map(ToString::to_string))
+    .bind(lesson.grade.map(Grade::as_str))
     .bind(embedder.name())
     .bind(Vector::from(embedder.embed(&text)))
-    .bind(json!({"embedder": embedder.name(), "rule_set": outcome.rule_set}))
+    .bind(made_by)
     .execute(tx.conn())
     .await?;
     Ok(())

@@ -7,6 +7,38 @@ mod search;
 mod store;
 
 pub use embed::{Embedder, HashEmbedder};
-pub use fixes::{PastFix, RememberedOutcome, recall, remember, success_rate};
+pub use fixes::{PastFix, remember};
 pub use search::{Hit, similar};
 pub use store::{DocType, Entry, Place, Shelf, upsert};
+
+use crate::db::{Db, DbError};
+use crate::domain::{ErrorClass, Fingerprint, Grade, OdooVersion, Source, TenantId};
+
+/// What past runs taught, for whoever looks for a fix.
+#[derive(Debug, Clone)]
+pub struct Knowledge {
+    db: Db,
+}
+
+impl Knowledge {
+    /// Over this database.
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    /// Fixes that were proven for this very error on this series, newest first.
+    pub async fn recall(&self, tenant: &TenantId, fingerprint: &Fingerprint, version: &OdooVersion) -> Result<Vec<PastFix>, DbError> {
+        fixes::recall(&self.db, tenant, fingerprint, version).await
+    }
+
+    /// How often fixes of this source, grade and class were right so far, as (hits, misses).
+    pub async fn success_rate(
+        &self,
+        tenant: &TenantId,
+        source: &Source,
+        grade: Grade,
+        class: ErrorClass,
+    ) -> Result<(u64, u64), DbError> {
+        fixes::success_rate(&self.db, tenant, source, grade, class).await
+    }
+}

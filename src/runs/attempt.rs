@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::unknown_tenant;
 use crate::db::{Db, DbError, TenantTx, storable, storable_json};
-use crate::domain::{Job, RunId, RunState, TenantId};
+use crate::domain::{Job, Outcome, RunId, RunState, TenantId};
 
 /// What tells one attempt from every other; only its holder may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +153,24 @@ pub async fn finish(
     .await?
     .rows_affected();
     if ended == 1 { Ok(()) } else { Err(DbError::Fenced(run)) }
+}
+
+/// Writes down what the handler found, before its effects are carried out.
+pub async fn keep_outcome(tx: &mut TenantTx, run: RunId, token: AttemptToken, outcome: &Outcome) -> Result<(), DbError> {
+    let outcome = storable_json("outcome", outcome)?;
+    let kept = sqlx::query!("update runs set outcome = $3 where id = $1 and attempt_token = $2", run.0, token.0, outcome)
+        .execute(tx.conn())
+        .await?
+        .rows_affected();
+    if kept == 1 { Ok(()) } else { Err(DbError::Fenced(run)) }
+}
+
+/// What an earlier attempt found and did not come to carry out.
+pub async fn kept_outcome(db: &Db, tenant: &TenantId, run: RunId) -> Result<Option<Outcome>, DbError> {
+    let mut tx = db.tenant(tenant).await?;
+    let row = sqlx::query!("select outcome from runs where id = $1", run.0).fetch_optional(tx.conn()).await?;
+    let outcome = row.and_then(|row| row.outcome).map(serde_json::from_value).transpose();
+    outcome.map_err(|error| DbError::unreadable("outcome", error))
 }
 
 /// Locks the run for the rest of the transaction, and fails with [`DbError::Fenced`] if it is no longer this attempt's.

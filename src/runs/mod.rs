@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::db::{Db, DbError, TenantTx, storable, storable_json, stored};
 use crate::domain::{Cost, GroupId, Job, JobKind, RunId, RunState, TenantId};
 
-pub use attempt::{AttemptToken, Claim, claim, effect_once, extend, fenced, finish, release};
+pub use attempt::{AttemptToken, Claim, claim, effect_once, extend, fenced, finish, keep_outcome, kept_outcome, release};
 
 /// A run as people and programs see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,6 +23,9 @@ pub struct RunView {
     pub run_id: RunId,
     /// What was asked for.
     pub kind: String,
+    /// What it was asked with.
+    #[serde(skip)]
+    pub payload: Value,
     /// Where it stands.
     pub state: RunState,
     /// How many attempts counted so far.
@@ -117,7 +120,7 @@ pub async fn unpublished(db: &Db, older_than: Duration, max: u32) -> Result<Vec<
 pub async fn get(db: &Db, tenant: &TenantId, run: RunId) -> Result<Option<RunView>, DbError> {
     let mut tx = db.tenant(tenant).await?;
     let row = sqlx::query!(
-        r#"select kind, state, attempts, worker, created_at, published_at, started_at, finished_at, result, error, group_id, traceparent,
+        r#"select kind, payload, state, attempts, worker, created_at, published_at, started_at, finished_at, result, error, group_id, traceparent,
                   usd::float8 as "usd!", input_tokens, output_tokens, cache_read_tokens
              from runs where id = $1"#,
         run.0,
@@ -128,6 +131,7 @@ pub async fn get(db: &Db, tenant: &TenantId, run: RunId) -> Result<Option<RunVie
     Ok(Some(RunView {
         run_id: run,
         kind: row.kind,
+        payload: row.payload,
         state: stored("run state", &row.state)?,
         attempts: u32::try_from(row.attempts).unwrap_or(0),
         worker: row.worker,

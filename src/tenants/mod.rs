@@ -4,9 +4,11 @@
 pub mod audit;
 pub mod budget;
 pub mod keys;
+mod ledger;
 mod settings;
 pub mod usage;
 
+pub use ledger::Ledger;
 pub use settings::Settings;
 
 use crate::db::{Db, DbError, storable_json};

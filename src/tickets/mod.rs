@@ -5,10 +5,9 @@ pub mod postgres;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::RunId;
+use crate::domain::{RunId, Ticket};
 
 /// Names a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,19 +18,6 @@ impl std::fmt::Display for TicketId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }
-}
-
-/// What a ticket says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ticket {
-    /// One line.
-    pub title: String,
-    /// Markdown.
-    pub body: String,
-    /// What the sandbox showed, for programs.
-    pub evidence: Value,
-    /// The best candidate as a unified diff, if there is one.
-    pub patch: Option<String>,
 }
 
 /// A ticket that was filed.

@@ -2,9 +2,9 @@
 
 use uuid::Uuid;
 
-use super::{Ticket, TicketId, TicketView};
+use super::{TicketId, TicketView};
 use crate::db::{Db, DbError, TenantTx, storable, storable_json};
-use crate::domain::{RunId, TenantId};
+use crate::domain::{RunId, TenantId, Ticket};
 
 /// The most characters of a title.
 const MAX_TITLE: usize = 300;
