@@ -53,7 +53,8 @@ fn rows(text: &str, addon: &str) -> Vec<[String; 8]> {
 /// One printed row. The rights are not taken from the text but fixed: a log line must not grant anything.
 fn row(line: &str, addon: &str) -> Option<[String; 8]> {
     let cells: Vec<&str> = line.split(',').collect();
-    let identifier = |text: &str| !text.is_empty() && text.len() <= 200 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
+    let identifier =
+        |text: &str| !text.is_empty() && text.len() <= 200 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
     if cells.len() != 8 || !cells.iter().all(|cell| identifier(cell)) {
         return None;
     }
@@ -109,10 +110,13 @@ mod tests {
 
     fn text(rows: &str) -> String {
         let header = HEADER.join(",");
-        format!("The models ['m.x', 'm.y'] have no access rules in module m, consider adding some, like:\n{header}\n{rows} \n2026-11-22 next entry")
+        format!(
+            "The models ['m.x', 'm.y'] have no access rules in module m, consider adding some, like:\n{header}\n{rows} \n2026-11-22 next entry"
+        )
     }
 
-    const ROWS: &str = "m.access_m_x,access_m_x,m.model_m_x,base.group_user,1,0,0,0\nm.access_m_y,access_m_y,m.model_m_y,base.group_user,1,0,0,0";
+    const ROWS: &str =
+        "m.access_m_x,access_m_x,m.model_m_x,base.group_user,1,0,0,0\nm.access_m_y,access_m_y,m.model_m_y,base.group_user,1,0,0,0";
 
     #[test]
     fn probe_gets_its_file() {
@@ -142,6 +146,8 @@ mod tests {
 
     #[test]
     fn other_module_is_left() {
-        assert!(candidates(&addon(&[("__manifest__.py", "{'name': 'm'}")]), CLASS, &text(ROWS).replace("module m,", "module n,")).is_empty());
+        assert!(
+            candidates(&addon(&[("__manifest__.py", "{'name': 'm'}")]), CLASS, &text(ROWS).replace("module m,", "module n,")).is_empty()
+        );
     }
 }

@@ -49,7 +49,9 @@ fn override_edit(text: &str, node: Node<'_, '_>, name: &str) -> Option<Edit> {
     let value = node.text()?;
     let modifiers = if name == "attrs" { from_attrs(value)? } else { vec![("invisible".to_owned(), from_states(value)?)] };
     let siblings: Vec<_> = node.parent()?.children().filter(|other| other.has_tag_name("attribute") && *other != node).collect();
-    let taken = |key: &str| siblings.iter().any(|other| matches!(other.attribute("name"), Some("attrs" | "states")) || other.attribute("name") == Some(key));
+    let taken = |key: &str| {
+        siblings.iter().any(|other| matches!(other.attribute("name"), Some("attrs" | "states")) || other.attribute("name") == Some(key))
+    };
     if modifiers.iter().any(|(key, _)| taken(key)) {
         return None;
     }
@@ -141,10 +143,7 @@ mod tests {
             ("<a attrs=\"{'invisible': [('q', '&lt;', 1)]}\"/>", "<a invisible=\"q &lt; 1\"/>"),
             ("<a attrs='{\"required\": [(\"q\", \"=\", \"x\")]}'/>", "<a required=\"q == 'x'\"/>"),
             ("<a states=\"draft\" name=\"n\"/>", "<a invisible=\"state != 'draft'\" name=\"n\"/>"),
-            (
-                "<a states=\"draft\" attrs=\"{'invisible': [('q', '=', 1)]}\"/>",
-                "<a invisible=\"q == 1 or state != 'draft'\"/>",
-            ),
+            ("<a states=\"draft\" attrs=\"{'invisible': [('q', '=', 1)]}\"/>", "<a invisible=\"q == 1 or state != 'draft'\"/>"),
             ("<a invisible=\"1\" attrs=\"{'invisible': [('q', '=', 1)]}\"/>", "<a invisible=\"1\"/>"),
             ("<a invisible=\"0\" attrs=\"{'invisible': [('q', '=', 1)]}\"/>", "<a invisible=\"q == 1\"/>"),
             (

@@ -7,8 +7,8 @@
 use regex::Regex;
 
 use super::data_order::ids;
-use super::edit::python::{Source, field};
 use super::edit::near_miss;
+use super::edit::python::{Source, field};
 use super::{Case, Proposal, Rule, changed, proposal};
 use crate::domain::ErrorClass;
 use crate::odoo::Addon;
@@ -19,9 +19,28 @@ pub(super) const RULE: Rule =
 
 /// Odoo models that belong to `base`, whose external ids need its prefix.
 const OF_BASE: [&str; 22] = [
-    "res_partner", "res_users", "res_company", "res_groups", "res_country", "res_country_state", "res_currency", "res_lang", "res_bank",
-    "res_partner_bank", "res_partner_category", "ir_attachment", "ir_cron", "ir_model", "ir_model_fields", "ir_model_access", "ir_sequence",
-    "ir_config_parameter", "ir_ui_view", "ir_ui_menu", "ir_rule", "ir_filters",
+    "res_partner",
+    "res_users",
+    "res_company",
+    "res_groups",
+    "res_country",
+    "res_country_state",
+    "res_currency",
+    "res_lang",
+    "res_bank",
+    "res_partner_bank",
+    "res_partner_category",
+    "ir_attachment",
+    "ir_cron",
+    "ir_model",
+    "ir_model_fields",
+    "ir_model_access",
+    "ir_sequence",
+    "ir_config_parameter",
+    "ir_ui_view",
+    "ir_ui_menu",
+    "ir_rule",
+    "ir_filters",
 ];
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
@@ -39,7 +58,8 @@ fn correction(case: &Case<'_>) -> Option<(String, String)> {
     if name.contains('.') {
         return None;
     }
-    let known = if name.starts_with("model_") { model_ids(case.addon) } else { case.addon.texts("xml").flat_map(|(_, text)| ids(text)).collect() };
+    let known =
+        if name.starts_with("model_") { model_ids(case.addon) } else { case.addon.texts("xml").flat_map(|(_, text)| ids(text)).collect() };
     if known.iter().any(|id| id == name) {
         // It is defined: then it is loaded too late or not at all, which is another fault.
         return None;
@@ -93,7 +113,9 @@ mod tests {
     const PYTHON: &str = "from odoo import models\nclass A(models.Model):\n    _name = 'product.state'\n";
 
     fn log(id: &str) -> String {
-        format!("file m/security/ir.model.access.csv could not be processed:\nNo matching record found for external id '{id}' in field 'Model'")
+        format!(
+            "file m/security/ir.model.access.csv could not be processed:\nNo matching record found for external id '{id}' in field 'Model'"
+        )
     }
 
     #[test]
@@ -108,7 +130,10 @@ mod tests {
     #[test]
     fn model_of_base_gets_its_prefix() {
         let csv = "id,model_id:id\na,model_res_partner\n";
-        assert_eq!(mended_file(&[("a.csv", csv)], "a.csv", CLASS, &log("model_res_partner")).unwrap(), csv.replace("model_res", "base.model_res"));
+        assert_eq!(
+            mended_file(&[("a.csv", csv)], "a.csv", CLASS, &log("model_res_partner")).unwrap(),
+            csv.replace("model_res", "base.model_res")
+        );
     }
 
     #[test]

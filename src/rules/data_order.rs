@@ -22,11 +22,12 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         let list = manifest::list(text, "data")?;
         let values: Vec<&str> = list.items.iter().map(|item| item.value.as_str()).collect();
         let at = values.iter().position(|value| *value == failing)?;
-        let defining = case.addon.texts("xml").find(|(path, text)| path.within_module() != failing && ids(text).iter().any(|known| *known == id));
+        let defining = case.addon.texts("xml").find(|(path, text)| path.within_module() != failing && ids(text).contains(&id));
         let defining = defining?.0.within_module();
         match values.iter().position(|value| *value == defining) {
             Some(from) if from > at => {
-                let between = |range: std::ops::Range<usize>| values[range].iter().flat_map(|value| defined(case.addon, value)).collect::<Vec<_>>();
+                let between =
+                    |range: std::ops::Range<usize>| values[range].iter().flat_map(|value| defined(case.addon, value)).collect::<Vec<_>>();
                 if !names_any(case.addon, defining, &between(at..from)) {
                     manifest::moved(text, &list, from, at)
                 } else if values[at + 1..=from].iter().all(|value| !names_any(case.addon, value, &defined(case.addon, failing))) {
@@ -45,7 +46,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
 
 /// The external id that was not found, without the addon's own name; `None` if it belongs to another addon.
 fn own_id(case: &Case<'_>) -> Option<String> {
-    let pattern = Regex::new(r"External ID not found in the system: ([\w.]+)|No matching record found for external id '([\w.]+)' in field").ok()?;
+    let pattern =
+        Regex::new(r"External ID not found in the system: ([\w.]+)|No matching record found for external id '([\w.]+)' in field").ok()?;
     let captures = pattern.captures(&case.report.text)?;
     let id = captures.get(1).or(captures.get(2))?.as_str().trim_end_matches('.');
     match id.split_once('.') {
@@ -76,7 +78,9 @@ fn failing_file<'a>(case: &Case<'a>) -> Option<&'a str> {
 /// The ids that a data file defines, without a module.
 pub(super) fn ids(text: &str) -> Vec<String> {
     let Some(document) = xml::parse(text) else { return Vec::new() };
-    let defines = |node: &roxmltree::Node<'_, '_>| matches!(node.tag_name().name(), "record" | "template" | "menuitem" | "report" | "act_window" | "asset");
+    let defines = |node: &roxmltree::Node<'_, '_>| {
+        matches!(node.tag_name().name(), "record" | "template" | "menuitem" | "report" | "act_window" | "asset")
+    };
     let ids = document.descendants().filter(defines).filter_map(|node| node.attribute("id"));
     ids.map(|id| id.rsplit('.').next().unwrap_or(id).to_owned()).collect()
 }
@@ -98,7 +102,8 @@ mod tests {
     use super::*;
     use crate::rules::testing::{candidates, mended_file};
 
-    const CSV: &str = "id,name,model_id:id,group_id:id,perm_read,perm_write,perm_create,perm_unlink\na,a,base.model_res_partner,group_x,1,0,0,0\n";
+    const CSV: &str =
+        "id,name,model_id:id,group_id:id,perm_read,perm_write,perm_create,perm_unlink\na,a,base.model_res_partner,group_x,1,0,0,0\n";
     const GROUPS: &str = "<odoo><record id=\"group_x\" model=\"res.groups\"><field name=\"name\">x</field></record></odoo>";
     const LOG: &str = "Exception: Module loading m failed: file m/security/ir.model.access.csv could not be processed:\n\
         No matching record found for external id 'm.group_x' in field 'Group'";
@@ -132,7 +137,10 @@ mod tests {
             ("__manifest__.py", "{'data': ['menu.xml', 'base.xml', 'action.xml']}"),
             ("menu.xml", "<odoo><menuitem id=\"menu_x\" action=\"action_x\"/></odoo>"),
             ("base.xml", "<odoo><record id=\"view_x\" model=\"ir.ui.view\"/></odoo>"),
-            ("action.xml", "<odoo><record id=\"action_x\" model=\"ir.actions.act_window\"><field name=\"view_id\" ref=\"view_x\"/></record></odoo>"),
+            (
+                "action.xml",
+                "<odoo><record id=\"action_x\" model=\"ir.actions.act_window\"><field name=\"view_id\" ref=\"view_x\"/></record></odoo>",
+            ),
         ];
         let log = "ValueError: External ID not found in the system: m.action_x\n\nodoo.tools.convert.ParseError: while parsing /mnt/m/menu.xml:1, somewhere inside";
         let after = mended_file(&files, "__manifest__.py", ErrorClass::ExternalIdMissing, log).unwrap();

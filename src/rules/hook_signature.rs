@@ -62,7 +62,11 @@ fn edits(source: &Source<'_>, hooks: &[String]) -> Option<Vec<Edit>> {
             if inside(&arguments) {
                 continue;
             }
-            let env = source.of(*cr).strip_suffix(".env.cr").or(source.of(*cr).strip_suffix(".cr")).filter(|owner| matches!(*owner, "self" | "cls"))?;
+            let env = source
+                .of(*cr)
+                .strip_suffix(".env.cr")
+                .or(source.of(*cr).strip_suffix(".cr"))
+                .filter(|owner| matches!(*owner, "self" | "cls"))?;
             calls.push(Edit::new(arguments.byte_range(), format!("({env}.env)")));
         }
     }
@@ -70,7 +74,13 @@ fn edits(source: &Source<'_>, hooks: &[String]) -> Option<Vec<Edit>> {
     Some(edits)
 }
 
-fn body_edits(source: &Source<'_>, body: Node<'_>, names: (&str, &str), is_hook: &dyn Fn(&str) -> bool, edits: &mut Vec<Edit>) -> Option<()> {
+fn body_edits(
+    source: &Source<'_>,
+    body: Node<'_>,
+    names: (&str, &str),
+    is_hook: &dyn Fn(&str) -> bool,
+    edits: &mut Vec<Edit>,
+) -> Option<()> {
     let (cr, registry) = names;
     let mut done: Vec<std::ops::Range<usize>> = Vec::new();
     for node in walk(body) {

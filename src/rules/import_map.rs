@@ -15,7 +15,8 @@ use super::{Case, Proposal, Rule, change, proposal};
 use crate::domain::ErrorClass;
 
 /// The rule.
-pub(super) const RULE: Rule = Rule { name: "import_map", classes: &[ErrorClass::ImportName, ErrorClass::AttributeMissing], since: 0, propose };
+pub(super) const RULE: Rule =
+    Rule { name: "import_map", classes: &[ErrorClass::ImportName, ErrorClass::AttributeMissing], since: 0, propose };
 
 /// Where a name went.
 #[derive(Debug, Clone, Copy)]
@@ -81,8 +82,9 @@ fn import_edits(source: &Source<'_>, major: u8) -> Option<Vec<Edit>> {
         let uses = uses(source, imported)?;
         let (replacement, addition) = match to {
             To::Name(new_module, new_name) => {
-                let bound = |(_, other): &(&str, Imported<'_>)| other.alias.is_none() && source.of(other.name) == *new_name && other.statement != imported.statement
-                    || (other.alias.is_none() && source.of(other.name) == *new_name && other.entry != imported.entry);
+                let bound = |(_, other): &(&str, Imported<'_>)| {
+                    other.alias.is_none() && source.of(other.name) == *new_name && other.entry != imported.entry
+                };
                 if imported.alias.is_none() {
                     edits.extend(uses.iter().map(|node| Edit::new(node.byte_range(), *new_name)));
                 }
@@ -159,7 +161,9 @@ fn environment(source: &Source<'_>, node: Node<'_>, imports: &[(&str, Imported<'
     let first = field(function, "parameters").and_then(|parameters| children(parameters).first().copied()).map(|first| source.of(first));
     let class = ancestors(function).find(|up| up.kind() == "class_definition");
     let bases = class.and_then(|class| field(class, "superclasses")).map(|bases| source.of(bases)).unwrap_or_default();
-    let has_request = imports.iter().any(|(module, imported)| *module == "odoo.http" && source.of(imported.name) == "request" && imported.alias.is_none());
+    let has_request = imports
+        .iter()
+        .any(|(module, imported)| *module == "odoo.http" && source.of(imported.name) == "request" && imported.alias.is_none());
     if first == Some("self") && (bases.contains("models.") || bases.contains("Case")) {
         Some("self.env")
     } else {
@@ -170,7 +174,9 @@ fn environment(source: &Source<'_>, node: Node<'_>, imports: &[(&str, Imported<'
 fn attribute_edits(source: &Source<'_>, major: u8) -> Vec<Edit> {
     let mut edits = Vec::new();
     let all = imports(source);
-    let from_odoo = |name: &str| all.iter().find(|(module, imported)| *module == "odoo" && imported.alias.is_none() && source.of(imported.name) == name);
+    let from_odoo = |name: &str| {
+        all.iter().find(|(module, imported)| *module == "odoo" && imported.alias.is_none() && source.of(imported.name) == name)
+    };
     for (_, old_module, attribute, new_module) in ATTRIBUTES.iter().filter(|row| row.0 <= major) {
         let Some((_, imported)) = from_odoo(old_module) else { continue };
         let uses = source.all("attribute").filter(|node| {

@@ -38,7 +38,10 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         }
         apply(text, edits)
     });
-    proposal("The manifest lists a file that does not exist: the entry names the file that was meant, or is removed.", change.into_iter().collect())
+    proposal(
+        "The manifest lists a file that does not exist: the entry names the file that was meant, or is removed.",
+        change.into_iter().collect(),
+    )
 }
 
 /// The file that an entry means: the same name in another folder, or a name that is clearly near, and not listed yet.

@@ -127,3 +127,6 @@ fn manifest_change(addon: &Addon, edit: impl FnOnce(&str) -> Option<String>) -> 
 fn proposal(summary: impl Into<String>, changes: Vec<FileChange>) -> Vec<Proposal> {
     Patch::new(changes).map(|patch| Proposal { summary: summary.into(), patch }).into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests;

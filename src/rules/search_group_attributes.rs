@@ -27,7 +27,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
 
 fn edits(text: &str) -> Option<Vec<Edit>> {
     let document: Document<'_> = xml::parse(text)?;
-    let groups = xml::archs(&document).flat_map(|(arch, _)| arch.descendants()).filter(|node| node.has_tag_name("group") && in_search(*node));
+    let groups =
+        xml::archs(&document).flat_map(|(arch, _)| arch.descendants()).filter(|node| node.has_tag_name("group") && in_search(*node));
     let dropped = groups.flat_map(|group| group.attributes()).filter(|attribute| DROPPED.contains(&attribute.name()));
     Some(dropped.map(|attribute| Edit::remove(xml::with_gap(text, &attribute))).collect())
 }

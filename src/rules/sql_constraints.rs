@@ -18,9 +18,28 @@ pub(super) const RULE: Rule =
 
 /// Class attributes of every Odoo model; a constraint of that name would overwrite them.
 const RESERVED: [&str; 22] = [
-    "_name", "_description", "_inherit", "_inherits", "_order", "_table", "_rec_name", "_rec_names_search", "_auto", "_register", "_abstract",
-    "_transient", "_parent_name", "_parent_store", "_active_name", "_fold_name", "_log_access", "_check_company_auto", "_constraints",
-    "_sql_constraints", "_depends", "_fields",
+    "_name",
+    "_description",
+    "_inherit",
+    "_inherits",
+    "_order",
+    "_table",
+    "_rec_name",
+    "_rec_names_search",
+    "_auto",
+    "_register",
+    "_abstract",
+    "_transient",
+    "_parent_name",
+    "_parent_store",
+    "_active_name",
+    "_fold_name",
+    "_log_access",
+    "_check_company_auto",
+    "_constraints",
+    "_sql_constraints",
+    "_depends",
+    "_fields",
 ];
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
@@ -36,13 +55,15 @@ fn edits(text: &str) -> Option<Vec<Edit>> {
         return None;
     }
     let source = Source::parse(text)?;
-    let assignments = source.all("assignment").filter(|node| field(*node, "left").is_some_and(|left| source.of(left) == "_sql_constraints"));
+    let assignments =
+        source.all("assignment").filter(|node| field(*node, "left").is_some_and(|left| source.of(left) == "_sql_constraints"));
     Some(assignments.filter_map(|assignment| edit(&source, assignment)).collect())
 }
 
 fn edit(source: &Source<'_>, assignment: Node<'_>) -> Option<Edit> {
     let class = ancestors(assignment).nth(2).filter(|node| node.kind() == "class_definition")?;
-    let uses_models = field(class, "superclasses").is_some_and(|bases| children(bases).iter().any(|base| source.of(*base).starts_with("models.")));
+    let uses_models =
+        field(class, "superclasses").is_some_and(|bases| children(bases).iter().any(|base| source.of(*base).starts_with("models.")));
     let mut list = field(assignment, "right")?;
     while list.kind() == "parenthesized_expression" {
         list = *children(list).first()?;
@@ -84,12 +105,14 @@ fn attribute_name(name: &str, taken: &[String]) -> Option<String> {
 /// Methods and attributes of a class.
 fn defined_names(source: &Source<'_>, class: Node<'_>) -> Vec<String> {
     let Some(body) = field(class, "body") else { return Vec::new() };
-    let name = |statement: Node<'_>| match statement.kind() {
-        "decorated_definition" => field(field(statement, "definition")?, "name"),
-        "function_definition" | "class_definition" => field(statement, "name"),
-        _ => field(statement.named_child(0)?, "left"),
-    }
-    .map(|node| source.of(node).to_owned());
+    let name = |statement: Node<'_>| {
+        match statement.kind() {
+            "decorated_definition" => field(field(statement, "definition")?, "name"),
+            "function_definition" | "class_definition" => field(statement, "name"),
+            _ => field(statement.named_child(0)?, "left"),
+        }
+        .map(|node| source.of(node).to_owned())
+    };
     children(body).into_iter().filter_map(name).collect()
 }
 

@@ -233,7 +233,10 @@ mod tests {
     #[test]
     fn words_and_other_tags_stay() {
         let before = in_view("<form><treeview/><p>a tree</p><field name='tree' string='tree'/></form>");
-        assert!(candidates(&crate::rules::testing::addon(&[("v.xml", &before), ("a.py", "x = 'tree'\ny = {'kind': 'tree'}\n")]), CLASS, "").is_empty());
+        assert!(
+            candidates(&crate::rules::testing::addon(&[("v.xml", &before), ("a.py", "x = 'tree'\ny = {'kind': 'tree'}\n")]), CLASS, "")
+                .is_empty()
+        );
     }
 
     #[test]

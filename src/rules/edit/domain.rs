@@ -204,7 +204,9 @@ fn leaf(source: &Source<'_>, node: Node<'_>) -> Option<Expr> {
 
 fn is_field(name: &str) -> bool {
     let parts: Vec<&str> = name.split('.').collect();
-    let identifier = |part: &&str| part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let identifier = |part: &&str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
     // Values of other records are reached through `parent` only.
     parts.iter().all(identifier) && parts[..parts.len() - 1].iter().all(|part| *part == "parent")
 }

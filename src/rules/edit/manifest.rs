@@ -31,8 +31,11 @@ fn with_dict<T>(text: &str, read: impl FnOnce(&Source<'_>, tree_sitter::Node<'_>
 }
 
 fn value_of<'a>(source: &Source<'_>, dict: tree_sitter::Node<'a>, key: &str) -> Option<tree_sitter::Node<'a>> {
-    let pair = children(dict).into_iter().filter(|node| node.kind() == "pair");
-    pair.filter(|pair| field(*pair, "key").and_then(|key| source.literal(key)).as_deref() == Some(key)).last().and_then(|pair| field(pair, "value"))
+    let has_key = |pair: &tree_sitter::Node<'_>| {
+        pair.kind() == "pair" && field(*pair, "key").and_then(|key| source.literal(key)).as_deref() == Some(key)
+    };
+    // Python keeps the last of two equal keys.
+    field(children(dict).into_iter().rfind(has_key)?, "value")
 }
 
 /// The text under a key.

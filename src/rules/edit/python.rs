@@ -49,7 +49,7 @@ impl<'t> Source<'t> {
     /// Where the characters between the quotes stand, for one plain string without escapes.
     pub fn inside(&self, node: Node<'_>) -> Option<Range<usize>> {
         let start = node.child(0).filter(|child| child.kind() == "string_start")?;
-        let end = node.child(u32::try_from(node.child_count()).ok()?.checked_sub(1)?).filter(|child| child.kind() == "string_end")?;
+        let end = node.child(node.child_count().checked_sub(1)?).filter(|child| child.kind() == "string_end")?;
         let range = start.end_byte()..end.start_byte();
         let prefix_is_plain = self.of(start).trim_end_matches(['"', '\'']).is_empty();
         (prefix_is_plain && !self.text.get(range.clone())?.contains(['\\', '\n'])).then_some(range)
@@ -67,7 +67,8 @@ impl<'t> Source<'t> {
     pub fn assigned(&self, body: Node<'_>, name: &str) -> Option<Node<'_>> {
         let assignments = children(body).into_iter().filter_map(|statement| statement.named_child(0));
         let mut found = assignments.filter(|node| node.kind() == "assignment");
-        let range = found.find(|node| field(*node, "left").is_some_and(|left| self.of(left) == name))?.child_by_field_name("right")?.byte_range();
+        let range =
+            found.find(|node| field(*node, "left").is_some_and(|left| self.of(left) == name))?.child_by_field_name("right")?.byte_range();
         self.root().descendant_for_byte_range(range.start, range.end)
     }
 }
@@ -95,7 +96,7 @@ fn literal(text: &str, node: Node<'_>, depth: usize) -> Option<String> {
 
 fn string_value(text: &str, node: Node<'_>) -> Option<String> {
     let mut value = String::new();
-    for part in (0..node.child_count()).filter_map(|i| node.child(u32::try_from(i).ok()?)) {
+    for part in (0..node.child_count()).filter_map(|i| node.child(i)) {
         let source = text.get(part.byte_range())?;
         match part.kind() {
             "string_start" if source.trim_end_matches(['"', '\'']).is_empty() => {}
@@ -194,7 +195,8 @@ pub fn imports<'a>(source: &'a Source<'_>) -> Vec<(&'a str, Imported<'a>)> {
         let Some(module) = field(statement, "module_name") else { continue };
         let mut cursor = statement.walk();
         for entry in statement.children_by_field_name("name", &mut cursor) {
-            let (name, alias) = if entry.kind() == "aliased_import" { (field(entry, "name"), field(entry, "alias")) } else { (Some(entry), None) };
+            let (name, alias) =
+                if entry.kind() == "aliased_import" { (field(entry, "name"), field(entry, "alias")) } else { (Some(entry), None) };
             if let Some(name) = name {
                 found.push((source.of(module), Imported { statement, entry, name, alias }));
             }

@@ -161,8 +161,14 @@ mod tests {
 
     #[test]
     fn probes_are_mended() {
-        insta::assert_snapshot!("p_groupsid", first_diff(&fixture("renamed_field", "p_groupsid"), CLASS, "Invalid field 'groups_id' in 'ir.actions.act_window'"));
-        insta::assert_snapshot!("p_cron", first_diff(&fixture("renamed_field", "p_cron"), CLASS, "Invalid field 'numbercall' in 'ir.cron'"));
+        insta::assert_snapshot!(
+            "p_groupsid",
+            first_diff(&fixture("renamed_field", "p_groupsid"), CLASS, "Invalid field 'groups_id' in 'ir.actions.act_window'")
+        );
+        insta::assert_snapshot!(
+            "p_cron",
+            first_diff(&fixture("renamed_field", "p_cron"), CLASS, "Invalid field 'numbercall' in 'ir.cron'")
+        );
     }
 
     #[test]

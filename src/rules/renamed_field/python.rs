@@ -8,8 +8,25 @@ use super::super::renames::{To, find, is_old};
 
 /// Methods that give records of the Odoo model they are called on.
 const SAME_MODEL: [&str; 19] = [
-    "sudo", "with_user", "with_context", "with_company", "with_env", "browse", "search", "search_fetch", "create", "copy", "filtered",
-    "filtered_domain", "sorted", "exists", "concat", "union", "new", "with_prefetch", "ensure_one",
+    "sudo",
+    "with_user",
+    "with_context",
+    "with_company",
+    "with_env",
+    "browse",
+    "search",
+    "search_fetch",
+    "create",
+    "copy",
+    "filtered",
+    "filtered_domain",
+    "sorted",
+    "exists",
+    "concat",
+    "union",
+    "new",
+    "with_prefetch",
+    "ensure_one",
 ];
 
 /// How far an expression is followed.
@@ -49,7 +66,9 @@ fn string_edit(source: &Source<'_>, node: Node<'_>, major: u8) -> Option<Edit> {
     let old = source.simple(node).filter(|old| is_old(major, old))?;
     let (odoo_model, writes) = match node.parent()? {
         pair if pair.kind() == "pair" && field(pair, "key") == Some(node) => (written_model(source, pair)?, true),
-        tuple if matches!(tuple.kind(), "tuple" | "list") && children(tuple).first() == Some(&node) => (searched_model(source, tuple)?, false),
+        tuple if matches!(tuple.kind(), "tuple" | "list") && children(tuple).first() == Some(&node) => {
+            (searched_model(source, tuple)?, false)
+        }
         arguments if arguments.kind() == "argument_list" => argument_model(source, arguments)?,
         subscript if subscript.kind() == "subscript" && is_values(source, field(subscript, "value")?) => (class_model(source, node)?, true),
         test if test.kind() == "comparison_operator" && is_values(source, *children(test).last()?) => (class_model(source, node)?, true),
@@ -215,7 +234,8 @@ mod tests {
     #[test]
     fn decorators_follow() {
         let before = "class A(models.Model):\n    _inherit = 'res.users'\n\n    @api.depends('groups_id')\n    @api.constrains('groups_id')\n    @tools.ormcache('self.env.user.groups_id.ids', 'x')\n    def f(self):\n        pass\n";
-        let after = before.replace("depends('groups_id", "depends('all_group_ids").replace("constrains('groups_id", "constrains('group_ids");
+        let after =
+            before.replace("depends('groups_id", "depends('all_group_ids").replace("constrains('groups_id", "constrains('group_ids");
         assert_eq!(mended(before, 19).unwrap(), after.replace("user.groups_id", "user.all_group_ids"));
     }
 }

@@ -66,7 +66,9 @@ mod tests {
 
     fn after(arch: &str) -> Option<String> {
         let file = |arch: &str| {
-            format!("<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"model\">ir.ui.menu</field><field name=\"arch\" type=\"xml\">{arch}</field></record></odoo>")
+            format!(
+                "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"model\">ir.ui.menu</field><field name=\"arch\" type=\"xml\">{arch}</field></record></odoo>"
+            )
         };
         let text = "Element '<field name=\"groups_id\">' cannot be located in parent view";
         let after = mended_file(&[("v.xml", &file(arch))], "v.xml", ErrorClass::ViewAnchorMissing, text)?;
@@ -76,8 +78,14 @@ mod tests {
     #[test]
     fn anchors_labels_and_xpaths_follow() {
         for (before, expected) in [
-            ("<field name='groups_id' position='after'><label for='groups_id'/></field>", "<field name='group_ids' position='after'><label for='group_ids'/></field>"),
-            ("<xpath expr=\"//field[@name='groups_id']\" position='after'/>", "<xpath expr=\"//field[@name='group_ids']\" position='after'/>"),
+            (
+                "<field name='groups_id' position='after'><label for='groups_id'/></field>",
+                "<field name='group_ids' position='after'><label for='group_ids'/></field>",
+            ),
+            (
+                "<xpath expr=\"//field[@name='groups_id']\" position='after'/>",
+                "<xpath expr=\"//field[@name='group_ids']\" position='after'/>",
+            ),
             (
                 "<form><field name='x_ids'><list><field name='groups_id'/></list></field><field name='groups_id'/></form>",
                 "<form><field name='x_ids'><list><field name='groups_id'/></list></field><field name='group_ids'/></form>",
@@ -89,6 +97,11 @@ mod tests {
 
     #[test]
     fn rows_of_a_field_are_left() {
-        assert_eq!(after("<xpath expr=\"//field[@name='x_ids']/list/field[@name='groups_id']\" position='after'><field name='groups_id'/></xpath>"), None);
+        assert_eq!(
+            after(
+                "<xpath expr=\"//field[@name='x_ids']/list/field[@name='groups_id']\" position='after'><field name='groups_id'/></xpath>"
+            ),
+            None
+        );
     }
 }
