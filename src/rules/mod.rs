@@ -1,1 +1,132 @@
-//! The `rules` room.
+//! Deduce: errors whose fix is known, as one visible list of rules, one file each.
+//!
+//! A rule looks at the whole addon, since behind the first fault of a kind Odoo would stop at the next one. It edits spans that a
+//! parser found and leaves what it does not understand as it is: a wrong change is worse than none.
+//! Rules never do IO, never look at an addon's name to decide, and never say that a fix works: only the sandbox does.
+
+mod access_rules;
+mod attrs_to_expressions;
+mod csv_unknown_reference;
+mod data_order;
+pub mod edit;
+mod escape_ampersand;
+mod hook_signature;
+mod import_map;
+mod manifest_missing_file;
+mod own_package_import;
+mod renamed_field;
+mod renames;
+mod search_group_attributes;
+mod sql_constraints;
+mod tree_to_list;
+
+#[cfg(test)]
+mod testing;
+
+use crate::domain::{ErrorClass, ErrorReport, FileChange, OdooVersion, Patch, RelPath};
+use crate::odoo::Addon;
+
+/// Version of the rule set, stored with outcomes. Raise it when a rule comes, goes or gives another patch.
+///
+/// - 1: the first 13 rules.
+pub const VERSION: u32 = 1;
+
+/// Every rule, the surest first: candidates are tried in this order.
+pub const ALL: &[Rule] = &[
+    tree_to_list::RULE,
+    attrs_to_expressions::RULE,
+    search_group_attributes::RULE,
+    renamed_field::RULE,
+    import_map::RULE,
+    own_package_import::RULE,
+    hook_signature::RULE,
+    sql_constraints::RULE,
+    access_rules::RULE,
+    manifest_missing_file::RULE,
+    data_order::RULE,
+    csv_unknown_reference::RULE,
+    escape_ampersand::RULE,
+];
+
+/// One error and the sources that it comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// What was read out of the log.
+    pub report: &'a ErrorReport,
+    /// The addon that may be changed.
+    pub addon: &'a Addon,
+    /// The series of Odoo that it runs on.
+    pub version: &'a OdooVersion,
+}
+
+/// A change that a rule proposes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    /// One sentence: what it changes and why.
+    pub summary: String,
+    /// The change.
+    pub patch: Patch,
+}
+
+/// A proposal with the name of its rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The rule.
+    pub rule: &'static str,
+    /// One sentence: what it changes and why.
+    pub summary: String,
+    /// The change.
+    pub patch: Patch,
+}
+
+/// A known fault and its fix.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// The name of the fault or of the fix, and of the file.
+    pub name: &'static str,
+    /// The classes of error that it is tried for.
+    pub classes: &'static [ErrorClass],
+    /// The first major version of Odoo in which the fix is right.
+    pub since: u8,
+    /// Its proposals, the best first; none if it does not understand the case.
+    pub propose: fn(&Case<'_>) -> Vec<Proposal>,
+}
+
+/// What the rules propose, in the order of [`ALL`], each patch once.
+pub fn propose(case: &Case<'_>) -> Vec<Candidate> {
+    let mut found: Vec<Candidate> = Vec::new();
+    let fits = |rule: &&Rule| rule.since <= case.version.major() && rule.classes.contains(&case.report.class);
+    for rule in ALL.iter().filter(fits) {
+        for Proposal { summary, patch } in (rule.propose)(case) {
+            if found.iter().all(|known| known.patch != patch) {
+                found.push(Candidate { rule: rule.name, summary, patch });
+            }
+        }
+    }
+    found
+}
+
+/// Every file with this extension that `edit` changes.
+fn changed(addon: &Addon, extension: &str, edit: impl Fn(&str) -> Option<String>) -> Vec<FileChange> {
+    let texts = addon.texts(extension).filter(|(_, text)| text.len() <= edit::MAX_FILE);
+    texts.filter_map(|(path, text)| Some(change(path, text, edit(text)?))).collect()
+}
+
+fn change(path: &RelPath, before: &str, after: String) -> FileChange {
+    FileChange { path: path.clone(), before: Some(before.to_owned()), after }
+}
+
+/// A change of the manifest.
+fn manifest_change(addon: &Addon, edit: impl FnOnce(&str) -> Option<String>) -> Option<FileChange> {
+    let path = addon.path("__manifest__.py")?;
+    let text = addon.text(&path)?;
+    Some(change(&path, text, edit(text)?))
+}
+
+/// One proposal of these changes, or none if nothing would change or it would be too much.
+fn proposal(summary: impl Into<String>, changes: Vec<FileChange>) -> Vec<Proposal> {
+    Patch::new(changes).map(|patch| Proposal { summary: summary.into(), patch }).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests;

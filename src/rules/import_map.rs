@@ -1,0 +1,264 @@
+//! What: a name that Odoo moved, renamed or turned into a method is imported and used under its new name.
+//!
+//! Why: the old import fails, or the attribute is gone.
+//! Before: `from odoo.tests.common import SavepointCase`, `slug(record)`, `models.NewId`.
+//! After: `from odoo.tests.common import TransactionCase`, `self.env["ir.http"]._slug(record)`, `api.NewId`.
+//! Since: each row of the table says it.
+
+use std::ops::Range;
+
+use tree_sitter::Node;
+
+use super::edit::python::{Imported, Source, ancestors, children, field, imports, is_reference, remove_names, walk, without_unused};
+use super::edit::{Edit, apply, indent};
+use super::{Case, Proposal, Rule, change, proposal};
+use crate::domain::ErrorClass;
+
+/// The rule.
+pub(super) const RULE: Rule =
+    Rule { name: "import_map", classes: &[ErrorClass::ImportName, ErrorClass::AttributeMissing], since: 0, propose };
+
+/// Where a name went.
+#[derive(Debug, Clone, Copy)]
+enum To {
+    /// Another name in another (or the same) module.
+    Name(&'static str, &'static str),
+    /// A method of the Odoo model `ir.http`.
+    HttpMethod(&'static str),
+}
+
+/// A name that can no longer be imported: since, module, name, where it went.
+const MOVED: &[(u8, &str, &str, To)] = &[
+    (17, "odoo.tests.common", "SavepointCase", To::Name("odoo.tests.common", "TransactionCase")),
+    (17, "odoo.tests", "SavepointCase", To::Name("odoo.tests", "TransactionCase")),
+    (17, "odoo.exceptions", "Warning", To::Name("odoo.exceptions", "UserError")),
+    (17, "odoo.exceptions", "except_orm", To::Name("odoo.exceptions", "UserError")),
+    (18, "odoo.addons.http_routing.models.ir_http", "slug", To::HttpMethod("_slug")),
+    (18, "odoo.addons.http_routing.models.ir_http", "unslug", To::HttpMethod("_unslug")),
+    (18, "odoo.addons.http_routing.models.ir_http", "unslug_url", To::HttpMethod("_unslug_url")),
+    (18, "odoo.addons.http_routing.models.ir_http", "slugify", To::HttpMethod("_slugify")),
+    (18, "odoo.addons.http_routing.models.ir_http", "url_for", To::HttpMethod("_url_for")),
+    (18, "odoo.addons.http_routing.models.ir_http", "url_lang", To::HttpMethod("_url_lang")),
+    (19, "odoo", "registry", To::Name("odoo.modules.registry", "Registry")),
+    (19, "odoo.models", "NewId", To::Name("odoo.api", "NewId")),
+];
+
+/// An attribute of a module of `odoo` that moved to another: since, module, attribute, new module.
+const ATTRIBUTES: &[(u8, &str, &str, &str)] = &[(19, "models", "NewId", "api")];
+
+fn propose(case: &Case<'_>) -> Vec<Proposal> {
+    let major = case.version.major();
+    let names = MOVED.iter().map(|row| row.2).chain(ATTRIBUTES.iter().map(|row| row.2));
+    if !names.into_iter().any(|name| case.report.text.contains(&format!("'{name}'"))) {
+        return Vec::new();
+    }
+    let mut changes = Vec::new();
+    for (path, text) in case.addon.texts("py") {
+        let Some(source) = Source::parse(text) else { continue };
+        let Some(mut edits) = import_edits(&source, major) else { return Vec::new() };
+        edits.extend(attribute_edits(&source, major));
+        if let Some(after) = apply(text, edits) {
+            changes.push(change(path, text, if text.contains("models.NewId") { without_unused(&after, &["models"]) } else { after }));
+        }
+    }
+    proposal("Odoo moved or renamed a name that the addon imports: import and uses follow.", changes)
+}
+
+/// What happens to one import statement.
+struct Rewrite<'a> {
+    statement: Node<'a>,
+    gone: Vec<Range<usize>>,
+    added: Vec<String>,
+}
+
+/// `None` if a use is not understood: the error would remain.
+fn import_edits(source: &Source<'_>, major: u8) -> Option<Vec<Edit>> {
+    let all = imports(source);
+    let mut edits = Vec::new();
+    let mut rewrites: Vec<Rewrite<'_>> = Vec::new();
+    for (module, imported) in &all {
+        let name = source.of(imported.name);
+        let Some((_, _, _, to)) = MOVED.iter().find(|row| row.0 <= major && row.1 == *module && row.2 == name) else { continue };
+        let uses = uses(source, imported)?;
+        let (replacement, addition) = match to {
+            To::Name(new_module, new_name) => {
+                let bound = |(_, other): &(&str, Imported<'_>)| {
+                    other.alias.is_none() && source.of(other.name) == *new_name && other.entry != imported.entry
+                };
+                if imported.alias.is_none() {
+                    edits.extend(uses.iter().map(|node| Edit::new(node.byte_range(), *new_name)));
+                }
+                match (all.iter().any(bound) && imported.alias.is_none(), new_module == module) {
+                    (true, _) => (None, None),
+                    (false, true) => (Some(Edit::new(imported.name.byte_range(), *new_name)), None),
+                    (false, false) => (None, Some(format!("from {new_module} import {new_name}{}", alias(source, imported)))),
+                }
+            }
+            To::HttpMethod(method) => {
+                for node in uses {
+                    edits.push(Edit::new(node.byte_range(), format!("{}[\"ir.http\"].{method}", environment(source, node, &all)?)));
+                }
+                (None, None)
+            }
+        };
+        if let Some(edit) = replacement {
+            edits.push(edit);
+            continue;
+        }
+        let at = rewrites.iter().position(|rewrite| rewrite.statement == imported.statement).unwrap_or_else(|| {
+            rewrites.push(Rewrite { statement: imported.statement, gone: Vec::new(), added: Vec::new() });
+            rewrites.len() - 1
+        });
+        rewrites[at].gone.push(imported.entry.byte_range());
+        rewrites[at].added.extend(addition);
+    }
+    edits.extend(rewrites.iter().flat_map(|rewrite| statement_edits(source, rewrite)));
+    Some(edits)
+}
+
+fn alias(source: &Source<'_>, imported: &Imported<'_>) -> String {
+    imported.alias.map_or_else(String::new, |alias| format!(" as {}", source.of(alias)))
+}
+
+fn statement_edits(source: &Source<'_>, rewrite: &Rewrite<'_>) -> Vec<Edit> {
+    let Rewrite { statement, gone, added } = rewrite;
+    let mut cursor = statement.walk();
+    let all_gone = statement.children_by_field_name("name", &mut cursor).all(|entry| gone.contains(&entry.byte_range()));
+    let gap = format!("\n{}", indent(source.text, statement.start_byte()).unwrap_or_default());
+    if all_gone && !added.is_empty() {
+        return vec![Edit::new(statement.byte_range(), added.join(&gap))];
+    }
+    let mut edits = remove_names(source, *statement, gone);
+    let end = statement.end_byte();
+    edits.extend(added.iter().map(|line| Edit::new(end..end, format!("{gap}{line}"))));
+    edits
+}
+
+/// Where the imported name is used; `None` if the name is also given to something else.
+fn uses<'a>(source: &'a Source<'_>, imported: &Imported<'a>) -> Option<Vec<Node<'a>>> {
+    let bound = source.of(imported.alias.unwrap_or(imported.name));
+    let scope = ancestors(imported.statement).find(|node| node.kind() == "function_definition").unwrap_or_else(|| source.root());
+    let uses: Vec<_> = walk(scope).filter(|node| is_reference(*node) && source.of(*node) == bound).collect();
+    uses.iter().all(|node| !rebinds(*node)).then_some(uses)
+}
+
+fn rebinds(node: Node<'_>) -> bool {
+    let Some(parent) = node.parent() else { return false };
+    match parent.kind() {
+        "parameters" | "lambda_parameters" | "typed_parameter" | "global_statement" | "as_pattern_target" => true,
+        "default_parameter" | "typed_default_parameter" | "function_definition" | "class_definition" | "named_expression" => {
+            field(parent, "name") == Some(node)
+        }
+        "assignment" | "augmented_assignment" | "for_statement" | "for_in_clause" => field(parent, "left") == Some(node),
+        "pattern_list" | "tuple_pattern" => true,
+        _ => false,
+    }
+}
+
+/// The environment at a use: of the record in a method of an Odoo model or a test, of the request in a controller.
+fn environment(source: &Source<'_>, node: Node<'_>, imports: &[(&str, Imported<'_>)]) -> Option<&'static str> {
+    let function = ancestors(node).find(|up| up.kind() == "function_definition")?;
+    let first = field(function, "parameters").and_then(|parameters| children(parameters).first().copied()).map(|first| source.of(first));
+    let class = ancestors(function).find(|up| up.kind() == "class_definition");
+    let bases = class.and_then(|class| field(class, "superclasses")).map(|bases| source.of(bases)).unwrap_or_default();
+    let has_request = imports
+        .iter()
+        .any(|(module, imported)| *module == "odoo.http" && source.of(imported.name) == "request" && imported.alias.is_none());
+    if first == Some("self") && (bases.contains("models.") || bases.contains("Case")) {
+        Some("self.env")
+    } else {
+        has_request.then_some("request.env")
+    }
+}
+
+fn attribute_edits(source: &Source<'_>, major: u8) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    let all = imports(source);
+    let from_odoo = |name: &str| {
+        all.iter().find(|(module, imported)| *module == "odoo" && imported.alias.is_none() && source.of(imported.name) == name)
+    };
+    for (_, old_module, attribute, new_module) in ATTRIBUTES.iter().filter(|row| row.0 <= major) {
+        let Some((_, imported)) = from_odoo(old_module) else { continue };
+        let uses = source.all("attribute").filter(|node| {
+            field(*node, "object").is_some_and(|object| source.of(object) == *old_module)
+                && field(*node, "attribute").is_some_and(|name| source.of(name) == *attribute)
+        });
+        let before = edits.len();
+        edits.extend(uses.filter_map(|node| Some(Edit::new(field(node, "object")?.byte_range(), *new_module))));
+        if edits.len() > before && from_odoo(new_module).is_none() {
+            let at = imported.entry.start_byte();
+            edits.push(Edit::new(at..at, format!("{new_module}, ")));
+        }
+    }
+    edits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::mended_file;
+
+    fn after(text: &str) -> Option<String> {
+        let names: String = MOVED.iter().map(|row| format!("cannot import name '{}'\n", row.2)).collect();
+        mended_file(&[("a.py", text)], "a.py", ErrorClass::ImportName, &names)
+    }
+
+    #[test]
+    fn imports_and_uses_follow() {
+        for (before, expected) in [
+            (
+                "from odoo.tests.common import SavepointCase\n\n\nclass T(SavepointCase):\n    pass\n",
+                "from odoo.tests.common import TransactionCase\n\n\nclass T(TransactionCase):\n    pass\n",
+            ),
+            (
+                "from odoo.tests.common import SavepointCase, TransactionCase\nclass T(SavepointCase): pass\n",
+                "from odoo.tests.common import TransactionCase\nclass T(TransactionCase): pass\n",
+            ),
+            (
+                "from odoo.exceptions import UserError, Warning\nraise Warning(x.Warning)\n",
+                "from odoo.exceptions import UserError\nraise UserError(x.Warning)\n",
+            ),
+            ("from odoo.exceptions import Warning as W\nraise W()\n", "from odoo.exceptions import UserError as W\nraise W()\n"),
+            (
+                "from odoo import _, registry\nwith registry(db).cursor() as cr:\n    pass\n",
+                "from odoo import _\nfrom odoo.modules.registry import Registry\nwith Registry(db).cursor() as cr:\n    pass\n",
+            ),
+            ("from odoo import registry\nregistry(db)\n", "from odoo.modules.registry import Registry\nRegistry(db)\n"),
+            ("from odoo.addons.http_routing.models.ir_http import slug\nx = 1\n", "x = 1\n"),
+            (
+                "from odoo.addons.http_routing.models.ir_http import slug, unslug\nclass A(models.Model):\n    def f(self):\n        return slug(self), unslug(x)\n",
+                "class A(models.Model):\n    def f(self):\n        return self.env[\"ir.http\"]._slug(self), self.env[\"ir.http\"]._unslug(x)\n",
+            ),
+            (
+                "from odoo.http import request\nfrom odoo.addons.http_routing.models.ir_http import slug\nclass A(Controller):\n    def f(self):\n        return slug(x)\n",
+                "from odoo.http import request\nclass A(Controller):\n    def f(self):\n        return request.env[\"ir.http\"]._slug(x)\n",
+            ),
+            ("from odoo.models import NewId\nNewId()\n", "from odoo.api import NewId\nNewId()\n"),
+        ] {
+            assert_eq!(after(before).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn unclear_uses_are_left() {
+        for text in [
+            "from odoo.addons.http_routing.models.ir_http import slug\nx = slug(y)\n",
+            "from odoo.exceptions import Warning\nWarning = 1\n",
+            "from odoo.exceptions import Warning\ndef f(Warning): pass\n",
+            "from odoo.exceptions import ValidationError\nraise Warning()\n",
+        ] {
+            assert_eq!(after(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn attribute_of_a_module_moves() {
+        let text = "AttributeError: module 'odoo.models' has no attribute 'NewId'";
+        let mend = |before: &str| mended_file(&[("a.py", before)], "a.py", ErrorClass::AttributeMissing, text);
+        let before = "from odoo import fields, models\nclass A(models.Model):\n    x = isinstance(y, models.NewId)\n";
+        let after = "from odoo import fields, api, models\nclass A(models.Model):\n    x = isinstance(y, api.NewId)\n";
+        assert_eq!(mend(before).as_deref(), Some(after));
+        assert_eq!(mend("from odoo import api, models\nmodels.NewId\n").as_deref(), Some("from odoo import api\napi.NewId\n"));
+        assert_eq!(mend("import models\nmodels.NewId\n"), None);
+    }
+}

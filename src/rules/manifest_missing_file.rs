@@ -1,0 +1,100 @@
+//! What: an entry of the manifest whose file does not exist names the file that was meant, or goes.
+//!
+//! Why: Odoo stops at the first listed file that it cannot open.
+//! Before: `"data": ["views/product_states_views.xml"]` beside `views/product_state_views.xml`.
+//! After: `"data": ["views/product_state_views.xml"]`.
+//! Since: any Odoo.
+
+use super::edit::{Edit, apply, manifest, near_miss};
+use super::{Case, Proposal, Rule, manifest_change, proposal};
+use crate::domain::ErrorClass;
+use crate::odoo::Addon;
+
+/// The rule.
+pub(super) const RULE: Rule = Rule { name: "manifest_missing_file", classes: &[ErrorClass::DataFileMissing], since: 0, propose };
+
+fn propose(case: &Case<'_>) -> Vec<Proposal> {
+    let change = manifest_change(case.addon, |text| {
+        let lists: Vec<_> = ["data", "demo"].iter().filter_map(|key| manifest::list(text, key)).collect();
+        let listed: Vec<&str> = lists.iter().flat_map(|list| &list.items).map(|item| item.value.as_str()).collect();
+        let missing = |value: &str| case.addon.path(value).is_none_or(|path| case.addon.files().all(|(file, _)| *file != path));
+        // The report must be about one of them: a path that merely cannot be read is not ours to drop.
+        if !listed.iter().any(|value| missing(value) && case.report.text.contains(&format!("{}/{value}", case.addon.name()))) {
+            return None;
+        }
+        let mut used: Vec<String> = listed.iter().map(|value| (*value).to_owned()).collect();
+        let mut edits = Vec::new();
+        for list in &lists {
+            for (at, item) in list.items.iter().enumerate().filter(|(_, item)| missing(&item.value)) {
+                edits.push(match meant(case.addon, &item.value, &used) {
+                    Some(path) => {
+                        let edit = Edit::new(item.range.clone(), text[item.range.clone()].replace(&item.value, &path));
+                        used.push(path);
+                        edit
+                    }
+                    None => manifest::removal(text, list, at)?,
+                });
+            }
+        }
+        apply(text, edits)
+    });
+    proposal(
+        "The manifest lists a file that does not exist: the entry names the file that was meant, or is removed.",
+        change.into_iter().collect(),
+    )
+}
+
+/// The file that an entry means: the same name in another folder, or a name that is clearly near, and not listed yet.
+fn meant(addon: &Addon, entry: &str, used: &[String]) -> Option<String> {
+    let extension = entry.rsplit_once('.')?.1;
+    let unused: Vec<&str> = addon
+        .files()
+        .map(|(path, _)| path.within_module())
+        .filter(|path| path.rsplit_once('.').is_some_and(|(_, found)| found == extension))
+        .filter(|path| !used.iter().any(|known| known == path))
+        .collect();
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let same: Vec<_> = unused.iter().filter(|path| name(path) == name(entry)).collect();
+    match same.as_slice() {
+        [only] => Some((**only).to_owned()),
+        [] => near_miss(entry, unused.iter().copied()).map(str::to_owned),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::{candidates, first_diff, fixture, mended_file};
+
+    const CLASS: ErrorClass = ErrorClass::DataFileMissing;
+    const TEXT: &str = "FileNotFoundError: [Errno 2] No such file or directory: '/mnt/x/m/views/product_states_views.xml'";
+
+    #[test]
+    fn probe_loses_its_entry() {
+        let text = "FileNotFoundError: [Errno 2] No such file or directory: '/p/addons/p_missfile/views/nofile.xml'";
+        insta::assert_snapshot!(first_diff(&fixture("manifest_missing_file", "p_missfile"), CLASS, text));
+    }
+
+    #[test]
+    fn near_name_is_meant() {
+        let manifest = "{\n    'data': [\n        'a.xml',\n        'views/product_states_views.xml',\n    ],\n}\n";
+        for file in ["views/product_state_views.xml", "data/product_states_views.xml"] {
+            let after = mended_file(&[("__manifest__.py", manifest), ("a.xml", ""), (file, "")], "__manifest__.py", CLASS, TEXT);
+            assert_eq!(after.unwrap(), manifest.replace("views/product_states_views.xml", file));
+        }
+    }
+
+    #[test]
+    fn listed_file_is_not_meant_twice() {
+        let manifest = "{'data': ['views/product_state_views.xml', 'views/product_states_views.xml']}";
+        let after = mended_file(&[("__manifest__.py", manifest), ("views/product_state_views.xml", "")], "__manifest__.py", CLASS, TEXT);
+        assert_eq!(after.unwrap(), "{'data': ['views/product_state_views.xml']}");
+    }
+
+    #[test]
+    fn other_missing_file_is_not_ours() {
+        let addon = crate::rules::testing::addon(&[("__manifest__.py", "{'data': ['x.xml']}")]);
+        assert!(candidates(&addon, CLASS, "No such file or directory: '/etc/odoo.conf'").is_empty());
+    }
+}

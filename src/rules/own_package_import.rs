@@ -1,0 +1,154 @@
+//! What: an `__init__.py` imports only what its folder holds.
+//!
+//! Why: `from . import x` without `x` fails as "partially initialized module (most likely due to a circular import)".
+//! Before: `from . import models` beside nothing. After: the line is gone; or it names the file that was meant; or the folder, which
+//! had only lacked it, gets its `__init__.py`.
+//! Since: any Odoo.
+
+use tree_sitter::Node;
+
+use super::edit::python::{Imported, Source, field, imports, remove_names};
+use super::edit::{Edit, apply, near_miss};
+use super::{Case, Proposal, Rule, change, proposal};
+use crate::domain::{ErrorClass, FileChange, RelPath};
+use crate::odoo::Addon;
+
+/// The rule.
+pub(super) const RULE: Rule = Rule { name: "own_package_import", classes: &[ErrorClass::ImportOwnPackage], since: 0, propose };
+
+fn propose(case: &Case<'_>) -> Vec<Proposal> {
+    let mut found = proposal("A package of the addon had no __init__.py: it gets one that imports its modules.", packages(case.addon));
+    let renamed = imports_mended(case.addon, true);
+    if renamed != imports_mended(case.addon, false) {
+        found.extend(proposal("An __init__.py imports a file under a wrong name: it imports the file that was clearly meant.", renamed));
+    }
+    let removed = imports_mended(case.addon, false);
+    found.extend(proposal("An __init__.py imports what its folder does not hold: the import is removed.", removed));
+    found
+}
+
+fn folder(path: &RelPath) -> &str {
+    path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn inits(addon: &Addon) -> impl Iterator<Item = (&RelPath, &str)> {
+    addon.texts("py").filter(|(path, _)| path.as_str().ends_with("/__init__.py"))
+}
+
+/// The names of `from . import …` in a file, each once.
+fn own_imports<'a>(source: &'a Source<'_>) -> Vec<(&'a str, Imported<'a>)> {
+    imports(source).into_iter().filter(|(module, _)| *module == ".").map(|(_, imported)| (source.of(imported.name), imported)).collect()
+}
+
+/// Whether a folder holds a module of this name, as a file or as a folder.
+fn holds(addon: &Addon, folder: &str, name: &str) -> bool {
+    let (file, package) = (format!("{folder}/{name}.py"), format!("{folder}/{name}/"));
+    addon.files().any(|(path, _)| path.as_str() == file || path.as_str().starts_with(&package))
+}
+
+/// Folders that are imported and hold Python files, but no `__init__.py`.
+fn packages(addon: &Addon) -> Vec<FileChange> {
+    let mut changes = Vec::new();
+    for (path, text) in inits(addon) {
+        let Some(source) = Source::parse(text) else { continue };
+        for (name, _) in own_imports(&source) {
+            let package = format!("{}/{name}", folder(path));
+            let Ok(init) = format!("{package}/__init__.py").parse::<RelPath>() else { continue };
+            let modules: Vec<&str> = addon
+                .texts("py")
+                .filter(|(path, _)| folder(path) == package)
+                .filter_map(|(path, _)| path.as_str().rsplit('/').next()?.strip_suffix(".py"))
+                .filter(|module| module.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+                .collect();
+            let exists = addon.files().any(|(path, _)| *path == init || path.as_str() == format!("{package}.py"));
+            if !exists && !modules.is_empty() {
+                let after = modules.iter().map(|module| format!("from . import {module}\n")).collect();
+                changes.push(FileChange { path: init, before: None, after });
+            }
+        }
+    }
+    changes
+}
+
+/// Every `__init__.py` without its dead imports; with `rename`, those that clearly mean a file that is not imported name it.
+fn imports_mended(addon: &Addon, rename: bool) -> Vec<FileChange> {
+    let mend = |(path, text): (&RelPath, &str)| {
+        let source = Source::parse(text)?;
+        Some(change(path, text, apply(text, import_edits(addon, folder(path), &source, rename))?))
+    };
+    inits(addon).filter_map(mend).collect()
+}
+
+fn import_edits(addon: &Addon, folder: &str, source: &Source<'_>, rename: bool) -> Vec<Edit> {
+    let own = own_imports(source);
+    let defined = |name: &str| source.all("assignment").any(|node| field(node, "left").is_some_and(|left| source.of(left) == name));
+    let mut taken: Vec<String> = own.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut edits = Vec::new();
+    let mut gone: Vec<(Node<'_>, Vec<std::ops::Range<usize>>)> = Vec::new();
+    for (name, imported) in own.iter().filter(|(name, _)| !holds(addon, folder, name) && !defined(name)) {
+        match meant(addon, folder, name, &taken).filter(|_| rename && imported.alias.is_none()) {
+            Some(file) => {
+                edits.push(Edit::new(imported.name.byte_range(), file.clone()));
+                taken.push(file);
+            }
+            None => match gone.iter_mut().find(|(statement, _)| *statement == imported.statement) {
+                Some((_, entries)) => entries.push(imported.entry.byte_range()),
+                None => gone.push((imported.statement, vec![imported.entry.byte_range()])),
+            },
+        }
+    }
+    edits.extend(gone.iter().flat_map(|(statement, entries)| remove_names(source, *statement, entries)));
+    edits
+}
+
+fn meant(addon: &Addon, folder: &str, name: &str, taken: &[String]) -> Option<String> {
+    let within = format!("{folder}/");
+    let modules: Vec<&str> = addon
+        .files()
+        .filter_map(|(path, _)| path.as_str().strip_prefix(&within))
+        .filter_map(|rest| rest.strip_suffix("/__init__.py").or(rest.strip_suffix(".py")))
+        .filter(|module| !module.contains('/') && *module != "__init__" && !taken.iter().any(|known| known == module))
+        .collect();
+    near_miss(name, modules).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::{addon, candidates, first_diff, fixture, mended, mended_file};
+
+    const CLASS: ErrorClass = ErrorClass::ImportOwnPackage;
+
+    #[test]
+    fn probe_loses_its_import() {
+        insta::assert_snapshot!(first_diff(&fixture("own_package_import", "p_import3"), CLASS, ""));
+    }
+
+    #[test]
+    fn one_name_of_several_goes() {
+        let files = [("__init__.py", "from . import models, wizard\n"), ("models/__init__.py", "")];
+        assert_eq!(mended_file(&files, "__init__.py", CLASS, "").unwrap(), "from . import models\n");
+    }
+
+    #[test]
+    fn near_name_is_meant_first() {
+        let files = [("__init__.py", "from . import product_stats\n"), ("product_state.py", "")];
+        let found = candidates(&addon(&files), CLASS, "");
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].patch.changes()[0].after, "from . import product_state\n");
+        assert_eq!(found[1].patch.changes()[0].after, "");
+    }
+
+    #[test]
+    fn folder_gets_its_init() {
+        let files = [("__init__.py", "from . import models\n"), ("models/b.py", ""), ("models/a.py", "")];
+        let mended = mended(&addon(&files), CLASS, "").unwrap();
+        assert_eq!(mended.text(&mended.path("models/__init__.py").unwrap()).unwrap(), "from . import a\nfrom . import b\n");
+    }
+
+    #[test]
+    fn whole_package_is_left() {
+        let files = [("__init__.py", "from . import models\nfrom .models import x\n"), ("models/__init__.py", "")];
+        assert!(candidates(&addon(&files), CLASS, "").is_empty());
+    }
+}

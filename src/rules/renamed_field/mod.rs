@@ -1,0 +1,192 @@
+//! What: a field that Odoo renamed or removed is named as it is now, or dropped: in records, in views, and in Python where the
+//! Odoo model is clear from the syntax.
+//!
+//! Why: records and views with the old name do not load; Python with it fails when it runs.
+//! Before: `<field name="groups_id" …/>` of a menu, `self.env.user.groups_id`, `numbercall` of a cron.
+//! After: `<field name="group_ids" …/>`, `self.env.user.all_group_ids` (reading asks for the implied groups too), no `numbercall`.
+//! A category of a group becomes a privilege of that category, since `privilege_id` stands where `category_id` stood.
+//! Since: each row of `renames` says it.
+
+mod python;
+mod view;
+
+use std::collections::BTreeMap;
+
+use roxmltree::{Document, Node};
+
+use super::edit::{Edit, apply, indent, manifest, xml};
+use super::renames::{RENAMES, To, find};
+use super::{Case, Proposal, Rule, change, changed, proposal};
+use crate::domain::ErrorClass;
+use crate::odoo::Addon;
+
+/// The rule.
+pub(super) const RULE: Rule = Rule {
+    name: "renamed_field",
+    classes: &[ErrorClass::FieldInvalid, ErrorClass::ViewAnchorMissing, ErrorClass::ViewUnknownField, ErrorClass::AttributeMissing],
+    since: 18,
+    propose,
+};
+
+fn propose(case: &Case<'_>) -> Vec<Proposal> {
+    let major = case.version.major();
+    let named = RENAMES.iter().filter(|row| row.since <= major && names(&case.report.text, row.old));
+    let names: Vec<&str> = named.map(|row| row.old).collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let mut changes = changed(case.addon, "py", |text| python::mended(text, major));
+    let mut privileges = Privileges::default();
+    for (path, text) in data_files(case.addon) {
+        let edits = xml::parse(text).map(|document| edits(case.addon, text, &document, major, &mut privileges)).unwrap_or_default();
+        if let Some(after) = apply(text, edits) {
+            changes.push(change(path, text, after));
+        }
+    }
+    let mut names = names;
+    names.sort_unstable();
+    names.dedup();
+    proposal(format!("Odoo renamed or removed {}: records, views and code follow.", names.join(", ")), changes)
+}
+
+/// Whether the text names the field between quotes, as Odoo's messages do.
+fn names(text: &str, old: &str) -> bool {
+    ["'", "\"", "&#39;", "&quot;", "“"].iter().any(|quote| text.contains(&format!("{quote}{old}")))
+}
+
+/// XML files in the order in which the manifest loads them, those that it does not list last.
+fn data_files(addon: &Addon) -> Vec<(&crate::domain::RelPath, &str)> {
+    let listed = addon.manifest_text().map(|text| manifest::values(text, "data")).unwrap_or_default();
+    let mut files: Vec<_> = addon.texts("xml").collect();
+    files.sort_by_key(|(path, _)| listed.iter().position(|item| item == path.within_module()).unwrap_or(usize::MAX));
+    files
+}
+
+fn edits(addon: &Addon, text: &str, document: &Document<'_>, major: u8, privileges: &mut Privileges) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for record in document.descendants().filter(|node| node.has_tag_name("record")) {
+        let odoo_model = record.attribute("model").unwrap_or_default();
+        for node in record.children().filter(|node| node.has_tag_name("field")) {
+            let Some(name) = node.attribute_node("name") else { continue };
+            match find(major, odoo_model, name.value()) {
+                Some(To::Field { write, .. }) => edits.extend(xml::value_range(text, &name).map(|range| Edit::new(range, write))),
+                Some(To::Gone) => edits.push(xml::remove_element(text, node)),
+                Some(To::Privilege) => edits.extend(privileges.edits(addon, text, record, node)),
+                None if odoo_model == "ir.rule" && name.value() == "domain_force" => edits.extend(rule_domain(text, node, major)),
+                None => {}
+            }
+        }
+    }
+    for (arch, odoo_model) in xml::archs(document) {
+        if let Some(odoo_model) = odoo_model {
+            view::edits(text, arch, odoo_model, major, &mut edits);
+        }
+    }
+    edits
+}
+
+/// `user.groups_id` in the domain of a record rule.
+fn rule_domain(text: &str, node: Node<'_, '_>, major: u8) -> Vec<Edit> {
+    let (Some(To::Field { read, .. }), Some((range, raw))) = (find(major, "res.users", "groups_id"), xml::plain_text(text, node)) else {
+        return Vec::new();
+    };
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    let found = raw.match_indices("user.groups_id").filter(|(at, old)| {
+        !raw[..*at].ends_with(is_name) && !raw[at + old.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
+    });
+    found.map(|(at, old)| Edit::new(range.start + at + "user.".len()..range.start + at + old.len(), read)).collect()
+}
+
+/// The privileges that were made so far: category to external id.
+#[derive(Debug, Default)]
+struct Privileges(BTreeMap<String, String>);
+
+impl Privileges {
+    /// A group of a category becomes a group of a privilege of that category, which is made before the first such group.
+    fn edits(&mut self, addon: &Addon, text: &str, record: Node<'_, '_>, node: Node<'_, '_>) -> Vec<Edit> {
+        let category = node.attribute("ref").map(str::trim).unwrap_or_default();
+        if category.ends_with("module_category_hidden") || node.attribute("eval").map(str::trim) == Some("False") {
+            // Groups without a privilege are what groups of the hidden category were: shown nowhere but in technical lists.
+            return vec![xml::remove_element(text, node)];
+        }
+        let (Some(name), Some(reference)) = (node.attribute_node("name"), node.attribute_node("ref")) else { return Vec::new() };
+        let (Some(name), Some(reference)) = (xml::value_range(text, &name), xml::value_range(text, &reference)) else { return Vec::new() };
+        let full = if category.contains('.') { category.to_owned() } else { format!("{}.{category}", addon.name()) };
+        let mut edits = vec![Edit::new(name, "privilege_id")];
+        let id = match self.0.get(&full) {
+            Some(id) => id.clone(),
+            None => {
+                let Some(title) = title(addon, &full) else { return Vec::new() };
+                let last = full.rsplit('.').next().unwrap_or(&full);
+                let id = format!("privilege_{}", last.trim_start_matches("module_category_").trim_start_matches("category_"));
+                edits.push(Edit::new(record.range().start..record.range().start, privilege(text, record, &id, &title, category)));
+                self.0.insert(full, id.clone());
+                id
+            }
+        };
+        edits.push(Edit::new(reference, id));
+        edits
+    }
+}
+
+fn privilege(text: &str, record: Node<'_, '_>, id: &str, title: &str, category: &str) -> String {
+    let margin = indent(text, record.range().start).map(|margin| format!("\n{margin}"));
+    let inner = margin.as_ref().map(|margin| format!("{margin}    ")).unwrap_or_default();
+    let margin = margin.unwrap_or_default();
+    let title = xml::escape_text(title);
+    format!(
+        "<record id=\"{id}\" model=\"res.groups.privilege\">{inner}<field name=\"name\">{title}</field>{inner}<field name=\"category_id\" ref=\"{category}\" />{margin}</record>{margin}"
+    )
+}
+
+/// What the privilege is called: as its category if the addon defines that, else as the addon.
+fn title(addon: &Addon, category: &str) -> Option<String> {
+    let own = category.strip_prefix(addon.name().as_str()).and_then(|rest| rest.strip_prefix('.'));
+    let defined = own.and_then(|id| {
+        addon.texts("xml").find_map(|(_, text)| {
+            let document = xml::parse(text)?;
+            let record = xml::records(&document, "ir.module.category").find(|record| record.attribute("id") == Some(id))?;
+            xml::fields(record, "name").next()?.text().map(|name| name.trim().to_owned())
+        })
+    });
+    defined.or_else(|| manifest::string(addon.manifest_text()?, "name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::{candidates, first_diff, fixture, mended_file};
+
+    const CLASS: ErrorClass = ErrorClass::FieldInvalid;
+
+    #[test]
+    fn probes_are_mended() {
+        insta::assert_snapshot!(
+            "p_groupsid",
+            first_diff(&fixture("renamed_field", "p_groupsid"), CLASS, "Invalid field 'groups_id' in 'ir.actions.act_window'")
+        );
+        insta::assert_snapshot!(
+            "p_cron",
+            first_diff(&fixture("renamed_field", "p_cron"), CLASS, "Invalid field 'numbercall' in 'ir.cron'")
+        );
+    }
+
+    #[test]
+    fn whole_addon_follows() {
+        insta::assert_snapshot!(first_diff(&fixture("renamed_field", "everything"), CLASS, "Invalid field 'category_id' in 'res.groups'"));
+    }
+
+    #[test]
+    fn hidden_category_goes() {
+        let before = "<odoo>\n    <record id=\"g\" model=\"res.groups\">\n        <field name=\"name\">x</field>\n        <field name=\"category_id\" ref=\"base.module_category_hidden\" />\n    </record>\n</odoo>\n";
+        let after = "<odoo>\n    <record id=\"g\" model=\"res.groups\">\n        <field name=\"name\">x</field>\n    </record>\n</odoo>\n";
+        assert_eq!(mended_file(&[("g.xml", before)], "g.xml", CLASS, "Invalid field 'category_id' in 'res.groups'").unwrap(), after);
+    }
+
+    #[test]
+    fn fields_of_other_models_stay() {
+        let text = "<odoo><record id=\"a\" model=\"ir.embedded.actions\"><field name=\"groups_ids\"/></record><record id=\"b\" model=\"m.x\"><field name=\"groups_id\"/><field name=\"category_id\" ref=\"c\"/></record></odoo>";
+        let addon = crate::rules::testing::addon(&[("a.xml", text)]);
+        assert!(candidates(&addon, CLASS, "Invalid field 'groups_id' in 'm.x'").is_empty());
+    }
+}
