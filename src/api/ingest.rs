@@ -60,7 +60,7 @@ impl From<IngestError> for Problem {
     fn from(error: IngestError) -> Self {
         match error {
             IngestError::TooLarge { .. } | IngestError::LineTooLong { .. } => Self::too_large(error.to_string()),
-            IngestError::Binary { .. } => Self::unsupported(error.to_string()),
+            IngestError::Binary { .. } | IngestError::ContentType(_) => Self::unsupported(error.to_string()),
             _ => Self::bad_request(error.to_string()),
         }
     }

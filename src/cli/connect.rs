@@ -47,3 +47,12 @@ pub async fn connect(mut config: Config) -> anyhow::Result<Connected> {
         }
     }
 }
+
+/// The embedded database: its owner migrates, everything else happens in a role that row-level security binds.
+pub fn use_database(config: &mut Config, stack: &Stack) {
+    let secret = |url: Option<&str>| url.map(|url| SecretString::from(url.to_owned()));
+    if stack.app_database_url().is_some() {
+        config.database.url = secret(stack.app_database_url());
+        config.database.migration_url = secret(stack.owner_database_url());
+    }
+}

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 
+use super::connect::use_database;
 use super::{Exit, show};
 use crate::app::App;
 use crate::config::Config;

@@ -87,7 +87,10 @@ pub async fn run(cli: Cli) -> Exit {
         Ok(config) => config,
         Err(error) => return report(&error.into()),
     };
-    let _telemetry = telemetry::init(&config.telemetry);
+    let _telemetry = match telemetry::init(&config.telemetry) {
+        Ok(guard) => guard,
+        Err(error) => return report(&error.into()),
+    };
     let ended = match cli.command {
         Command::Up => up::up(config).await,
         Command::Serve => up::serve(config).await,

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::Utc;
+
 use super::{Exit, show};
 use crate::addons::{Folder, closure};
 use crate::cascade::Observed;
@@ -29,7 +31,7 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     let engine = Engine::new(&config.sandbox);
     engine.ensure_image(&args.odoo_version, &|text| show::line(&format!("  image       {text}"))).await.map_err(Failure::from)?;
     let owner =
-        Owner { run: RunId::generate(), tenant: "local".parse()?, instance: "test".to_owned(), lifetime: Duration::from_secs(900) };
+        Owner { run: RunId::generate(), tenant: "local".parse()?, instance: "test".to_owned(), deadline: Utc::now() + Duration::from_secs(900) };
     let mut sandbox = engine.open(&args.odoo_version, &owner).await.map_err(Failure::from)?;
     let ran = sandbox.test(&TestPlan { module: &args.module, addons: &addons }).await;
     sandbox.close().await.map_err(Failure::from)?;

@@ -6,7 +6,9 @@ mod debug_error;
 mod report;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
 
 use crate::claude::Claude;
 use crate::domain::{Failure, Job, JobKind, Outcome, Progress, RunId, TenantId};
@@ -46,7 +48,9 @@ impl Ctx {
 
     fn owner(&self) -> Owner {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        Owner { run: self.run, tenant: self.tenant.clone(), instance: self.instance.clone(), lifetime: left }
+        // A little more than the attempt has: its own clean-up comes first, the sweep after it.
+        let deadline = Utc::now() + left + Duration::from_secs(60);
+        Owner { run: self.run, tenant: self.tenant.clone(), instance: self.instance.clone(), deadline }
     }
 }
 

@@ -261,7 +261,7 @@ pub async fn get(db: &Db, tenant: &TenantId, group: GroupId) -> Result<Option<Gr
     }))
 }
 
-/// Closes an open group: its fix is applied. The next occurrence opens it again. `false`: it was not open.
+/// Closes the group that a run is for, if it is for one.
 pub async fn mark_fixed_by(tx: &mut TenantTx, run: RunId) -> Result<bool, DbError> {
     let row = sqlx::query!("select group_id from runs where id = $1", run.0).fetch_optional(tx.conn()).await?;
     match row.and_then(|row| row.group_id) {
@@ -270,7 +270,7 @@ pub async fn mark_fixed_by(tx: &mut TenantTx, run: RunId) -> Result<bool, DbErro
     }
 }
 
-/// Notes that a group's error is thought to be gone. `false`: it was not open.
+/// Closes an open group: its fix is applied. The next occurrence opens it again. `false`: it was not open.
 pub async fn mark_fixed(tx: &mut TenantTx, group: GroupId) -> Result<bool, DbError> {
     let closed = sqlx::query!("update errors set state = 'fixed', fixed_at = clock_timestamp() where id = $1 and state = 'open'", group.0)
         .execute(tx.conn())

@@ -101,7 +101,8 @@ async fn attempt(worker: &Worker, job: &Job, delivery: &Delivery) -> Result<(), 
 
 /// The dead letter first, then the row, then the message: a crash in between repeats a step, and each is done once.
 async fn give_up(worker: &Worker, job: &Job, token: AttemptToken, delivery: &Delivery, why: &str) -> Result<(), crate::queue::QueueError> {
-    worker.app.queue.dead_letter(&delivery.subject, &delivery.payload, why, delivery.deliveries).await?;
+    let attempts = u32::try_from(delivery.deliveries).unwrap_or(u32::MAX);
+    worker.app.queue.dead_letter(delivery, why, attempts).await?;
     match worker.app.give_up(job, token, why).await {
         Err(error) if error.kind == FailureKind::Fenced => return Ok(()),
         Err(error) => {
@@ -117,7 +118,7 @@ async fn give_up(worker: &Worker, job: &Job, token: AttemptToken, delivery: &Del
 async fn bury(worker: &Worker, delivery: &Delivery, why: &str) {
     tracing::error!(subject = delivery.subject, why, "the message is no job; it goes to the dead letters");
     let buried = async {
-        worker.app.queue.dead_letter(&delivery.subject, &delivery.payload, why, delivery.deliveries).await?;
+        worker.app.queue.dead_letter(delivery, why, 1).await?;
         delivery.term().await
     };
     if let Err(error) = buried.await {
@@ -127,7 +128,7 @@ async fn bury(worker: &Worker, delivery: &Delivery, why: &str) {
 
 fn lease(worker: &Worker) -> Duration {
     // A little shorter than the time after which JetStream delivers again, so that the second delivery is granted the run.
-    worker.app.config.queue.ack_wait().mul_f64(0.9)
+    worker.app.config.queue.ack_wait.mul_f64(0.9)
 }
 
 /// Runs the handler of a claimed run and settles its outcome, with a heartbeat, a deadline and a net under panics.
@@ -144,7 +145,7 @@ where
         // What an attempt that died left behind. The engine may be away; opening a sandbox will say so.
         let _ = worker.app.sandbox.remove_run(job.run_id).await;
     }
-    let ctx = context(worker, job, told);
+    let ctx = context(worker, job, number, told);
     (ctx.progress)(Progress::new("picked_up", format!("attempt {number} by worker {}", worker.instance)));
     let handler = tokio::spawn({
         let (ctx, job) = (ctx.clone(), job.clone());
@@ -198,13 +199,13 @@ where
     }
 }
 
-fn context(worker: &Worker, job: &Job, told: Option<Told>) -> Ctx {
+fn context(worker: &Worker, job: &Job, number: u32, told: Option<Told>) -> Ctx {
     let app = &worker.app;
     let settings = app.settings(&job.tenant);
     Ctx {
         tenant: job.tenant.clone(),
         run: job.run_id,
-        ledger: Ledger::new(app.db.clone(), job.tenant.clone(), job.run_id, &settings),
+        ledger: Ledger::new(app.db.clone(), job.tenant.clone(), job.run_id, number, &settings),
         settings,
         knowledge: app.knowledge.clone(),
         claude: app.claude.clone(),

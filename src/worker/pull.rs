@@ -1,12 +1,17 @@
 //! The loops that fetch. They survive everything, and take only what there is room for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::{Worker, attempt, triage};
 use crate::domain::JobKind;
+use crate::queue::{Delivery, Pull};
+
+/// How long one request for a message stays open at the server.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pulls one kind of job, each on its own task, at most as many at once as the settings say.
 pub async fn jobs(worker: Worker, kind: JobKind) {
@@ -19,7 +24,7 @@ pub async fn jobs(worker: Worker, kind: JobKind) {
             () = worker.stop.cancelled() => break,
         };
         let delivery = tokio::select! {
-            delivery = pull.next() => delivery,
+            delivery = next(&mut pull) => delivery,
             () = worker.stop.cancelled() => break,
         };
         let worker = worker.clone();
@@ -28,6 +33,7 @@ pub async fn jobs(worker: Worker, kind: JobKind) {
             drop(permit);
         });
     }
+    pull.close().await;
     tasks.close();
     tasks.wait().await;
 }
@@ -37,8 +43,27 @@ pub async fn raw_events(worker: Worker) {
     let mut pull = worker.app.queue.raw_events();
     loop {
         tokio::select! {
-            delivery = pull.next() => triage::deliver(&worker, delivery).await,
+            delivery = next(&mut pull) => triage::deliver(&worker, delivery).await,
             () = worker.stop.cancelled() => break,
+        }
+    }
+    pull.close().await;
+}
+
+/// Waits for a message, through silence and outages alike. May be dropped without losing one.
+async fn next(pull: &mut Pull) -> Delivery {
+    let mut broken = false;
+    loop {
+        match pull.next(PATIENCE).await {
+            Ok(Some(delivery)) => return delivery,
+            Ok(None) => broken = false,
+            Err(error) => {
+                // Said once an outage, not four times a second.
+                if !broken {
+                    tracing::warn!(%error, "nothing can be pulled; trying again until it can");
+                }
+                broken = true;
+            }
         }
     }
 }

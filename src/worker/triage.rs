@@ -7,11 +7,12 @@ use serde_json::json;
 
 use super::Worker;
 use crate::app::App;
-use crate::domain::{ErrorReport, EventId, Failure, FailureKind, GroupId, Job, JobKind, Progress, RunId, TenantId};
-use crate::ingest::{self, Format};
+use crate::domain::{ErrorReport, EventId, Failure, FailureKind, GroupId, InvalidId, Job, JobKind, Progress, RunId, TenantId};
+use crate::ingest::{self, Format, IngestError};
 use crate::odoo;
 use crate::queue::Delivery;
-use crate::runs::{self, groups};
+use crate::runs::groups::{self, EventVerdict};
+use crate::runs;
 use crate::tenants;
 
 /// How many errors of one event are grouped; a log with more is cut there, and the event says so.
@@ -21,15 +22,15 @@ const MAX_REPORTS: usize = 500;
 pub async fn deliver(worker: &Worker, delivery: Delivery) {
     let app = &worker.app;
     let acknowledged = match raw(&delivery) {
-        Err(why) => match app.queue.dead_letter(&delivery.subject, &delivery.payload, &why, delivery.deliveries).await {
-            Ok(()) => delivery.term().await,
+        Err(why) => match app.queue.dead_letter(&delivery, &why, 1).await {
+            Ok(_) => delivery.term().await,
             Err(error) => Err(error),
         },
         Ok((tenant, event, format)) => match triage(app, &tenant, event, format, &delivery.payload).await {
             Ok(_) => delivery.ack().await,
             Err(failure) if failure.kind == FailureKind::BadInput => {
-                match app.queue.dead_letter(&delivery.subject, &delivery.payload, &failure.to_string(), delivery.deliveries).await {
-                    Ok(()) => delivery.term().await,
+                match app.queue.dead_letter(&delivery, &failure.to_string(), 1).await {
+                    Ok(_) => delivery.term().await,
                     Err(error) => Err(error),
                 }
             }
@@ -46,11 +47,14 @@ pub async fn deliver(worker: &Worker, delivery: Delivery) {
 
 /// Whose event it is, which, and in which format.
 fn raw(delivery: &Delivery) -> Result<(TenantId, EventId, Format), String> {
-    let (tenant, format) = delivery.ingest_subject().ok_or_else(|| format!("{} is no ingest subject", delivery.subject))?;
-    let tenant = tenant.parse().map_err(|error| format!("{error}"))?;
-    let format = format.parse().map_err(|error| format!("{error}"))?;
-    let event = match delivery.message_id() {
-        Some(id) => id.parse().map_err(|error| format!("the Nats-Msg-Id of a raw event is its id: {error}"))?,
+    let mut tokens = delivery.subject.split('.');
+    let (Some("ingest"), Some(tenant), Some(format), None) = (tokens.next(), tokens.next(), tokens.next(), tokens.next()) else {
+        return Err(format!("{} is no ingest subject: use ingest.<tenant>.<format>", delivery.subject));
+    };
+    let tenant = tenant.parse().map_err(|error: InvalidId| error.to_string())?;
+    let format = format.parse().map_err(|error: IngestError| error.to_string())?;
+    let event = match &delivery.message_id {
+        Some(id) => id.parse().map_err(|error: InvalidId| format!("the Nats-Msg-Id of a raw event is its id: {error}"))?,
         // Published straight to NATS without an id: the place in the stream identifies it.
         None => EventId(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{}/{}", delivery.subject, delivery.sequence).as_bytes())),
     };
@@ -66,7 +70,7 @@ pub async fn triage(app: &App, tenant: &TenantId, event: EventId, format: Format
     let texts = match ingest::texts_received(format, body, now) {
         Ok(texts) => texts,
         Err(error) => {
-            verdict(app, tenant, event, 0, "undecodable", &error.to_string()).await?;
+            verdict(app, tenant, event, 0, EventVerdict::Undecodable, &error.to_string()).await?;
             return Err(Failure::bad_input(error.to_string()));
         }
     };
@@ -77,7 +81,7 @@ pub async fn triage(app: &App, tenant: &TenantId, event: EventId, format: Format
             // Records that came together are read together: a warning may name the reason of the error after it.
             Ok(text) => log.extend([text.as_str(), "\n"]),
             Err(error) => {
-                verdict(app, tenant, event, ordinal, "undecodable", &error.to_string()).await?;
+                verdict(app, tenant, event, ordinal, EventVerdict::Undecodable, &error.to_string()).await?;
                 ordinal += 1;
             }
         }
@@ -90,16 +94,16 @@ pub async fn triage(app: &App, tenant: &TenantId, event: EventId, format: Format
     }
     if reports.len() > MAX_REPORTS {
         let left = reports.len() - MAX_REPORTS;
-        verdict(app, tenant, event, ordinal, "ignored", &format!("{left} more errors than one event may hold")).await?;
+        verdict(app, tenant, event, ordinal, EventVerdict::Ignored, &format!("{left} more errors than one event may hold")).await?;
     } else if ordinal == 0 {
-        verdict(app, tenant, event, 0, "no_error", "there is no Odoo error in it").await?;
+        verdict(app, tenant, event, 0, EventVerdict::NoError, "there is no Odoo error in it").await?;
     }
     Ok(started)
 }
 
-async fn verdict(app: &App, tenant: &TenantId, event: EventId, ordinal: i32, word: &str, detail: &str) -> Result<(), Failure> {
+async fn verdict(app: &App, tenant: &TenantId, event: EventId, ordinal: i32, word: EventVerdict, detail: &str) -> Result<(), Failure> {
     let mut tx = app.db.tenant(tenant).await?;
-    groups::record_verdict(&mut tx, event, ordinal, word, detail).await?;
+    groups::record_verdict(&mut tx, event, ordinal, word, Some(detail)).await?;
     tx.commit().await?;
     Ok(())
 }
