@@ -232,7 +232,8 @@ mod tests {
     fn garbage_is_no_parent() {
         let (_guard, subscriber) = build(&Config::default(), std::io::sink).unwrap();
         tracing::subscriber::with_default(subscriber, || {
-            for bad in ["", "x", "00-0-0-0", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "\u{0}\u{ff}", &"a".repeat(10_000)] {
+            for bad in ["", "x", "00-0-0-0", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "\u{0}\u{ff}", &"a".repeat(10_000)]
+            {
                 let span = tracing::info_span!("attempt");
                 set_parent(&span, bad);
                 assert!(span.in_scope(current_traceparent).is_some(), "{bad:?}");

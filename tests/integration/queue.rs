@@ -1,4 +1,5 @@
 //! The queue on a real nats-server.
+#![expect(clippy::unwrap_used, reason = "the lint knows tests, but not their helpers")]
 
 use std::time::{Duration, Instant};
 
