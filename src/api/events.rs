@@ -30,7 +30,7 @@ pub async fn follow(
             let event = Event::default().id(sequence.to_string()).event(progress.step.clone());
             Ok(event.json_data(&progress)?)
         })
-        .take_while(|event: &anyhow::Result<Event>| {
+        .take_while(move |event: &anyhow::Result<Event>| {
             if let Err(error) = event {
                 tracing::warn!(%error, %run, "the steps of the run are cut; the client will come back");
             }

@@ -33,6 +33,18 @@ pub enum End {
     TooMuchOutput,
 }
 
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exit {code}"),
+            Self::OutOfMemory => f.write_str("out of memory"),
+            Self::Deadline => f.write_str("out of time"),
+            Self::NoOutput => f.write_str("silent for too long"),
+            Self::TooMuchOutput => f.write_str("too much output"),
+        }
+    }
+}
+
 /// What one run did.
 #[derive(Debug, Clone)]
 pub struct TestRun {

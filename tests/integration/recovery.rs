@@ -37,7 +37,7 @@ async fn containers(run: RunId) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_worker_is_followed_by_another() {
     let addons = support::addons(&["p_tree"]);
-    let test = support::app(&[addons.path()], |config| config.queue.ack_wait_seconds = 5).await;
+    let test = support::app(&[addons.path()], |config| config.queue.ack_wait = Duration::from_secs(5)).await;
     let job = submit(&test).await;
     let mut first = worker(&test);
     step(&test, &job, "reproduce").await;

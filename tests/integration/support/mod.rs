@@ -45,7 +45,7 @@ fn servers() -> &'static Servers {
                 let owner = stack.owner_database_url().unwrap().to_owned();
                 db::migrate(&owner.clone().into()).await.unwrap();
                 let servers =
-                    Servers { nats: stack.nats_url().unwrap().to_owned(), app: stack.database_url().unwrap().to_owned(), owner };
+                    Servers { nats: stack.nats_url().unwrap().to_owned(), app: stack.app_database_url().unwrap().to_owned(), owner };
                 send.send(servers).unwrap();
                 std::future::pending::<()>().await;
             });
@@ -137,7 +137,7 @@ pub async fn app(addons: &[&Path], change: impl FnOnce(&mut Config)) -> TestApp 
             std::fs::write(&path, kept + &file).unwrap();
         }
     }
-    env.push(("ODOO_AGENT_QUEUE__ACK_WAIT_SECONDS".to_owned(), config.queue.ack_wait().as_secs().to_string()));
+    env.push(("ODOO_AGENT_QUEUE__ACK_WAIT".to_owned(), config.queue.ack_wait.as_secs().to_string()));
     let app = App::connect(config).await.unwrap();
     TestApp { app, env, _dir: dir }
 }
