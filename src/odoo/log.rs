@@ -177,7 +177,9 @@ mod tests {
 
     #[test]
     fn shippers_prefixes_go_away() {
-        for prefix in ["web-1  | ", "2026-11-22T18:58:03.123Z ", "2026-11-22T18:58:03.1234567Z stdout F ", "Nov 22 18:58:03 host odoo[56]: "] {
+        for prefix in
+            ["web-1  | ", "2026-11-22T18:58:03.123Z ", "2026-11-22T18:58:03.1234567Z stdout F ", "Nov 22 18:58:03 host odoo[56]: "]
+        {
             let text = format!("{prefix}{HEAD}{prefix}Traceback (most recent call last):\r\n{prefix}KeyError: 'x'\r\n");
             let all = entries(&text);
             assert_eq!(all.len(), 1, "{prefix}");

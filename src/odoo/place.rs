@@ -19,9 +19,27 @@ static ADDONS_FOLDER: Pattern = Pattern::new(r"^(?:addons|\w+[-_]addons|addons[-
 
 /// Folders of an addon: what stands above the first of them is the addon.
 const INSIDE: [&str; 17] = [
-    "models", "views", "controllers", "wizard", "wizards", "data", "demo", "security", "tests", "report", "reports", "static", "i18n", "migrations",
-    "hooks", "tools", "__init__.py",
+    "models",
+    "views",
+    "controllers",
+    "wizard",
+    "wizards",
+    "data",
+    "demo",
+    "security",
+    "tests",
+    "report",
+    "reports",
+    "static",
+    "i18n",
+    "migrations",
+    "hooks",
+    "tools",
+    "__init__.py",
 ];
+
+/// Folders kept: each is compared with the file of each frame, and a log may claim any number.
+const ROOTS_MAX: usize = 64;
 
 /// What a log tells about where addons lie.
 #[derive(Debug, Default)]
@@ -44,6 +62,7 @@ impl Places {
             }
             places.modules.extend(LOGGER.first(entry.logger).map(str::to_owned));
         }
+        places.roots.truncate(ROOTS_MAX);
         places.roots.sort_by_key(|root| std::cmp::Reverse(root.len()));
         places
     }

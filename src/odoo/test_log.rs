@@ -125,7 +125,9 @@ mod tests {
     #[test]
     fn fixtures_and_subtests_are_named() {
         let head = "2026-11-22 19:09:59,827 632 ERROR t odoo.addons.p.tests.test_a: ";
-        let text = format!("{head}ERROR: setUpClass (odoo.addons.p.tests.test_a.TestA)\nTraceback\n{head}FAIL: Subtest TestB.test_x (login='a')\n");
+        let text = format!(
+            "{head}ERROR: setUpClass (odoo.addons.p.tests.test_a.TestA)\nTraceback\n{head}FAIL: Subtest TestB.test_x (login='a')\n"
+        );
         assert_eq!(TestLog::read(&text).failed, set(&["p: TestA.setUpClass", "p: TestB.test_x"]));
     }
 

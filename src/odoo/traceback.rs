@@ -15,8 +15,10 @@ static FILE: Pattern = Pattern::new(r#"^\s+File "([^"]*)", line (\d{1,9})(?:, in
 static EXCEPTION: Pattern = Pattern::new(r"^([A-Za-z_][\w.]*(?:\.<locals>\.[\w.]+)*)(?:: ?(.*))?$");
 
 const START: &str = "Traceback (most recent call last):";
-const SEPARATORS: [&str; 2] =
-    ["The above exception was the direct cause of the following exception:", "During handling of the above exception, another exception occurred:"];
+const SEPARATORS: [&str; 2] = [
+    "The above exception was the direct cause of the following exception:",
+    "During handling of the above exception, another exception occurred:",
+];
 
 #[derive(Default)]
 struct Reader {
@@ -124,10 +126,7 @@ mod tests {
         let chain = traceback(text);
         assert_eq!(chain.len(), 2);
         assert_eq!((chain[0].exception.as_str(), chain[0].message.as_str()), ("KeyError", "'x'"));
-        assert_eq!(
-            chain[0].frames,
-            [Frame { file: "/a/b.py".into(), line: 3, function: "f".into(), source: "g(x)".into() }]
-        );
+        assert_eq!(chain[0].frames, [Frame { file: "/a/b.py".into(), line: 3, function: "f".into(), source: "g(x)".into() }]);
         assert_eq!(chain[1].message, "while parsing /x.xml:1\n<record/>");
         assert_eq!(chain[1].frames[0].source, "raise P(");
     }

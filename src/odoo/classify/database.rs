@@ -11,12 +11,31 @@ static NOT_THERE: Pattern = Pattern::new(r#"(?:column|relation) "?([\w.]+)"?(?: 
 static NEAR: Pattern = Pattern::new(r#"at or near ("[^\w\n]+")"#);
 
 const PASSING: [&str; 16] = [
-    "SerializationFailure", "LockNotAvailable", "DeadlockDetected", "TransactionRollbackError", "QueryCanceled", "OperationalError", "InterfaceError",
-    "AdminShutdown", "DiskFull", "OutOfMemory", "TooManyConnections", "ReadOnlySqlTransaction", "PoolError", "InsufficientPrivilege",
-    "IdleInTransactionSessionTimeout", "CrashShutdown",
+    "SerializationFailure",
+    "LockNotAvailable",
+    "DeadlockDetected",
+    "TransactionRollbackError",
+    "QueryCanceled",
+    "OperationalError",
+    "InterfaceError",
+    "AdminShutdown",
+    "DiskFull",
+    "OutOfMemory",
+    "TooManyConnections",
+    "ReadOnlySqlTransaction",
+    "PoolError",
+    "InsufficientPrivilege",
+    "IdleInTransactionSessionTimeout",
+    "CrashShutdown",
 ];
 const VIOLATIONS: [&str; 8] = [
-    "NotNullViolation", "UniqueViolation", "ForeignKeyViolation", "CheckViolation", "ExclusionViolation", "IntegrityError", "StringDataRightTruncation",
+    "NotNullViolation",
+    "UniqueViolation",
+    "ForeignKeyViolation",
+    "CheckViolation",
+    "ExclusionViolation",
+    "IntegrityError",
+    "StringDataRightTruncation",
     "NumericValueOutOfRange",
 ];
 

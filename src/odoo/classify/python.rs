@@ -8,7 +8,8 @@ static CANNOT_IMPORT: Pattern = Pattern::new(r"cannot import name '(\w+)' from (
 static NO_MODULE: Pattern = Pattern::new(r"No module named '?([\w.]+)'?");
 static ADDON: Pattern = Pattern::new(r"^(?:odoo|openerp)\.addons\.(\w+)");
 static UNDEFINED: Pattern = Pattern::new(r"(?:name|variable) '(\w+)'");
-static NO_ATTRIBUTE: Pattern = Pattern::new(r"^(?:partially initialized )?(?:module |type object )?'([^'\n]+)'(?: object)? has no attribute '(\w+)'");
+static NO_ATTRIBUTE: Pattern =
+    Pattern::new(r"^(?:partially initialized )?(?:module |type object )?'([^'\n]+)'(?: object)? has no attribute '(\w+)'");
 static ARGUMENTS: Pattern = Pattern::new(
     r"^([\w.<>]+)\(\) (?:got an unexpected keyword argument '(\w+)'|missing \d+ required|takes |got multiple values for argument '(\w+)')",
 );

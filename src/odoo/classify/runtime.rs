@@ -14,9 +14,23 @@ static INNER_NAME: Pattern = Pattern::new(r"name \\?'(\w+)\\?' is not defined");
 static INNER: Pattern = Pattern::new(r"^(?:<class ')?(\w+)");
 
 const MACHINE: [&str; 17] = [
-    "MemoryError", "TimeoutError", "ConnectionError", "ConnectionRefusedError", "ConnectionResetError", "ConnectionAbortedError", "BrokenPipeError",
-    "ReadTimeout", "ConnectTimeout", "Timeout", "MaxRetryError", "NewConnectionError", "gaierror", "MailDeliveryException", "SMTPServerDisconnected",
-    "CpuTimeLimitExceeded", "SSLError",
+    "MemoryError",
+    "TimeoutError",
+    "ConnectionError",
+    "ConnectionRefusedError",
+    "ConnectionResetError",
+    "ConnectionAbortedError",
+    "BrokenPipeError",
+    "ReadTimeout",
+    "ConnectTimeout",
+    "Timeout",
+    "MaxRetryError",
+    "NewConnectionError",
+    "gaierror",
+    "MailDeliveryException",
+    "SMTPServerDisconnected",
+    "CpuTimeLimitExceeded",
+    "SSLError",
 ];
 
 pub(super) fn database_code(case: &Case<'_>) -> Option<Finding> {
@@ -45,7 +59,8 @@ pub(super) fn qweb(case: &Case<'_>) -> Option<Finding> {
 }
 
 pub(super) fn infrastructure(case: &Case<'_>) -> Option<Finding> {
-    let os_error = case.is(&["OSError", "BlockingIOError"]) && ["[Errno 28]", "[Errno 24]", "[Errno 98]", "[Errno 12]"].iter().any(|code| case.message().contains(code));
+    let os_error = case.is(&["OSError", "BlockingIOError"])
+        && ["[Errno 28]", "[Errno 24]", "[Errno 98]", "[Errno 12]"].iter().any(|code| case.message().contains(code));
     (MACHINE.contains(&case.exception()) || os_error).then(|| Finding::new(ErrorClass::Infrastructure).name(case.exception()))
 }
 

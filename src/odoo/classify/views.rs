@@ -15,8 +15,7 @@ static INVALID_VIEW: Pattern = Pattern::new(r"Invalid view (.+?) definition in (
 static ELEMENT: Pattern = Pattern::new(r#"(?m)^[^\n<]*['"“‘«]\s?(<[a-zA-Z][^\n]*?>)\s?['"”’»][^\n]*$"#);
 static XPATH_FIELD: Pattern = Pattern::new(r#"field\[@name=['"](\w+)['"]\]"#);
 static FIELD_SPEC: Pattern = Pattern::new(r#"^<field\b[^>]*\bname=['"](\w+)['"]"#);
-static UNKNOWN_FIELD: Pattern =
-    Pattern::new(r#"(?i)field ["“'«]\s?([\w.]+)\s?["”'»] does not exist in model ["“'«]\s?([\w.]+)\s?["”'»]"#);
+static UNKNOWN_FIELD: Pattern = Pattern::new(r#"(?i)field ["“'«]\s?([\w.]+)\s?["”'»] does not exist in model ["“'«]\s?([\w.]+)\s?["”'»]"#);
 // The same in another language: two quoted names on the last line before the context, the second a dotted one.
 static TWO_NAMES: Pattern = Pattern::new(r#"(?m)^[^\n<]*["“«]\s?(\w+)\s?["”»][^\n<]*["“«]\s?(\w+(?:\.\w+)+)\s?["”»][^\n]*$"#);
 static NO_ACTION: Pattern = Pattern::new(r"(?m)^(\S+) is not a valid action on (\S+?)\.?\s*$");
@@ -107,6 +106,6 @@ pub(super) fn invalid(case: &Case<'_>) -> Option<Finding> {
     }
     let reasons = || case.reasons.iter().map(|reason| reason.message.as_ref());
     let attribute = reasons().find_map(|reason| INVALID_ATTRIBUTE.groups::<2>(reason)).map(|[name, element]| format!("{element}/@{name}"));
-    let reason = attribute.or_else(|| reasons().filter_map(|reason| RELAXNG.first(reason)).last().map(str::to_owned));
+    let reason = attribute.or_else(|| reasons().filter_map(|reason| RELAXNG.first(reason)).next_back().map(str::to_owned));
     Some(view(case, ErrorClass::ViewInvalid).name(reason.as_deref().unwrap_or_default()))
 }

@@ -84,7 +84,9 @@ fn insert_after(source: &str, open: usize, last: &Range<usize>, close: usize, ne
     let newline = if source.contains("\r\n") { "\r\n" } else { "\n" };
     match (starts_its_line, line_end, comma) {
         // Behind the comment that belongs to the last element, hence first the line, then the comma.
-        (true, Some(end), Some(_)) => splice(source, end_of_line(source, end)..end_of_line(source, end), &format!("{newline}{indent}{new},")),
+        (true, Some(end), Some(_)) => {
+            splice(source, end_of_line(source, end)..end_of_line(source, end), &format!("{newline}{indent}{new},"))
+        }
         (true, Some(end), None) => {
             let end = end_of_line(source, end);
             let with_line = splice(source, end..end, &format!("{newline}{indent}{new}"));

@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn broken_manifests_are_refused() {
-        assert_eq!(Manifest::parse("{\n'name': 'a'\n'data': [}"), Err(ManifestError::Syntax { line: 2 }));
+        assert_eq!(Manifest::parse("{\n'name': 'a'\n'data': [}"), Err(ManifestError::Syntax { line: 3 }));
         assert_eq!(Manifest::parse("# nothing"), Err(ManifestError::NoDict));
         assert_eq!(Manifest::parse("[1]"), Err(ManifestError::NoDict));
         assert_eq!(Manifest::parse(&"#".repeat(SIZE_MAX + 1)), Err(ManifestError::TooLarge(SIZE_MAX + 1)));

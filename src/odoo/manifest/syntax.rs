@@ -138,7 +138,9 @@ fn read(node: Node<'_>, source: &str, depth: usize) -> Value {
 fn string(node: Node<'_>, source: &str) -> Option<String> {
     let mut cursor = node.walk();
     match node.kind() {
-        "concatenated_string" => node.named_children(&mut cursor).filter(|part| part.kind() == "string").map(|part| string(part, source)).collect(),
+        "concatenated_string" => {
+            node.named_children(&mut cursor).filter(|part| part.kind() == "string").map(|part| string(part, source)).collect()
+        }
         "parenthesized_expression" => string(node.named_child(0).filter(|inner| inner.kind().ends_with("string"))?, source),
         "string" => {
             let start = node.children(&mut cursor).find(|part| part.kind() == "string_start")?;

@@ -94,7 +94,8 @@ struct Place {
 impl Place {
     fn of(found: &Occurrence<'_>, finding: &Finding, picked: Option<usize>, places: &Places) -> Self {
         let loading = found.loading.filter(|_| found.severity != Severity::Test);
-        let locate = |file: &str, line: Option<u32>| places.locate(file, line, loading.or(found.test.as_ref().map(|test| test.module.as_str())));
+        let locate =
+            |file: &str, line: Option<u32>| places.locate(file, line, loading.or(found.test.as_ref().map(|test| test.module.as_str())));
         let in_frames = |frames: &[Frame]| frames.iter().rev().find_map(|frame| locate(&frame.file, Some(frame.line)));
         let raised = picked.and_then(|index| found.chain.get(index));
         let own = finding.file.as_ref().and_then(|(file, line)| locate(file, *line));
@@ -104,8 +105,9 @@ impl Place {
             picked.or_else(|| found.chain.iter().find_map(|raised| in_frames(&raised.frames)))
         };
         let by_stack = || in_frames(&stack(&found.entry.message)).filter(|_| found.chain.is_empty());
-        let located = own.or_else(|| if lies_in_data(finding.class) { parsed() } else { None }).or_else(by_frames).or_else(parsed).or_else(by_stack);
-        let frames = raised.map(|raised| own_frames(&raised.frames, &locate)).unwrap_or_default();
+        let located =
+            own.or_else(|| if lies_in_data(finding.class) { parsed() } else { None }).or_else(by_frames).or_else(parsed).or_else(by_stack);
+        let frames = raised.map(|raised| own_frames(&raised.frames, |file| Some(locate(file, None)?.1.path))).unwrap_or_default();
         let module = Self::module(found, finding, located.as_ref().map(|(module, _)| module), loading);
         Self { module, location: located.map(|(_, location)| location), frames }
     }
@@ -127,9 +129,8 @@ fn lies_in_data(class: ErrorClass) -> bool {
 }
 
 /// The frames in addons, each file and function once in a row: a recursion is as deep as chance makes it.
-fn own_frames(frames: &[Frame], locate: &dyn Fn(&str, Option<u32>) -> Option<(ModuleName, Location)>) -> Vec<(String, String)> {
-    let mut own: Vec<_> =
-        frames.iter().filter_map(|frame| Some((locate(&frame.file, None)?.1.path, frame.function.clone()))).collect();
+fn own_frames(frames: &[Frame], path_of: impl Fn(&str) -> Option<String>) -> Vec<(String, String)> {
+    let mut own: Vec<_> = frames.iter().filter_map(|frame| Some((path_of(&frame.file)?, frame.function.clone()))).collect();
     own.dedup();
     own
 }

@@ -11,8 +11,9 @@ static LOADING: Pattern = Pattern::new(r"^Loading module (\w+)");
 static LOADED: Pattern = Pattern::new(r"^(?:Module \w+ loaded|\d+ modules loaded|Modules loaded)");
 static DATA_FILE: Pattern = Pattern::new(r"^loading (\S+/\S+\.\w+)");
 static COULD_NOT: Pattern = Pattern::new(r"Couldn't load module (\w+)");
-static SUMMARY: Pattern =
-    Pattern::new(r"\d+ failed, \d+ error\(s\) of \d+ tests|^Module \w+: \d+ failures, \d+ errors of \d+ tests|^At least one test failed when");
+static SUMMARY: Pattern = Pattern::new(
+    r"\d+ failed, \d+ error\(s\) of \d+ tests|^Module \w+: \d+ failures, \d+ errors of \d+ tests|^At least one test failed when",
+);
 static TRIES_LEFT: Pattern = Pattern::new(r"\b(?:tries left|try again|retry)\b");
 static POSTGRES: Pattern = Pattern::new(r"(?m)^ERROR: +([^\n]+)");
 
@@ -161,7 +162,8 @@ impl<'e> Grouper<'e> {
     /// The queries that made one of these exceptions.
     fn matching_reasons(&mut self, chain: &[Raised]) -> Vec<&'e Entry<'e>> {
         let (matching, others) = std::mem::take(&mut self.reasons).into_iter().partition(|reason| {
-            !is_bad_query(reason) || POSTGRES.first(&reason.message).is_some_and(|said| chain.iter().any(|raised| raised.message.contains(said)))
+            !is_bad_query(reason)
+                || POSTGRES.first(&reason.message).is_some_and(|said| chain.iter().any(|raised| raised.message.contains(said)))
         });
         self.reasons = others;
         matching

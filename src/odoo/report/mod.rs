@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::log::entries;
 use super::place::Places;
-use crate::domain::ErrorReport;
+use crate::domain::{ErrorClass, ErrorReport};
 
 /// Reports kept of one log.
 const REPORTS_MAX: usize = 300;
@@ -20,11 +20,13 @@ pub fn reports(text: &str) -> Vec<ErrorReport> {
     let version = build::version(&entries);
     let mut occurrences = group::occurrences(&entries);
     occurrences.sort_by_key(|occurrence| occurrence.severity);
-    let mut seen = HashSet::new();
+    let (mut seen, mut constraints) = (HashSet::new(), HashSet::new());
     occurrences
         .iter()
         .filter_map(|occurrence| build::report(occurrence, &places, version.as_ref()))
         .filter(|report| seen.insert(report.fingerprint.clone()))
+        // PostgreSQL refuses a constraint when the module is loaded, Odoo says again at the end that it is missing.
+        .filter(|report| report.class != ErrorClass::SchemaConstraint || constraints.insert(report.object.clone()))
         .take(REPORTS_MAX)
         .collect()
 }
