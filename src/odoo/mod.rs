@@ -1,5 +1,25 @@
 //! What Odoo prints and what addons are made of, read as values. Pure: text in, values out; never IO, never a panic on any bytes.
 
 mod addon;
+mod classify;
+mod command;
+mod cut;
+mod fingerprint;
+mod log;
+mod manifest;
+mod mask;
+mod pattern;
+mod place;
+mod report;
+mod test_log;
+mod traceback;
 
 pub use addon::Addon;
+pub use command::{DATA_DIR, DB_HOST, test_command};
+pub use fingerprint::{Parts, fingerprint};
+pub use log::{Entry, entries};
+pub use manifest::{Manifest, ManifestError, insert_item, remove_item};
+pub use mask::mask;
+pub use report::reports;
+pub use test_log::TestLog;
+pub use traceback::traceback;
