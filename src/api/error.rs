@@ -69,7 +69,11 @@ impl From<Failure> for Problem {
                 let wait = retry_after.map_or(5, |wait| wait.as_secs().max(1));
                 Self {
                     retry_after: Some(wait),
-                    ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not available now", "a part behind the API does not answer; nothing was accepted, send it again")
+                    ..Self::new(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "Not available now",
+                        "a part behind the API does not answer; nothing was accepted, send it again",
+                    )
                 }
             }
             FailureKind::Deadline | FailureKind::Fenced | FailureKind::Draining | FailureKind::Bug => {
@@ -108,5 +112,6 @@ pub async fn no_method() -> Problem {
 
 /// A handler panicked; the connection gets an answer all the same.
 pub fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response<Body> {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "the log of the server says more, under this request id").into_response()
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "the log of the server says more, under this request id")
+        .into_response()
 }

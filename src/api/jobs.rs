@@ -28,15 +28,18 @@ struct Request {
 /// `POST /v1/jobs`: `{"kind": …, "payload": …}`. With an `Idempotency-Key` the same request again leads to the same run.
 pub async fn submit(caller: Caller, State(app): State<App>, headers: HeaderMap, body: Body) -> Result<impl IntoResponse, Problem> {
     let body = read(&headers, body, MAX_BODY).await?;
-    let request: Request = serde_json::from_slice(&body).map_err(|error| {
-        Problem::bad_request(format!("the body must be {{\"kind\": …, \"payload\": …}} as JSON: {error}"))
-    })?;
+    let request: Request = serde_json::from_slice(&body)
+        .map_err(|error| Problem::bad_request(format!("the body must be {{\"kind\": …, \"payload\": …}} as JSON: {error}")))?;
     let kind: JobKind = request.kind.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
     let key = match headers.get("idempotency-key") {
         None => None,
-        Some(value) => Some(value.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
-            Problem::bad_request("Idempotency-Key must be 1 to 255 visible ASCII characters")
-        })?),
+        Some(value) => Some(
+            value
+                .to_str()
+                .ok()
+                .filter(|key| (1..=255).contains(&key.len()))
+                .ok_or_else(|| Problem::bad_request("Idempotency-Key must be 1 to 255 visible ASCII characters"))?,
+        ),
     };
     let run_id = key.map_or_else(RunId::generate, |key| keyed(&caller.0, kind, key));
     let job = Job { run_id, tenant: caller.0, kind, payload: request.payload };

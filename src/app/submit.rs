@@ -24,7 +24,8 @@ impl App {
     /// Checks a payload against the schema of its kind.
     pub fn check(kind: JobKind, payload: &Value) -> Result<(), Failure> {
         static VALIDATORS: LazyLock<Vec<(JobKind, Option<Validator>)>> = LazyLock::new(|| {
-            let compile = |kind: JobKind| serde_json::from_str(kind.schema()).ok().and_then(|schema| jsonschema::validator_for(&schema).ok());
+            let compile =
+                |kind: JobKind| serde_json::from_str(kind.schema()).ok().and_then(|schema| jsonschema::validator_for(&schema).ok());
             JobKind::ALL.iter().map(|kind| (*kind, compile(*kind))).collect()
         });
         let validator = VALIDATORS.iter().find(|(known, _)| *known == kind).and_then(|(_, validator)| validator.as_ref());

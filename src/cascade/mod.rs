@@ -12,7 +12,7 @@ mod verify;
 
 use std::time::Instant;
 
-pub use ask::PROMPT_VERSION;
+pub use ask::{Asked, PROMPT_VERSION, Proposal, ask, estimate};
 pub use attempts::Attempt;
 use attempts::Trial;
 pub use observe::Observed;
@@ -90,7 +90,7 @@ pub async fn run(
         }
     }
     let cost = match claude {
-        Some(claude) => ask(&request, &mut trial, claude, ledger, progress, &mut notes).await?,
+        Some(claude) => consult(&request, &mut trial, claude, ledger, progress, &mut notes).await?,
         None => {
             notes.push("Claude was not asked: no ANTHROPIC_API_KEY is set.".to_owned());
             progress(Progress::new("ask", "skipped: no ANTHROPIC_API_KEY is set"));
@@ -107,7 +107,7 @@ fn deduce(request: &Request<'_>, addon: &Addon, report: &ErrorReport) -> Vec<rul
 
 /// Asks Claude, has the answer verified, and once more with the verdict. A budget that is used up, or a Claude that does not
 /// answer, ends the asking, not the job: what was found so far still makes a ticket.
-async fn ask(
+async fn consult(
     request: &Request<'_>,
     trial: &mut Trial<'_>,
     claude: &Claude,
@@ -119,12 +119,12 @@ async fn ask(
     let Request { report, addons, version, deadline, .. } = *request;
     for round in 1..=ASKS {
         let told = trial.story();
-        if let Err(refused) = ledger.check(ask::estimate(claude, report, addons, version, &told)).await {
+        if let Err(refused) = ledger.check(estimate(claude, report, addons, version, &told)).await {
             notes.push(format!("Claude was not asked: {refused}"));
             return Ok(spent);
         }
         progress(Progress::new("ask", format!("asking Claude, round {round}")));
-        let asked = ask::ask(claude, report, addons, version, &told, deadline).await;
+        let asked = ask(claude, report, addons, version, &told, deadline).await;
         // What was billed is written down whether or not the answer was of use.
         let cost = asked.as_ref().map_or_else(ClaudeError::cost, |asked| asked.cost);
         ledger.charge(&format!("ask/{round}"), &cost).await?;
@@ -166,9 +166,7 @@ fn diagnose(request: &Request<'_>, before: &Observed, reproduced: bool, attempts
     let mut why = Vec::new();
     if !reproduced {
         why.push(match before.reports.first() {
-            _ if before.is_clean() => {
-                "The error could not be reproduced: the addon installs and its tests pass in the sandbox.".to_owned()
-            }
+            _ if before.is_clean() => "The error could not be reproduced: the addon installs and its tests pass in the sandbox.".to_owned(),
             Some(first) => format!("The sandbox shows another error first: {}", first.title),
             None => format!("The error could not be reproduced: the run ended otherwise ({}).", before.end),
         });

@@ -28,7 +28,7 @@ impl Observed {
             end: run.end.clone(),
             installed: run.installed,
             reports: odoo::reports(&run.log),
-            tests: odoo::test_log::read(&run.log),
+            tests: TestLog::read(&run.log),
             seconds: run.seconds,
         }
     }

@@ -81,7 +81,11 @@ async fn servers(mut config: Config) -> Vec<Check> {
         match Stack::start(&wanted).await {
             Ok(stack) => {
                 let word = if stack.attached() { "running already" } else { "starts" };
-                checks.push(Check::of("stack", Ok::<_, String>(format!("the embedded stack {word}, data in {}", wanted.data_dir.display())), ""));
+                checks.push(Check::of(
+                    "stack",
+                    Ok::<_, String>(format!("the embedded stack {word}, data in {}", wanted.data_dir.display())),
+                    "",
+                ));
                 Some(stack)
             }
             Err(error) => {
@@ -133,7 +137,11 @@ fn claude(config: &Config) -> Check {
     Check {
         what: "claude",
         state: if has_key { State::Ok } else { State::Optional },
-        found: if has_key { format!("a key is set for {}", config.claude.base_url) } else { "no key: recall and rules work, `ask` is skipped".to_owned() },
+        found: if has_key {
+            format!("a key is set for {}", config.claude.base_url)
+        } else {
+            "no key: recall and rules work, `ask` is skipped".to_owned()
+        },
         mend: if has_key { String::new() } else { "set ANTHROPIC_API_KEY to have Claude asked where no rule helps".to_owned() },
     }
 }
@@ -142,16 +150,23 @@ fn tenants(config: &Config) -> Check {
     let missing: Vec<_> = config
         .tenants
         .iter()
-        .flat_map(|(tenant, settings)| settings.addons.iter().filter(|path| !path.is_dir()).map(move |path| format!("{tenant}: {}", path.display())))
+        .flat_map(|(tenant, settings)| {
+            settings.addons.iter().filter(|path| !path.is_dir()).map(move |path| format!("{tenant}: {}", path.display()))
+        })
         .collect();
     match (config.tenants.len(), missing.is_empty()) {
         (0, _) => Check {
             what: "tenants",
             state: State::Optional,
             found: "no tenant has addons folders".to_owned(),
-            mend: "set `[tenants.default] addons = [\"/path/to/addons\"]` in odoo-agent.toml so that webhook errors can be mended".to_owned(),
+            mend: "set `[tenants.default] addons = [\"/path/to/addons\"]` in odoo-agent.toml so that webhook errors can be mended"
+                .to_owned(),
         },
         (n, true) => Check { what: "tenants", state: State::Ok, found: format!("{n} set"), mend: String::new() },
-        (_, false) => Check::of("tenants", Err::<String, _>(format!("addons folders that do not exist: {}", missing.join(", "))), "correct odoo-agent.toml"),
+        (_, false) => Check::of(
+            "tenants",
+            Err::<String, _>(format!("addons folders that do not exist: {}", missing.join(", "))),
+            "correct odoo-agent.toml",
+        ),
     }
 }

@@ -84,7 +84,9 @@ fn pick(log: &str, module: Option<&ModuleName>) -> Result<ErrorReport, Failure> 
     let reports = odoo::reports(log);
     let index = reports.iter().position(|report| module.is_none() || report.module.as_ref() == module).unwrap_or(0);
     let mut report = reports.into_iter().nth(index).ok_or_else(|| {
-        Failure::bad_input("there is no Odoo error in the log: give the text from the line with ERROR or CRITICAL to the end of its traceback")
+        Failure::bad_input(
+            "there is no Odoo error in the log: give the text from the line with ERROR or CRITICAL to the end of its traceback",
+        )
     })?;
     if let Some(module) = module {
         report.module = Some(module.clone());
@@ -99,7 +101,9 @@ fn read(path: &Path) -> anyhow::Result<String> {
         std::io::stdin().take(MAX_LOG + 1).read_to_end(&mut bytes).context("standard input cannot be read")?;
     } else {
         let file = std::fs::File::open(path).map_err(|error| Failure::bad_input(format!("the log {named} cannot be read: {error}")))?;
-        file.take(MAX_LOG + 1).read_to_end(&mut bytes).map_err(|error| Failure::bad_input(format!("the log {named} cannot be read: {error}")))?;
+        file.take(MAX_LOG + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Failure::bad_input(format!("the log {named} cannot be read: {error}")))?;
     }
     if bytes.len() as u64 > MAX_LOG {
         return Err(Failure::bad_input(format!("the log {named} is larger than {} MiB: cut it around the error", MAX_LOG >> 20)).into());

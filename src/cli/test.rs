@@ -30,8 +30,12 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     let addons = folders.and_then(|folders| closure(&folders, &args.module)).map_err(|error| Failure::bad_input(error.to_string()))?;
     let engine = Engine::new(&config.sandbox);
     engine.ensure_image(&args.odoo_version, &|text| show::line(&format!("  image       {text}"))).await.map_err(Failure::from)?;
-    let owner =
-        Owner { run: RunId::generate(), tenant: "local".parse()?, instance: "test".to_owned(), deadline: Utc::now() + Duration::from_secs(900) };
+    let owner = Owner {
+        run: RunId::generate(),
+        tenant: "local".parse()?,
+        instance: "test".to_owned(),
+        deadline: Utc::now() + Duration::from_secs(900),
+    };
     let mut sandbox = engine.open(&args.odoo_version, &owner).await.map_err(Failure::from)?;
     let ran = sandbox.test(&TestPlan { module: &args.module, addons: &addons }).await;
     sandbox.close().await.map_err(Failure::from)?;

@@ -63,7 +63,9 @@ fn pick(payload: &Payload) -> Result<ErrorReport, Failure> {
             report.module = payload.module.clone().or(report.module);
             Ok(report)
         }
-        None => Err(Failure::bad_input("there is no Odoo error in the log: give the text from the line with ERROR or CRITICAL to the end of its traceback")),
+        None => Err(Failure::bad_input(
+            "there is no Odoo error in the log: give the text from the line with ERROR or CRITICAL to the end of its traceback",
+        )),
     }
 }
 
@@ -99,23 +101,21 @@ fn allowed(path: &Path, settings: &[PathBuf]) -> bool {
     settings.iter().filter_map(|root| root.canonicalize().ok()).any(|root| path.starts_with(root))
 }
 
-async fn search(
-    ctx: &Ctx,
-    error: &ErrorReport,
-    version: &OdooVersion,
-    folders: &[Folder],
-    module: &ModuleName,
-) -> Result<Found, Failure> {
+async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, folders: &[Folder], module: &ModuleName) -> Result<Found, Failure> {
     let (owned, wanted) = (folders.to_vec(), module.clone());
-    let addons = tokio::task::spawn_blocking(move || closure(&owned, &wanted)).await.map_err(Failure::bug)?.map_err(|error| match error {
-        AddonsError::Folder(..) => Failure::unavailable(error),
-        other => Failure::bad_input(other.to_string()),
-    })?;
+    let addons =
+        tokio::task::spawn_blocking(move || closure(&owned, &wanted)).await.map_err(Failure::bug)?.map_err(|error| match error {
+            AddonsError::Folder(..) => Failure::unavailable(error),
+            other => Failure::bad_input(other.to_string()),
+        })?;
     let past = ctx.knowledge.recall(&ctx.tenant, &error.fingerprint, version).await?;
-    ctx.tell("recall", match past.len() {
-        0 => "no fix is known for this error yet".to_owned(),
-        n => format!("{n} proven fix(es) are known for this error"),
-    });
+    ctx.tell(
+        "recall",
+        match past.len() {
+            0 => "no fix is known for this error yet".to_owned(),
+            n => format!("{n} proven fix(es) are known for this error"),
+        },
+    );
     ctx.sandbox.ensure_image(version, &|line| ctx.tell("image", line)).await?;
     let mut sandbox = ctx.sandbox.open(version, &ctx.owner()).await?;
     let request = cascade::Request { report: error, version, addons: &addons, past, deadline: ctx.deadline };

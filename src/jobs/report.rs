@@ -194,7 +194,8 @@ impl<'a> Told<'a> {
         let mut body = format!("**Cause:** {}\n\n", inline(&self.error.title));
         // Writing to a String cannot fail.
         let _ = writeln!(body, "**Where:** {}\n", place.map_or("unknown".to_owned(), |place| format!("`{place}`")));
-        let _ = writeln!(body, "**Class:** `{}`; Odoo {}; reproduced: {}\n", self.error.class.as_str(), self.version, yes_no(self.reproduced));
+        let _ =
+            writeln!(body, "**Class:** `{}`; Odoo {}; reproduced: {}\n", self.error.class.as_str(), self.version, yes_no(self.reproduced));
         let _ = writeln!(body, "**Why it was not mended:** {}\n", self.why);
         if !self.attempts.is_empty() {
             body.push_str("**Tried:**\n\n");

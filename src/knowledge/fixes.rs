@@ -26,10 +26,12 @@ pub struct PastFix {
     pub summary: String,
 }
 
-/// Keeps how a run went, good or bad: once a run, in its latest form.
+/// Keeps how a run went, good or bad. The same candidate of the same run is kept once, in its latest form.
 pub async fn remember(tx: &mut TenantTx, run: RunId, lesson: &Lesson) -> Result<(), DbError> {
     let tenant = tx.tenant().clone();
     let patch = lesson.patch.as_ref().map(|patch| storable_json("patch", patch)).transpose()?;
+    let which = lesson.patch.as_ref().map(|patch| blake3::hash(patch.unified_diff().as_bytes()).to_hex()[..16].to_owned());
+    let source = lesson.source.as_ref().map(ToString::to_string);
     let embedder = HashEmbedder;
     let text = storable(&text_of(&lesson.report));
     let mut made_by = lesson.made_by.clone();
@@ -47,7 +49,7 @@ pub async fn remember(tx: &mut TenantTx, run: RunId, lesson: &Lesson) -> Result<
     .bind(Uuid::now_v7())
     .bind(tenant.as_str())
     .bind(DocType::Fix.as_str())
-    .bind(run.to_string())
+    .bind(format!("{run}/{}/{}", source.as_deref().unwrap_or("-"), which.as_deref().unwrap_or("-")))
     .bind(lesson.report.module.as_ref().map(ModuleName::as_str))
     .bind(lesson.version.as_str())
     .bind(storable(&lesson.summary))
@@ -56,7 +58,7 @@ pub async fn remember(tx: &mut TenantTx, run: RunId, lesson: &Lesson) -> Result<
     .bind(lesson.report.class.as_str())
     .bind(run.0)
     .bind(patch)
-    .bind(lesson.source.as_ref().map(ToString::to_string))
+    .bind(source)
     .bind(lesson.grade.map(Grade::as_str))
     .bind(embedder.name())
     .bind(Vector::from(embedder.embed(&text)))

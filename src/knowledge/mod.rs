@@ -32,13 +32,7 @@ impl Knowledge {
     }
 
     /// How often fixes of this source, grade and class were right so far, as (hits, misses).
-    pub async fn success_rate(
-        &self,
-        tenant: &TenantId,
-        source: &Source,
-        grade: Grade,
-        class: ErrorClass,
-    ) -> Result<(u64, u64), DbError> {
+    pub async fn success_rate(&self, tenant: &TenantId, source: &Source, grade: Grade, class: ErrorClass) -> Result<(u64, u64), DbError> {
         fixes::success_rate(&self.db, tenant, source, grade, class).await
     }
 }

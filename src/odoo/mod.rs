@@ -20,6 +20,6 @@ pub use fingerprint::{Parts, fingerprint};
 pub use log::{Entry, entries};
 pub use manifest::{Manifest, ManifestError, insert_item, remove_item};
 pub use mask::mask;
-pub use report::reports;
+pub use report::{occurrences, reports};
 pub use test_log::TestLog;
 pub use traceback::traceback;

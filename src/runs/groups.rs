@@ -95,18 +95,19 @@ pub struct GroupView {
     pub report: Value,
 }
 
-/// Counts one error of an event, and opens its group if it is new or was thought fixed.
+/// Counts one error of an event, as often as it occurred in it, and opens its group if it is new or was thought fixed.
 pub async fn record(
     tx: &mut TenantTx,
     event: EventId,
     ordinal: i32,
     report: &ErrorReport,
+    times: u32,
     received_at: DateTime<Utc>,
 ) -> Result<Recorded, DbError> {
     if !insert_event(tx, event, ordinal, EventVerdict::Grouped, None, Some(received_at)).await? {
         return recorded_before(tx, event, ordinal).await;
     }
-    let (group, openings, opened_now) = upsert_group(tx, event, ordinal, report, received_at).await?;
+    let (group, openings, opened_now) = upsert_group(tx, event, ordinal, report, times, received_at).await?;
     let opened = opened_now.then_some(openings);
     sqlx::query!(
         "update ingest_events set group_id = $3, opening = $4 where event_id = $1 and ordinal = $2",
@@ -175,16 +176,17 @@ async fn upsert_group(
     event: EventId,
     ordinal: i32,
     report: &ErrorReport,
+    times: u32,
     received_at: DateTime<Utc>,
 ) -> Result<(Uuid, i32, bool), DbError> {
     let tenant = tx.tenant().clone();
     let title: String = report.title.chars().take(MAX_TITLE).collect();
     let row = sqlx::query!(
         r#"insert into errors as known
-             (id, tenant_id, fingerprint, class, title, module, report, first_seen, last_seen, opened_event, opened_ordinal)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)
+             (id, tenant_id, fingerprint, class, title, module, report, first_seen, last_seen, opened_event, opened_ordinal, count)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11)
            on conflict (tenant_id, fingerprint) do update set
-             count = known.count + 1,
+             count = known.count + excluded.count,
              class = excluded.class,
              title = case when excluded.last_seen >= known.last_seen then excluded.title else known.title end,
              module = coalesce(excluded.module, known.module),
@@ -207,6 +209,7 @@ async fn upsert_group(
         received_at,
         event.0,
         ordinal,
+        i64::from(times),
     )
     .fetch_one(tx.conn())
     .await?;

@@ -26,7 +26,9 @@ impl Ledger {
         if usd <= left {
             return Ok(());
         }
-        let text = format!("the next step may cost {usd:.2} US dollars and {left:.2} are left for this run; raise max_usd_per_job or max_usd_per_day");
+        let text = format!(
+            "the next step may cost {usd:.2} US dollars and {left:.2} are left for this run; raise max_usd_per_job or max_usd_per_day"
+        );
         Err(Failure::new(FailureKind::Budget, anyhow::anyhow!(text)))
     }
 

@@ -133,7 +133,14 @@ fn lease(worker: &Worker) -> Duration {
 
 /// Runs the handler of a claimed run and settles its outcome, with a heartbeat, a deadline and a net under panics.
 /// `beat` is called as often as the lease is renewed.
-pub async fn execute<B, F>(worker: &Worker, job: &Job, token: AttemptToken, number: u32, told: Option<Told>, beat: B) -> Result<Value, Failure>
+pub async fn execute<B, F>(
+    worker: &Worker,
+    job: &Job,
+    token: AttemptToken,
+    number: u32,
+    told: Option<Told>,
+    beat: B,
+) -> Result<Value, Failure>
 where
     B: Fn() -> F,
     F: Future<Output = ()>,

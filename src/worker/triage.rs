@@ -11,12 +11,9 @@ use crate::domain::{ErrorReport, EventId, Failure, FailureKind, GroupId, Invalid
 use crate::ingest::{self, Format, IngestError};
 use crate::odoo;
 use crate::queue::Delivery;
-use crate::runs::groups::{self, EventVerdict};
 use crate::runs;
+use crate::runs::groups::{self, EventVerdict};
 use crate::tenants;
-
-/// How many errors of one event are grouped; a log with more is cut there, and the event says so.
-const MAX_REPORTS: usize = 500;
 
 /// Sees one raw event to its end.
 pub async fn deliver(worker: &Worker, delivery: Delivery) {
@@ -87,15 +84,12 @@ pub async fn triage(app: &App, tenant: &TenantId, event: EventId, format: Format
         }
     }
     let mut started = Vec::new();
-    let reports = odoo::reports(&log);
-    for report in reports.iter().take(MAX_REPORTS) {
-        started.extend(group(app, tenant, event, ordinal, report).await?);
+    let reports = odoo::occurrences(&log);
+    for (report, times) in &reports {
+        started.extend(group(app, tenant, event, ordinal, report, *times).await?);
         ordinal += 1;
     }
-    if reports.len() > MAX_REPORTS {
-        let left = reports.len() - MAX_REPORTS;
-        verdict(app, tenant, event, ordinal, EventVerdict::Ignored, &format!("{left} more errors than one event may hold")).await?;
-    } else if ordinal == 0 {
+    if ordinal == 0 {
         verdict(app, tenant, event, 0, EventVerdict::NoError, "there is no Odoo error in it").await?;
     }
     Ok(started)
@@ -109,9 +103,16 @@ async fn verdict(app: &App, tenant: &TenantId, event: EventId, ordinal: i32, wor
 }
 
 /// Counts one error; in the same transaction writes the run, if its group is new or has come back.
-async fn group(app: &App, tenant: &TenantId, event: EventId, ordinal: i32, report: &ErrorReport) -> Result<Option<RunId>, Failure> {
+async fn group(
+    app: &App,
+    tenant: &TenantId,
+    event: EventId,
+    ordinal: i32,
+    report: &ErrorReport,
+    times: u32,
+) -> Result<Option<RunId>, Failure> {
     let mut tx = app.db.tenant(tenant).await?;
-    let recorded = groups::record(&mut tx, event, ordinal, report, Utc::now()).await?;
+    let recorded = groups::record(&mut tx, event, ordinal, report, times, Utc::now()).await?;
     let job = recorded.opened.filter(|_| report.is_actionable()).map(|opening| job_for(tenant, recorded.group, opening, report));
     if let Some(job) = &job {
         runs::insert(&mut tx, job, None, Some(recorded.group)).await?;

@@ -3,6 +3,7 @@
 use std::process::Output;
 
 use odoo_agent::api;
+use odoo_agent::queue::StreamName;
 use odoo_agent::tenants::keys;
 use odoo_agent::worker::Worker;
 use reqwest::{Client, StatusCode};
@@ -43,7 +44,9 @@ async fn fix_refuses_what_is_no_log() {
 
 #[tokio::test]
 async fn unknown_commands_and_settings_are_usage() {
-    for args in [&["fly"][..], &["fix"], &["status", "no-uuid"], &["submit", "rm_rf", "/dev/null"], &["--config", "/nonexistent.toml", "doctor"]] {
+    for args in
+        [&["fly"][..], &["fix"], &["status", "no-uuid"], &["submit", "rm_rf", "/dev/null"], &["--config", "/nonexistent.toml", "doctor"]]
+    {
         let mut command = support::program(args);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -118,6 +121,6 @@ async fn message_that_is_no_job_goes_to_the_dead_letters() {
     }
     let worker = Worker::new(test.app.clone());
     let running = tokio::spawn(async move { worker.run(std::future::pending::<()>()).await });
-    support::until("four dead letters", async || (test.app.queue.depth("DEAD").await.unwrap() == 4).then_some(())).await;
+    support::until("four dead letters", async || (test.app.queue.depth(StreamName::Dead).await.unwrap().messages == 4).then_some(())).await;
     running.abort();
 }

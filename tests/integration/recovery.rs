@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use odoo_agent::domain::{Job, JobKind, RunId, RunState};
+use odoo_agent::queue::StreamName;
 use serde_json::json;
 
 use crate::support::{self, TestApp};
@@ -55,7 +56,10 @@ async fn killed_worker_is_followed_by_another() {
     let lessons: i64 = sqlx::query_scalar("select count(*) from tenant_knowledge").fetch_one(tx.conn()).await.unwrap();
     assert_eq!(lessons, 1, "one effect");
     drop(tx);
-    support::until("the message to be acknowledged", async || (test.app.queue.depth("JOBS").await.unwrap() == 0).then_some(())).await;
+    support::until("the message to be acknowledged", async || {
+        (test.app.queue.depth(StreamName::Jobs).await.unwrap().messages == 0).then_some(())
+    })
+    .await;
     second.kill().unwrap();
     second.wait().unwrap();
 }

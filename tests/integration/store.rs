@@ -10,11 +10,12 @@ use odoo_agent::domain::{
     Cost, ErrorClass, ErrorReport, EventId, Fault, FileChange, Grade, GroupId, Job, JobKind, ObjectRef, OdooVersion, Patch, Raised, RunId,
     RunState, Source, TenantId,
 };
-use odoo_agent::knowledge::{self, DocType, Entry, HashEmbedder, RememberedOutcome, Shelf};
+use odoo_agent::domain::{Lesson, Ticket};
+use odoo_agent::knowledge::{self, DocType, Entry, HashEmbedder, Knowledge, Shelf};
 use odoo_agent::runs::groups::{self, EventVerdict};
 use odoo_agent::runs::{self, AttemptToken, Claim};
 use odoo_agent::tenants::{self, Settings, audit, budget, keys, usage};
-use odoo_agent::tickets::{Ticket, postgres as tickets};
+use odoo_agent::tickets::postgres as tickets;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use sqlx::{Connection, PgConnection, Row};
@@ -78,7 +79,7 @@ fn report() -> ErrorReport {
 
 async fn recorded(db: &Db, tenant: &TenantId, event: EventId, ordinal: i32) -> groups::Recorded {
     let mut tx = db.tenant(tenant).await.unwrap();
-    let recorded = groups::record(&mut tx, event, ordinal, &report(), Utc::now()).await.unwrap();
+    let recorded = groups::record(&mut tx, event, ordinal, &report(), 1, Utc::now()).await.unwrap();
     tx.commit().await.unwrap();
     recorded
 }
@@ -89,9 +90,16 @@ fn patch(after: &str) -> Patch {
 }
 
 async fn remember(tx: &mut TenantTx, run: RunId, source: &Source, grade: Grade, patch: Option<&Patch>) {
-    let (report, version) = (report(), "19.0".parse::<OdooVersion>().unwrap());
-    let outcome = RememberedOutcome { run, report: &report, version: &version, source, grade, patch, outcome: "tree to list", rule_set: 1 };
-    knowledge::remember(tx, &outcome).await.unwrap();
+    let lesson = Lesson {
+        report: report(),
+        version: "19.0".parse::<OdooVersion>().unwrap(),
+        source: Some(source.clone()),
+        grade: Some(grade),
+        patch: patch.cloned(),
+        summary: "tree to list".to_owned(),
+        made_by: json!({"rules": 1}),
+    };
+    knowledge::remember(tx, run, &lesson).await.unwrap();
 }
 
 fn entry(reference: &str, content: &str) -> Entry {
@@ -439,10 +447,10 @@ async fn proven_fix_is_recalled() {
         tx.commit().await.unwrap();
     }
     let version = "19.0".parse().unwrap();
-    let fixes = knowledge::recall(&test.db, &a, &FINGERPRINT.parse().unwrap(), &version).await.unwrap();
+    let fixes = Knowledge::new(test.db.clone()).recall(&a, &FINGERPRINT.parse().unwrap(), &version).await.unwrap();
     assert_eq!(fixes.len(), 1, "one patch, proven twice");
     assert_eq!((&fixes[0].patch, fixes[0].run, &fixes[0].source), (&good, two.run_id, &Source::Recall));
-    assert!(knowledge::recall(&test.db, &a, &FINGERPRINT.parse().unwrap(), &"18.0".parse().unwrap()).await.unwrap().is_empty());
+    assert!(Knowledge::new(test.db.clone()).recall(&a, &FINGERPRINT.parse().unwrap(), &"18.0".parse().unwrap()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -456,7 +464,8 @@ async fn fix_whose_error_came_back_is_a_miss() {
     remember(&mut tx, job.run_id, &Source::Claude, Grade::Refuted, None).await;
     groups::mark_fixed(&mut tx, group).await.unwrap();
     tx.commit().await.unwrap();
-    let rate = async |grade| knowledge::success_rate(&test.db, &a, &Source::Claude, grade, ErrorClass::ViewTypeTree).await.unwrap();
+    let rate =
+        async |grade| Knowledge::new(test.db.clone()).success_rate(&a, &Source::Claude, grade, ErrorClass::ViewTypeTree).await.unwrap();
     assert_eq!((rate(Grade::Proven).await, rate(Grade::Refuted).await), ((1, 0), (0, 1)));
     recorded(&test.db, &a, EventId::generate(), 0).await;
     assert_eq!(rate(Grade::Proven).await, (0, 1));

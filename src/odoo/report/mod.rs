@@ -3,11 +3,11 @@
 mod build;
 mod group;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::log::entries;
 use super::place::Places;
-use crate::domain::{ErrorClass, ErrorReport};
+use crate::domain::{ErrorClass, ErrorReport, Fingerprint};
 
 /// Reports kept of one log.
 const REPORTS_MAX: usize = 300;
@@ -15,20 +15,29 @@ const REPORTS_MAX: usize = 300;
 /// The errors of a log, each once, the one that the log is about first: a failure to load, then failing tests, then errors with a
 /// traceback, other errors, warnings.
 pub fn reports(text: &str) -> Vec<ErrorReport> {
+    occurrences(text).into_iter().map(|(report, _)| report).collect()
+}
+
+/// The same, each with how often it occurs in the log.
+pub fn occurrences(text: &str) -> Vec<(ErrorReport, u32)> {
     let entries = entries(text);
     let places = Places::of(&entries);
     let version = build::version(&entries);
     let mut occurrences = group::occurrences(&entries);
     occurrences.sort_by_key(|occurrence| occurrence.severity);
-    let (mut seen, mut constraints) = (HashSet::new(), HashSet::new());
-    occurrences
-        .iter()
-        .filter_map(|occurrence| build::report(occurrence, &places, version.as_ref()))
-        .filter(|report| seen.insert(report.fingerprint.clone()))
+    let mut index: HashMap<Fingerprint, usize> = HashMap::new();
+    let mut constraints = HashSet::new();
+    let mut found: Vec<(ErrorReport, u32)> = Vec::new();
+    for report in occurrences.iter().filter_map(|occurrence| build::report(occurrence, &places, version.as_ref())) {
+        if let Some(known) = index.get(&report.fingerprint).and_then(|index| found.get_mut(*index)) {
+            known.1 = known.1.saturating_add(1);
         // PostgreSQL refuses a constraint when the module is loaded, Odoo says again at the end that it is missing.
-        .filter(|report| report.class != ErrorClass::SchemaConstraint || constraints.insert(report.object.clone()))
-        .take(REPORTS_MAX)
-        .collect()
+        } else if (report.class != ErrorClass::SchemaConstraint || constraints.insert(report.object.clone())) && found.len() < REPORTS_MAX {
+            index.insert(report.fingerprint.clone(), found.len());
+            found.push((report, 1));
+        }
+    }
+    found
 }
 
 #[cfg(test)]
