@@ -84,7 +84,7 @@ end
 $$;
 
 -- A run's identity and what was asked for never change.
-grant select, insert, update (state, published_at, started_at, finished_at, attempts, attempt_token, lease_until, worker, result, error,
+grant select, insert, update (outcome, state, published_at, started_at, finished_at, attempts, attempt_token, lease_until, worker, result, error,
     usd, input_tokens, output_tokens, cache_read_tokens) on runs to odoo_agent_app;
 grant select, insert on usage, effects to odoo_agent_app;
 grant select, insert, update (state) on tickets to odoo_agent_app;

@@ -107,7 +107,11 @@ pub async fn run(cli: Cli) -> Exit {
 }
 
 fn report(error: &anyhow::Error) -> Exit {
-    show::line(&format!("error: {error:#}"));
+    // A failure's text holds that of its cause already.
+    match error.downcast_ref::<Failure>() {
+        Some(failure) => show::line(&format!("error: {failure}")),
+        None => show::line(&format!("error: {error:#}")),
+    }
     let usage = error.downcast_ref::<Failure>().is_some_and(|failure| failure.kind == FailureKind::BadInput);
     if usage || error.is::<ConfigError>() { Exit::Usage } else { Exit::Outside }
 }

@@ -28,7 +28,7 @@ pub enum FailureKind {
 
 /// A failure with its cause.
 #[derive(Debug, thiserror::Error)]
-#[error("{source:#}")]
+#[error("{source}")]
 pub struct Failure {
     /// What kind it is.
     pub kind: FailureKind,

@@ -206,6 +206,7 @@ fn log(event: &Event) {
     match event {
         Event::Connected => tracing::info!("connected to NATS"),
         Event::Disconnected => tracing::warn!("the connection to NATS is lost; trying again"),
+        Event::Closed => tracing::debug!("the connection to NATS is closed"),
         other => tracing::warn!(event = %other, "NATS"),
     }
 }
