@@ -25,7 +25,7 @@ WORK = pathlib.Path(os.environ.get("ODOO_AGENT_DEMO_DIR", "/var/tmp/odoo-agent-d
 ADDONS = [
     ("base-menu-visibility-restriction", "18.0.1.0.0.4"),
     ("sequence-reset-period", "16.0.1.0.0.10"),
-    ("base-time-window", "18.0.1.1.1"),
+    ("partner-priority", "15.0.1.0.0.7"),
     ("base-optional-quick-create", "18.0.1.0.1.4"),
 ]
 COLOR = sys.stdout.isatty()
@@ -52,10 +52,10 @@ def fetch(name, version):
     """One addon into its own copy, its manifest raised to 19.0 as everyone who ports it does first."""
     cache = WORK / "fetched" / f"{name}-{version}"
     if not cache.is_dir():
-        partial = cache.with_suffix(".partial")
+        partial = cache.with_name(cache.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        run(ROOT / "scripts/fetch-addon.sh", name, version, partial, stdout=sys.stderr)
+        run(ROOT / "scripts/fetch-addon.sh", name, version, partial, stdout=subprocess.DEVNULL)
         partial.rename(cache)
         say(f"   {name} {version}: fetched from PyPI")
     else:

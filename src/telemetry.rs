@@ -52,7 +52,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { format: Format::Pretty, filter: "warn,odoo_agent=info".to_owned(), otlp_endpoint: None, service_name: "odoo-agent".to_owned() }
+        Self {
+            format: Format::Pretty,
+            filter: "warn,odoo_agent=info".to_owned(),
+            otlp_endpoint: None,
+            service_name: "odoo-agent".to_owned(),
+        }
     }
 }
 

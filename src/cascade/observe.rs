@@ -25,7 +25,7 @@ impl Observed {
     /// Reads a run.
     pub fn read(run: &TestRun) -> Self {
         Self {
-            end: run.end.clone(),
+            end: run.end,
             installed: run.installed,
             reports: odoo::reports(&run.log),
             tests: TestLog::read(&run.log),

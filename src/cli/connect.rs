@@ -29,10 +29,7 @@ pub async fn connect(mut config: Config) -> anyhow::Result<Connected> {
     let wanted = config.stack();
     let stack = if wanted.nats || wanted.postgres {
         let stack = Stack::start(&wanted).await.context("the embedded stack did not start")?;
-        if let Some(url) = stack.nats_url() {
-            config.queue.url = Some(url.to_owned());
-        }
-        use_database(&mut config, &stack);
+        use_stack(&mut config, &stack);
         Some(stack)
     } else {
         None
@@ -48,8 +45,12 @@ pub async fn connect(mut config: Config) -> anyhow::Result<Connected> {
     }
 }
 
-/// The embedded database: its owner migrates, everything else happens in a role that row-level security binds.
-pub fn use_database(config: &mut Config, stack: &Stack) {
+/// Points the settings at the servers of a stack. In its database the owner migrates; everything else happens in a role that
+/// row-level security binds.
+pub fn use_stack(config: &mut Config, stack: &Stack) {
+    if let Some(url) = stack.nats_url() {
+        config.queue.url = Some(url.to_owned());
+    }
     let secret = |url: Option<&str>| url.map(|url| SecretString::from(url.to_owned()));
     if stack.app_database_url().is_some() {
         config.database.url = secret(stack.app_database_url());

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::connect::use_database;
+use super::connect::use_stack;
 use super::{Exit, show};
 use crate::app::App;
 use crate::config::Config;
@@ -97,10 +97,7 @@ async fn servers(mut config: Config) -> Vec<Check> {
         None
     };
     if let Some(stack) = &stack {
-        if let Some(url) = stack.nats_url() {
-            config.queue.url = Some(url.to_owned());
-        }
-        use_database(&mut config, &stack);
+        use_stack(&mut config, stack);
     }
     let connected = App::connect(config).await;
     let mend = "check DATABASE_URL (PostgreSQL 15 or newer with pgvector) and NATS_URL (2.10 or newer with JetStream)";

@@ -91,17 +91,18 @@ pub async fn run(cli: Cli) -> Exit {
         Ok(guard) => guard,
         Err(error) => return report(&error.into()),
     };
+    // Boxed: a command's future holds everything that it connects to.
     let ended = match cli.command {
-        Command::Up => up::up(config).await,
-        Command::Serve => up::serve(config).await,
-        Command::Work => up::work(config).await,
+        Command::Up => Box::pin(up::up(config)).await,
+        Command::Serve => Box::pin(up::serve(config)).await,
+        Command::Work => Box::pin(up::work(config)).await,
         Command::Fix(args) => Box::pin(fix::run(config, args)).await,
-        Command::Submit(args) => submit::run(config, args).await,
-        Command::Status(args) => status::run(config, args).await,
-        Command::Doctor(args) => doctor::run(config, args).await,
-        Command::Image(args) => image::run(&config, args).await,
+        Command::Submit(args) => Box::pin(submit::run(config, args)).await,
+        Command::Status(args) => Box::pin(status::run(config, args)).await,
+        Command::Doctor(args) => Box::pin(doctor::run(config, args)).await,
+        Command::Image(args) => Box::pin(image::run(&config, args)).await,
         Command::Test(args) => Box::pin(test::run(&config, args)).await,
-        Command::Key(args) => key::run(config, args).await,
+        Command::Key(args) => Box::pin(key::run(config, args)).await,
     };
     ended.unwrap_or_else(|error| report(&error))
 }
