@@ -280,13 +280,16 @@ impl SystemTx {
     }
 }
 
-/// Brings the database up to date, as its owner, on a short connection of its own. Two at once wait for each other.
-pub async fn migrate(url: &SecretString) -> Result<(), DbError> {
+/// Brings the database up to date on a short connection of its own. Two at once wait for each other. `false`: this login may not
+/// create tables, so somebody else sees to it.
+pub async fn migrate(url: &SecretString) -> Result<bool, DbError> {
     let mut conn = PgConnection::connect_with(&options(url)?).await.map_err(explain_connect)?;
-    let result = migrate_on(&mut conn).await;
+    let allowed = sqlx::query!(r#"select has_schema_privilege('public', 'create') as "create!""#).fetch_one(&mut conn).await?.create;
+    let result = if allowed { migrate_on(&mut conn).await } else { Ok(()) };
     let closed = conn.close().await;
     result?;
-    Ok(closed?)
+    closed?;
+    Ok(allowed)
 }
 
 async fn migrate_on(conn: &mut PgConnection) -> Result<(), DbError> {

@@ -44,7 +44,11 @@ impl App {
     /// Connects to PostgreSQL and NATS and brings both to the version of this program. Docker is met when it is needed.
     pub async fn connect(config: Config) -> anyhow::Result<Self> {
         if let Some(owner) = config.database.owner_url() {
-            crate::db::migrate(owner).await.context("the database could not be brought to this version")?;
+            let migrated = crate::db::migrate(owner).await.context("the database could not be brought to this version")?;
+            anyhow::ensure!(
+                migrated || config.database.migration_url.is_none(),
+                "database.migration_url is a login that may not create tables"
+            );
         }
         let db = Db::connect(&config.database).await?;
         let queue = Queue::connect(&config.queue).await?;

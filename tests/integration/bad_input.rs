@@ -103,7 +103,7 @@ async fn webhook_names_what_is_wrong() {
 #[tokio::test(flavor = "multi_thread")]
 async fn message_that_is_no_job_goes_to_the_dead_letters() {
     let test = support::app(&[], |_| {}).await;
-    let client = async_nats::connect(support::nats_url()).await.unwrap();
+    let client = support::nats_client().await;
     let jetstream = async_nats::jetstream::new(client);
     let prefix = &test.app.config.queue.prefix;
     let valid = json!({ "log": support::log_of("p_tree") });

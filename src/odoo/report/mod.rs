@@ -5,6 +5,7 @@ mod group;
 
 use std::collections::{HashMap, HashSet};
 
+use self::group::Severity;
 use super::log::entries;
 use super::place::Places;
 use crate::domain::{ErrorClass, ErrorReport, Fingerprint};
@@ -28,7 +29,12 @@ pub fn occurrences(text: &str) -> Vec<(ErrorReport, u32)> {
     let mut index: HashMap<Fingerprint, usize> = HashMap::new();
     let mut constraints = HashSet::new();
     let mut found: Vec<(ErrorReport, u32)> = Vec::new();
-    for report in occurrences.iter().filter_map(|occurrence| build::report(occurrence, &places, version.as_ref())) {
+    for occurrence in &occurrences {
+        // Odoo says it of every addon on the path that is for another series; the log is about it only if about nothing else.
+        if occurrence.severity == Severity::Aside && found.iter().any(|(report, _)| report.class != ErrorClass::ManifestVersion) {
+            break;
+        }
+        let Some(report) = build::report(occurrence, &places, version.as_ref()) else { continue };
         if let Some(known) = index.get(&report.fingerprint).and_then(|index| found.get_mut(*index)) {
             known.1 = known.1.saturating_add(1);
         // PostgreSQL refuses a constraint when the module is loaded, Odoo says again at the end that it is missing.

@@ -59,6 +59,13 @@ pub fn nats_url() -> String {
     servers().nats.clone()
 }
 
+/// A plain client of it, for what a test does behind the program's back.
+pub async fn nats_client() -> async_nats::Client {
+    let url = nats_url();
+    let (token, address) = url.trim_start_matches("nats://").split_once('@').expect("the address holds the token");
+    async_nats::ConnectOptions::with_token(token.to_owned()).connect(address).await.unwrap()
+}
+
 /// A name that no other test has.
 pub fn unique(word: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -116,6 +123,12 @@ pub async fn app(addons: &[&Path], change: impl FnOnce(&mut Config)) -> TestApp 
     config.database.url = Some(database.url.clone().into());
     config.queue.url = Some(nats_url());
     config.queue.prefix = unique("t");
+    // JetStream sets aside what a stream may hold, and every test has streams of its own.
+    let room = 16 * 1024 * 1024;
+    config.queue.ingest_max_bytes = room;
+    config.queue.jobs_max_bytes = room;
+    config.queue.events_max_bytes = room;
+    config.queue.dead_max_bytes = room;
     config.claude.api_key = None;
     for tenant in ["acme", "other", "local"] {
         let settings = config.tenants.entry(tenant.parse().unwrap()).or_default();
@@ -129,6 +142,9 @@ pub async fn app(addons: &[&Path], change: impl FnOnce(&mut Config)) -> TestApp 
         ("ODOO_AGENT_DATA_DIR".to_owned(), dir.path().display().to_string()),
         ("ODOO_AGENT_TELEMETRY__FILTER".to_owned(), "warn".to_owned()),
     ];
+    for stream in ["INGEST", "JOBS", "EVENTS", "DEAD"] {
+        env.push((format!("ODOO_AGENT_QUEUE__{stream}_MAX_BYTES"), room.to_string()));
+    }
     if let Some(first) = addons.first() {
         for tenant in ["acme", "other"] {
             let file = format!("[tenants.{tenant}]\naddons = [\"{}\"]\n", first.display());
