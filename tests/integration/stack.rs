@@ -241,7 +241,7 @@ async fn missing_servers_are_named() {
     }
 }
 
-const HELD: &str = "ODOO_AGENT_TEST_HELD_STACK";
+const HELD: &str = "HELD_STACK_DIR";
 
 /// Runs twice: in a process of its own, which holds a stack until it is killed, and here, which kills that process.
 #[tokio::test]
