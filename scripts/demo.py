@@ -19,8 +19,8 @@ import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-AGENT = pathlib.Path(os.environ.get("ODOO_AGENT_BIN", ROOT / "target/debug/odoo-agent"))
-WORK = pathlib.Path(os.environ.get("ODOO_AGENT_DEMO_DIR", "/var/tmp/odoo-agent-demo" if os.geteuid() == 0 else pathlib.Path.home() / ".cache/odoo-agent-demo"))
+AGENT = pathlib.Path(os.environ.get("DEMO_AGENT", ROOT / "target/debug/odoo-agent"))
+WORK = pathlib.Path(os.environ.get("DEMO_DIR", "/var/tmp/odoo-agent-demo" if os.geteuid() == 0 else pathlib.Path.home() / ".cache/odoo-agent-demo"))
 # What is fetched: the release of an older series, whose 19.0 release is the known answer.
 ADDONS = [
     ("base-menu-visibility-restriction", "18.0.1.0.0.4"),
