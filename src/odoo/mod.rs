@@ -2,7 +2,6 @@
 
 mod addon;
 mod classify;
-mod command;
 mod cut;
 mod fingerprint;
 mod log;
@@ -15,7 +14,6 @@ mod test_log;
 mod traceback;
 
 pub use addon::Addon;
-pub use command::{DATA_DIR, DB_HOST, test_command};
 pub use fingerprint::{Parts, fingerprint};
 pub use log::{Entry, entries};
 pub use manifest::{Manifest, ManifestError, insert_item, remove_item};
