@@ -16,7 +16,7 @@ mod traceback;
 pub use addon::Addon;
 pub use fingerprint::{Parts, fingerprint};
 pub use log::{Entry, entries};
-pub use manifest::{Manifest, ManifestError, insert_item, remove_item};
+pub use manifest::{Item, List, Manifest, ManifestError};
 pub use mask::mask;
 pub use report::{occurrences, reports};
 pub use test_log::TestLog;
