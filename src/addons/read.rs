@@ -66,11 +66,6 @@ impl Folder {
         &self.root
     }
 
-    /// The only addon, where one addon was given instead of a folder of them.
-    pub fn only(&self) -> Option<&ModuleName> {
-        self.only.as_ref()
-    }
-
     /// The addons in it, by name.
     pub fn names(&self) -> Result<BTreeSet<ModuleName>, AddonsError> {
         if let Some(only) = &self.only {

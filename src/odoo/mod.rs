@@ -14,10 +14,7 @@ mod test_log;
 mod traceback;
 
 pub use addon::Addon;
-pub use fingerprint::{Parts, fingerprint};
-pub use log::{Entry, entries};
 pub use manifest::{Item, List, Manifest, ManifestError};
 pub use mask::mask;
 pub use report::{occurrences, reports};
 pub use test_log::TestLog;
-pub use traceback::traceback;
