@@ -15,6 +15,6 @@ mod traceback;
 
 pub use addon::Addon;
 pub use manifest::{Item, List, Manifest, ManifestError};
-pub use mask::mask;
+pub use mask::{mask, mask_source};
 pub use report::{occurrences, reports};
 pub use test_log::TestLog;
