@@ -24,8 +24,8 @@ demo: setup ## from an error in a log to a proven fix, on this machine
 	$(CARGO) build --quiet
 	@python3 scripts/demo.py
 
-bench: ## measure: parsing, rules, search, a sandbox round
-	$(CARGO) run --quiet -- bench
+bench: ## measure: reading logs, a proof in the sandbox (builds the release)
+	$(CARGO) run --quiet --release -- bench
 
 fmt: ## format the sources
 	$(CARGO) fmt

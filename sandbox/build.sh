@@ -27,9 +27,14 @@ recipe=(
   --include=postgresql,tzdata,tzdata-legacy,python3-websocket,git,odoo-19
 )
 
+# The mirror that this machine itself takes Debian from; apt knows it once it has fetched its lists.
 debian_mirror() {
-  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -m1 '/debian/\?$' \
-    || die "no Debian mirror in this machine's apt settings; run 'apt-get update', or set ODOO_AGENT_IMAGE_SOURCE=registry"
+  local found
+  found() { apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 2>/dev/null | grep -v -- '-security' | head -n 1; }
+  [ -n "$(found)" ] || apt-get update -qq >&2 || true
+  found=$(found)
+  [ -n "$found" ] || die "no Debian mirror in this machine's apt settings; set ODOO_AGENT_IMAGE_SOURCE=registry where a registry answers"
+  echo "$found"
 }
 
 make_rootfs() { # make_rootfs FILE

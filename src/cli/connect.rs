@@ -1,5 +1,7 @@
 //! A command's connections: to the servers that the settings name, or to the embedded stack.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use secrecy::SecretString;
 
@@ -14,12 +16,20 @@ pub struct Connected {
     stack: Option<Stack>,
 }
 
+/// How long a command waits for others that work on the servers that it started: as long as a job may take.
+pub const PATIENCE: Duration = Duration::from_secs(31 * 60);
+
 impl Connected {
-    /// Stops the servers that this process started.
+    /// Stops the servers that this process started, once nobody else works on them.
     pub async fn close(self) {
+        self.close_within(PATIENCE).await;
+    }
+
+    /// The same for a service, which is not to wait long when it is told to stop.
+    pub async fn close_within(self, patience: Duration) {
         drop(self.app);
         if let Some(stack) = self.stack {
-            stack.stop().await;
+            stack.stop(patience).await;
         }
     }
 }
@@ -38,7 +48,7 @@ pub async fn connect(mut config: Config) -> anyhow::Result<Connected> {
         Ok(app) => Ok(Connected { app, stack }),
         Err(error) => {
             if let Some(stack) = stack {
-                stack.stop().await;
+                stack.stop(PATIENCE).await;
             }
             Err(error)
         }

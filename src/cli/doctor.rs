@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::connect::use_stack;
+use super::connect::{PATIENCE, use_stack};
 use super::{Exit, show};
 use crate::app::App;
 use crate::config::Config;
@@ -104,7 +104,7 @@ async fn servers(mut config: Config) -> Vec<Check> {
     checks.push(Check::of("servers", connected.as_ref().map(|_| "PostgreSQL with pgvector and NATS with JetStream answer"), mend));
     drop(connected);
     if let Some(stack) = stack {
-        stack.stop().await;
+        stack.stop(PATIENCE).await;
     }
     checks
 }

@@ -2,6 +2,7 @@
 //!
 //! People get progress on stderr; stdout holds the result, and with `--json` one JSON object and nothing else.
 
+mod bench;
 mod connect;
 mod doctor;
 mod fix;
@@ -53,6 +54,8 @@ enum Command {
     Image(image::Args),
     /// Run an addon's tests in the sandbox and print Odoo's log.
     Test(test::Args),
+    /// Measure this machine: reading logs, and a proof in the sandbox.
+    Bench(bench::Args),
     /// API keys.
     Key(key::Args),
 }
@@ -83,10 +86,15 @@ impl From<Exit> for ExitCode {
 
 /// Runs one command. Errors are printed to stderr here, once.
 pub async fn run(cli: Cli) -> Exit {
-    let config = match Config::load(cli.config.as_deref()) {
+    let mut config = match Config::load(cli.config.as_deref()) {
         Ok(config) => config,
         Err(error) => return report(&error.into()),
     };
+    let serves = matches!(cli.command, Command::Up | Command::Serve | Command::Work);
+    if !serves && config.telemetry.filter == telemetry::Config::default().filter {
+        // A person at a terminal sees the steps already; the log of a server would say them again.
+        config.telemetry.filter = "warn".to_owned();
+    }
     let _telemetry = match telemetry::init(&config.telemetry) {
         Ok(guard) => guard,
         Err(error) => return report(&error.into()),
@@ -102,6 +110,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Doctor(args) => Box::pin(doctor::run(config, args)).await,
         Command::Image(args) => Box::pin(image::run(&config, args)).await,
         Command::Test(args) => Box::pin(test::run(&config, args)).await,
+        Command::Bench(args) => Box::pin(bench::run(&config, args)).await,
         Command::Key(args) => Box::pin(key::run(config, args)).await,
     };
     ended.unwrap_or_else(|error| report(&error))

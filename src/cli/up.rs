@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -16,6 +17,9 @@ use crate::config::Config;
 use crate::domain::TenantId;
 use crate::worker::Worker;
 
+/// How long a service waits at its end for commands that work on its servers.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// API and worker in one process.
 pub async fn up(config: Config) -> anyhow::Result<Exit> {
     let listener = listen(&config).await?;
@@ -28,7 +32,7 @@ pub async fn up(config: Config) -> anyhow::Result<Exit> {
     let served = api::serve(connected.app.clone(), listener, stop.clone().cancelled_owned());
     let (served, ()) = tokio::join!(served, worker.run(stop.clone().cancelled_owned()));
     drop(worker);
-    connected.close().await;
+    connected.close_within(GRACE).await;
     served?;
     Ok(Exit::Done)
 }
@@ -39,7 +43,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Exit> {
     let connected = connect(config).await?;
     show::line(&format!("the API is up: http://{}", listener.local_addr()?));
     let served = api::serve(connected.app.clone(), listener, on_signal()?.cancelled_owned()).await;
-    connected.close().await;
+    connected.close_within(GRACE).await;
     served?;
     Ok(Exit::Done)
 }
@@ -51,7 +55,7 @@ pub async fn work(config: Config) -> anyhow::Result<Exit> {
     show::line("the worker is up");
     worker.run(on_signal()?.cancelled_owned()).await;
     drop(worker);
-    connected.close().await;
+    connected.close_within(GRACE).await;
     Ok(Exit::Done)
 }
 

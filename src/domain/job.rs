@@ -49,6 +49,13 @@ impl JobKind {
         }
     }
 
+    /// An example of the payload.
+    pub const fn example(self) -> &'static str {
+        match self {
+            Self::DebugError => include_str!("../../jobs/debug_error/example.json"),
+        }
+    }
+
     /// The JSON Schema (draft 2020-12) of the payload.
     pub const fn schema(self) -> &'static str {
         match self {

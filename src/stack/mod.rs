@@ -9,6 +9,7 @@
 
 mod account;
 mod binaries;
+mod guests;
 mod leftovers;
 mod nats;
 mod postgres;
@@ -136,6 +137,8 @@ pub struct Stack {
     servers: Vec<Supervised>,
     /// Held for as long as the servers are ours; the kernel gives it back however we end.
     lock: Option<File>,
+    /// Held for as long as we use servers of another process, which waits for it before it stops them.
+    _guest: Option<File>,
     paths: Paths,
 }
 
@@ -160,8 +163,11 @@ impl Stack {
             if let Some(lock) = paths.try_lock()? {
                 return Self::own(config, paths, lock).await;
             }
-            if let Some(endpoints) = paths.answering(config).await? {
-                return Ok(Self { endpoints, servers: Vec::new(), lock: None, paths });
+            // First the guest's lock, then the look: what answers now cannot be stopped under us.
+            if let Some(guest) = guests::enter(&paths.data)?
+                && let Some(endpoints) = paths.answering(config).await?
+            {
+                return Ok(Self { endpoints, servers: Vec::new(), lock: None, _guest: Some(guest), paths });
             }
             if Instant::now() > deadline {
                 return Err(StackError::Occupied(paths.data));
@@ -185,7 +191,7 @@ impl Stack {
             if config.postgres { postgres::start(&config.runtime_dir, &paths, account.as_ref()).await.map(Some) } else { Ok(None) }
         };
         let (nats, postgres) = tokio::try_join!(nats, postgres)?;
-        let mut stack = Self { endpoints: Endpoints::default(), servers: Vec::new(), lock: Some(lock), paths };
+        let mut stack = Self { endpoints: Endpoints::default(), servers: Vec::new(), lock: Some(lock), _guest: None, paths };
         if let Some((url, server)) = nats {
             stack.endpoints.nats = Some(url);
             stack.servers.push(server);
@@ -218,10 +224,15 @@ impl Stack {
         self.lock.is_none()
     }
 
-    /// Stops the servers in an orderly way, if this process started them.
-    pub async fn stop(mut self) {
+    /// Stops the servers in an orderly way, if this process started them; before that, waits for other processes that use them,
+    /// but no longer than `patience`.
+    pub async fn stop(mut self, patience: Duration) {
         if self.attached() {
             return;
+        }
+        let gate = guests::wait_until_gone(&self.paths.data, patience).await;
+        if !matches!(gate, Ok(Some(_))) {
+            tracing::warn!("the servers are stopped although another odoo-agent uses them");
         }
         if let Err(error) = self.paths.forget_endpoints() {
             tracing::warn!(%error, "the endpoints of the embedded stack stay behind");

@@ -9,6 +9,8 @@ use nix::unistd::Pid;
 use odoo_agent::stack::{Config, Stack, StackError};
 use sqlx::{Connection as _, PgConnection};
 
+const PATIENCE: Duration = Duration::from_secs(10);
+
 fn config(data_dir: &Path) -> Config {
     Config { data_dir: data_dir.to_owned(), runtime_dir: crate::support::runtime_dir(), nats: true, postgres: true }
 }
@@ -61,7 +63,7 @@ async fn restart_keeps_the_data() {
     sqlx::query("create table kept as select '[1,2]'::vector as v").execute(&mut owner).await.unwrap();
     owner.close().await.unwrap();
     let servers = ["nats", "postgres"].map(|server| pid_of(dir.path(), server).unwrap());
-    stack.stop().await;
+    stack.stop(PATIENCE).await;
     assert!(!servers.into_iter().any(lives));
     assert!(!dir.path().join("endpoints.json").exists());
 
@@ -69,7 +71,7 @@ async fn restart_keeps_the_data() {
     let js = jetstream(stack.nats_url().unwrap()).await.unwrap();
     assert_eq!(js.get_stream("KEEP").await.unwrap().cached_info().state.messages, 1);
     assert_eq!(count(stack.owner_database_url().unwrap(), "select count(*) from kept").await, Some(1));
-    stack.stop().await;
+    stack.stop(PATIENCE).await;
 }
 
 #[tokio::test]
@@ -87,7 +89,7 @@ async fn only_the_owner_gets_in() {
         assert_eq!(found, mode, "{path}");
     }
     assert!(!format!("{stack:?}").contains(stack.nats_url().unwrap()));
-    stack.stop().await;
+    stack.stop(PATIENCE).await;
 }
 
 #[tokio::test]
@@ -106,7 +108,7 @@ async fn killed_server_is_started_again() {
     })
     .await;
     until("PostgreSQL answers", async || count(database, "select 1::bigint").await.is_some()).await;
-    stack.stop().await;
+    stack.stop(PATIENCE).await;
 }
 
 #[tokio::test]
@@ -122,7 +124,7 @@ async fn two_stacks_run_side_by_side() {
         assert!(jetstream(stack.nats_url().unwrap()).await.is_some());
         assert!(count(stack.app_database_url().unwrap(), "select 1::bigint").await.is_some());
     }
-    tokio::join!(first.stop(), second.stop());
+    tokio::join!(first.stop(PATIENCE), second.stop(PATIENCE));
 }
 
 #[tokio::test]
@@ -136,10 +138,26 @@ async fn second_start_attaches() {
     assert!(guest.attached() && !owner.attached());
     assert_eq!(guest.nats_url(), owner.nats_url());
     let server = pid_of(dir.path(), "nats").unwrap();
-    guest.stop().await;
+    guest.stop(PATIENCE).await;
     assert!(lives(server), "a guest stopped its host's server");
     assert!(matches!(Stack::start(&config(dir.path())).await, Err(StackError::Incomplete { missing: "PostgreSQL", .. })));
-    owner.stop().await;
+    owner.stop(PATIENCE).await;
+    assert!(!lives(server));
+}
+
+#[tokio::test]
+async fn owner_waits_for_its_guests() {
+    let dir = tempfile::tempdir().unwrap();
+    let nats_only = Config { postgres: false, ..config(dir.path()) };
+    let owner = Stack::start(&nats_only).await.unwrap();
+    let guest = Stack::start(&nats_only).await.unwrap();
+    let server = pid_of(dir.path(), "nats").unwrap();
+    let mut stopping = Box::pin(owner.stop(Duration::from_secs(60)));
+    // Polled once: it has asked for the gate and not got it.
+    assert!(futures::poll!(&mut stopping).is_pending());
+    assert!(lives(server), "the server was stopped under a guest");
+    guest.stop(PATIENCE).await;
+    stopping.await;
     assert!(!lives(server));
 }
 
@@ -159,7 +177,7 @@ async fn leftovers_of_a_killed_program_are_ended() {
     let dir = tempfile::tempdir().unwrap();
     let stack = Stack::start(&config(dir.path())).await.unwrap();
     let old_url = stack.nats_url().unwrap().to_owned();
-    stack.stop().await;
+    stack.stop(PATIENCE).await;
     let runtime = crate::support::runtime_dir();
     let config_file = dir.path().canonicalize().unwrap().join("nats/nats.conf");
     let log = dir.path().join("orphan.log");
@@ -184,7 +202,7 @@ async fn leftovers_of_a_killed_program_are_ended() {
     assert!(!lives(orphan));
     assert!(jetstream(stack.nats_url().unwrap()).await.is_some());
     assert!(count(stack.app_database_url().unwrap(), "select 1::bigint").await.is_some());
-    stack.stop().await;
+    stack.stop(PATIENCE).await;
 }
 
 fn server_binary(runtime: &Path) -> PathBuf {
@@ -217,7 +235,7 @@ async fn missing_servers_are_named() {
                 let text = error.to_string();
                 assert!(text.contains(word) && text.contains("make setup") && text.contains("DATABASE_URL"), "{text}");
             }
-            Ok(stack) => stack.stop().await,
+            Ok(stack) => stack.stop(PATIENCE).await,
             Err(other) => panic!("{other}"),
         }
     }
@@ -251,5 +269,5 @@ async fn killed_program_takes_its_servers_along() {
     }
     let stack = Stack::start(&config(dir.path())).await.unwrap();
     assert!(!stack.attached() && !servers.into_iter().any(lives));
-    stack.stop().await;
+    stack.stop(PATIENCE).await;
 }
