@@ -1,4 +1,4 @@
--- What happened to a job, what it cost, and which of its effects are done.
+-- What happened to a job, what it cost, and the tickets that came of it.
 
 create table runs (
     id                uuid primary key,
@@ -45,16 +45,6 @@ create table usage (
 );
 create index usage_tenant on usage (tenant_id, at);
 
-create table effects (
-    run_id    uuid not null,
-    step      text not null,
-    tenant_id text not null,
-    done_at   timestamptz not null default now(),
-    detail    jsonb not null,
-    primary key (run_id, step),
-    foreign key (tenant_id, run_id) references runs (tenant_id, id)
-);
-
 create table tickets (
     id         uuid primary key,
     tenant_id  text not null,
@@ -73,7 +63,7 @@ do $$
 declare
     name text;
 begin
-    foreach name in array array['runs', 'usage', 'effects', 'tickets'] loop
+    foreach name in array array['runs', 'usage', 'tickets'] loop
         execute format('alter table %I enable row level security', name);
         execute format('alter table %I force row level security', name);
         execute format(
@@ -86,7 +76,7 @@ $$;
 -- A run's identity and what was asked for never change.
 grant select, insert, update (outcome, state, published_at, started_at, finished_at, attempts, attempt_token, lease_until, worker, result, error,
     usd, input_tokens, output_tokens, cache_read_tokens) on runs to odoo_agent_app;
-grant select, insert on usage, effects to odoo_agent_app;
+grant select, insert on usage to odoo_agent_app;
 grant select, insert, update (state) on tickets to odoo_agent_app;
 
 grant select (id, tenant_id, kind, payload, traceparent, state, created_at, published_at) on runs to odoo_agent_lookup;

@@ -34,7 +34,7 @@ create table ingest_events (
     ordinal     integer not null,
     group_id    uuid,
     opening     integer,
-    verdict     text not null check (verdict in ('grouped', 'no_error', 'ignored', 'undecodable')),
+    verdict     text not null check (verdict in ('grouped', 'no_error', 'undecodable')),
     detail      text,
     received_at timestamptz not null default now(),
     primary key (tenant_id, event_id, ordinal),

@@ -181,13 +181,6 @@ impl Drop for Guard {
     }
 }
 
-/// The current span as a W3C `traceparent`, for a header or a message. `None` outside of any span.
-pub fn current_traceparent() -> Option<String> {
-    let mut headers = HashMap::new();
-    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut headers);
-    headers.remove("traceparent")
-}
-
 /// Makes `span` a child of the span that `traceparent` names. What is not valid is ignored, as the W3C asks.
 pub fn set_parent(span: &Span, traceparent: &str) {
     let headers = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
@@ -219,6 +212,13 @@ mod tests {
     }
 
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    /// The current span as a W3C `traceparent`.
+    fn current_traceparent() -> Option<String> {
+        let mut headers = HashMap::new();
+        TraceContextPropagator::new().inject_context(&Span::current().context(), &mut headers);
+        headers.remove("traceparent")
+    }
 
     #[test]
     fn trace_goes_through() {

@@ -1,39 +1,40 @@
 //! The rules of the house that no compiler holds: who may import whom, how long a file may be, what is pure.
-//! Each failure says what to do. The table of imports is also prose in `docs/architecture.md`.
+//! Each failure says what to do. The table of imports stands in `docs/architecture.md` too; a test holds the two equal.
 #![expect(clippy::unwrap_used, reason = "all of this is a test; clippy sees only its #[test] functions as such")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Room and the rooms it may import. `lib.rs` and `main.rs` are free, and so is whoever may import `ANY`.
+/// Room and the rooms it may import. `lib.rs` and `main.rs` are free, and so is whoever may import `ANYTHING`.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &[]),
-    ("telemetry", &[]),
-    ("stack", &[]),
     ("odoo", &["domain"]),
     ("rules", &["domain", "odoo"]),
+    ("ingest", &["domain", "odoo"]),
+    ("addons", &["domain", "odoo"]),
     ("db", &["domain"]),
-    ("claude", &["domain"]),
     ("queue", &["domain", "telemetry"]),
-    ("tickets", &["domain", "db"]),
+    ("claude", &["domain"]),
     ("sandbox", &["domain", "odoo"]),
     ("runs", &["domain", "db"]),
     ("tenants", &["domain", "db"]),
+    ("tickets", &["domain", "db"]),
     ("knowledge", &["domain", "db", "odoo"]),
+    ("stack", &[]),
+    ("telemetry", &[]),
     ("cascade", &["domain", "odoo", "rules", "knowledge", "claude", "sandbox", "tenants"]),
-    ("jobs", &["domain", "odoo", "rules", "knowledge", "claude", "sandbox", "tenants", "cascade", "tickets"]),
-    ("config", ADAPTERS),
-    ("app", &["domain", "config", "db", "queue", "claude", "tickets", "sandbox", "runs", "tenants", "knowledge", "stack", "telemetry"]),
-    ("ingest", &["domain", "odoo"]),
-    ("scheduler", &["domain", "app"]),
-    ("mcp", &["domain", "app"]),
+    ("jobs", &["domain", "odoo", "rules", "knowledge", "claude", "sandbox", "tenants", "cascade", "addons"]),
+    ("config", &["domain", THE_ADAPTERS]),
+    ("app", &["domain", "config", THE_ADAPTERS]),
     ("api", &["domain", "ingest", "app"]),
     ("worker", &["domain", "telemetry", "queue", "runs", "tenants", "ingest", "odoo", "app", "jobs"]),
-    ("cli", &[ANY]),
+    ("cli", &[ANYTHING]),
 ];
-const ADAPTERS: &[&str] = &["db", "queue", "claude", "tickets", "sandbox", "runs", "tenants", "knowledge", "stack", "telemetry"];
-const ANY: &str = "*";
+/// The rooms that `THE_ADAPTERS` stands for: one outside system each.
+const ADAPTERS: &[&str] = &["addons", "db", "queue", "claude", "sandbox", "runs", "tenants", "tickets", "knowledge", "stack", "telemetry"];
+const THE_ADAPTERS: &str = "the adapters";
+const ANYTHING: &str = "anything";
 
 /// Rooms without async and IO, and the words that would bring either.
 const PURE: &[&str] = &["domain", "odoo", "rules", "ingest"];
@@ -47,7 +48,7 @@ const FILE_WARNING: usize = 400;
 
 #[test]
 fn rooms_import_only_what_they_may() {
-    hold(&sources().iter().flat_map(forbidden_imports).collect::<Vec<_>>());
+    hold(&compiled().iter().flat_map(forbidden_imports).collect::<Vec<_>>());
 }
 
 fn forbidden_imports(file: &Source) -> Vec<String> {
@@ -57,7 +58,8 @@ fn forbidden_imports(file: &Source) -> Vec<String> {
         return vec![format!("{path}: the room `{room}` is not in MAY_IMPORT of tests/architecture.rs: add it, with what it may import")];
     };
     let may = if allowed.is_empty() { "nothing of the crate".to_owned() } else { allowed.join(", ") };
-    let forbidden = |target: &str| target != room && !allowed.contains(&target) && !allowed.contains(&ANY);
+    let allowed = spelled_out(allowed);
+    let forbidden = |target: &str| target != room && !allowed.contains(target) && !allowed.contains(ANYTHING);
     let told = |import: Import| {
         let (path, line, target) = (&file.path, import.line, import.room);
         format!("{path}:{line}: `{room}` may not import `{target}` (only {may}): move it to a room that both see, or pass it in as a value")
@@ -65,10 +67,45 @@ fn forbidden_imports(file: &Source) -> Vec<String> {
     imports(file).into_iter().filter(|import| forbidden(&import.room)).map(told).collect()
 }
 
+/// The rooms of one row of the table, `THE_ADAPTERS` by their names.
+fn spelled_out<'a>(allowed: &'a [&'a str]) -> BTreeSet<&'a str> {
+    let rooms = |name: &'a &'a str| if *name == THE_ADAPTERS { ADAPTERS } else { std::slice::from_ref(name) };
+    allowed.iter().flat_map(rooms).copied().collect()
+}
+
+#[test]
+fn documentation_has_the_same_table() {
+    let text = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let told = table_of(&text);
+    let held: BTreeMap<&str, BTreeSet<&str>> =
+        MAY_IMPORT.iter().map(|(room, allowed)| (*room, allowed.iter().copied().collect())).collect();
+    let rooms: BTreeSet<&str> = told.keys().chain(held.keys()).copied().collect();
+    let differs = |room: &&str| told.get(room) != held.get(room);
+    let fault = |room: &str| {
+        let (told, held) = (told.get(room), held.get(room));
+        format!(
+            "docs/architecture.md says that `{room}` may import {told:?}, MAY_IMPORT of tests/architecture.rs {held:?}: make them say the same"
+        )
+    };
+    hold(&rooms.into_iter().filter(differs).map(fault).collect::<Vec<_>>());
+}
+
+/// The rows `| rooms | … | may import |` of a text, with one entry a room.
+fn table_of(text: &str) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut table = BTreeMap::new();
+    for line in text.lines() {
+        let [_, rooms, _, allowed, _] = line.split('|').collect::<Vec<_>>()[..] else { continue };
+        let allowed: BTreeSet<&str> = allowed.split(',').map(str::trim).filter(|name| *name != "–").collect();
+        // The names stand between backticks; what is between them separates two.
+        table.extend(rooms.split('`').skip(1).step_by(2).map(|room| (room, allowed.clone())));
+    }
+    table
+}
+
 #[test]
 fn rooms_have_no_cycle() {
     let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for file in sources() {
+    for file in compiled() {
         if let Some(room) = file.room() {
             let targets = imports(&file).into_iter().map(|import| import.room).filter(|target| *target != room);
             edges.entry(room.clone()).or_default().extend(targets);
@@ -81,7 +118,8 @@ fn rooms_have_no_cycle() {
 
 #[test]
 fn table_has_no_cycle() {
-    let table = MAY_IMPORT.iter().map(|(room, allowed)| ((*room).to_owned(), allowed.iter().map(ToString::to_string).collect())).collect();
+    let row = |(room, allowed): &(&str, &[&str])| ((*room).to_owned(), spelled_out(allowed).iter().map(ToString::to_string).collect());
+    let table = MAY_IMPORT.iter().map(row).collect();
     let fault = cycle(&table).map(|path| format!("MAY_IMPORT itself allows a circle: {}", path.join(" -> ")));
     hold(&Vec::from_iter(fault));
 }
@@ -102,17 +140,9 @@ fn files_stay_short() {
 
 #[test]
 fn files_are_reachable() {
-    let files: BTreeMap<String, Source> = sources().into_iter().map(|file| (file.path.clone(), file)).collect();
-    let mut reached = BTreeSet::new();
-    let mut next = vec!["src/lib.rs".to_owned(), "src/main.rs".to_owned()];
-    while let Some(path) = next.pop() {
-        if let Some(file) = files.get(&path)
-            && reached.insert(path)
-        {
-            next.extend(modules(file));
-        }
-    }
-    let orphans = files.keys().filter(|path| !reached.contains(*path));
+    let files = sources();
+    let reached = reached(&files, |file| blank(&file.text));
+    let orphans = files.iter().map(|file| &file.path).filter(|path| !reached.contains(*path));
     let told = |path| format!("{path}: no `mod` line leads here, so it is never compiled: add one to its parent, or delete the file");
     hold(&orphans.map(told).collect::<Vec<_>>());
 }
@@ -120,7 +150,7 @@ fn files_are_reachable() {
 #[test]
 fn pure_rooms_stay_pure() {
     let mut faults = Vec::new();
-    for file in sources().iter().filter(|file| file.room().is_some_and(|room| PURE.contains(&room.as_str()))) {
+    for file in compiled().iter().filter(|file| file.room().is_some_and(|room| PURE.contains(&room.as_str()))) {
         for (line, word) in impurities(&file.code) {
             faults.push(format!("{}:{line}: `{word}` in a pure room: let the caller do the IO and pass the value in", file.path));
         }
@@ -208,6 +238,31 @@ fn sources() -> Vec<Source> {
     assert!(paths.len() > 10, "the scan found next to nothing in src: mend sources() in tests/architecture.rs");
     let shown = |path: &Path| path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
     paths.iter().map(|path| Source::new(shown(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The files of the program: without those that only a `mod` line under `#[cfg(test)]` leads to, which are tests in a file of their own.
+fn compiled() -> Vec<Source> {
+    let mut files = sources();
+    let with_tests = reached(&files, |file| blank(&file.text));
+    let without = reached(&files, |file| file.code.clone());
+    // What nothing leads to is kept: another rule tells of it, and it must not slip through this one.
+    files.retain(|file| without.contains(&file.path) || !with_tests.contains(&file.path));
+    files
+}
+
+/// The paths that the `mod` lines lead to from the two roots, as `code` shows each file.
+fn reached(files: &[Source], code: impl Fn(&Source) -> String) -> BTreeSet<String> {
+    let files: BTreeMap<&str, &Source> = files.iter().map(|file| (file.path.as_str(), file)).collect();
+    let mut reached = BTreeSet::new();
+    let mut next = vec!["src/lib.rs".to_owned(), "src/main.rs".to_owned()];
+    while let Some(path) = next.pop() {
+        if let Some(file) = files.get(path.as_str())
+            && reached.insert(path)
+        {
+            next.extend(modules(&file.path, &code(file)));
+        }
+    }
+    reached
 }
 
 /// The text with comments and literals as blanks. Lines and byte positions stay.
@@ -401,14 +456,13 @@ fn impurities(code: &str) -> Vec<(usize, &'static str)> {
     code.lines().enumerate().flat_map(of_line).collect()
 }
 
-/// The files that the `mod name;` lines of a file may stand for. Those under `cfg(test)` count: they are compiled when tested.
-fn modules(file: &Source) -> Vec<String> {
-    let (folder, name) = file.path.rsplit_once('/').unwrap();
+/// The files that the `mod name;` lines of a file with this blanked code may stand for.
+fn modules(path: &str, code: &str) -> Vec<String> {
+    let (folder, name) = path.rsplit_once('/').unwrap();
     let folder = match name {
         "mod.rs" | "lib.rs" | "main.rs" => folder.to_owned(),
         _ => format!("{folder}/{}", name.trim_end_matches(".rs")),
     };
-    let code = blank(&file.text);
     let names = code.split(';').filter_map(|item| item.rsplit_once("mod ")).map(|(_, name)| name.trim());
     names
         .filter(|name| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_'))
@@ -524,9 +578,32 @@ mod controls {
 
     #[test]
     fn module_lines_are_found() {
-        let file = Source::new("src/a/mod.rs", "mod b;\npub mod c;\nmod inline { }\n// mod d;\n");
-        assert_eq!(modules(&file), ["src/a/b.rs", "src/a/b/mod.rs", "src/a/c.rs", "src/a/c/mod.rs"]);
-        assert_eq!(modules(&Source::new("src/a.rs", "mod b;")), ["src/a/b.rs", "src/a/b/mod.rs"]);
+        let code = "mod b;\npub mod c;\nmod inline { }\n";
+        assert_eq!(modules("src/a/mod.rs", code), ["src/a/b.rs", "src/a/b/mod.rs", "src/a/c.rs", "src/a/c/mod.rs"]);
+        assert_eq!(modules("src/a.rs", "mod b;"), ["src/a/b.rs", "src/a/b/mod.rs"]);
+    }
+
+    #[test]
+    fn files_of_tests_are_told_apart() {
+        let files = [
+            Source::new("src/lib.rs", "mod odoo;\n// mod gone;\n"),
+            Source::new("src/odoo.rs", "mod log;\n#[cfg(test)]\nmod tests;\n"),
+            Source::new("src/odoo/log.rs", ""),
+            Source::new("src/odoo/tests.rs", "mod deeper;"),
+            Source::new("src/odoo/tests/deeper.rs", ""),
+            Source::new("src/gone.rs", ""),
+        ];
+        let all = reached(&files, |file| blank(&file.text));
+        let program = reached(&files, |file| file.code.clone());
+        assert_eq!(Vec::from_iter(&program), ["src/lib.rs", "src/odoo.rs", "src/odoo/log.rs"]);
+        assert_eq!(Vec::from_iter(all.difference(&program)), ["src/odoo/tests.rs", "src/odoo/tests/deeper.rs"]);
+    }
+
+    #[test]
+    fn table_in_prose_is_read() {
+        let text = "| room | what | may import |\n|---|---|---|\n| `a` · `b` | x | c, the d |\n| `e` | y | – |\nno | row\n";
+        let none = BTreeSet::new();
+        assert_eq!(table_of(text), BTreeMap::from([("a", ["c", "the d"].into()), ("b", ["c", "the d"].into()), ("e", none)]));
     }
 
     #[test]

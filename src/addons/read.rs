@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use crate::domain::{ModuleName, RelPath};
-use crate::odoo::{Addon, Manifest};
+use crate::odoo::Addon;
 
 /// The largest file that is read; a larger one is left out (no source file of an addon is as large).
 const MAX_FILE: u64 = 8 * 1024 * 1024;
@@ -66,11 +66,6 @@ impl Folder {
         &self.root
     }
 
-    /// The only addon, where one addon was given instead of a folder of them.
-    pub fn only(&self) -> Option<&ModuleName> {
-        self.only.as_ref()
-    }
-
     /// The addons in it, by name.
     pub fn names(&self) -> Result<BTreeSet<ModuleName>, AddonsError> {
         if let Some(only) = &self.only {
@@ -124,8 +119,8 @@ pub fn closure(folders: &[Folder], module: &ModuleName) -> Result<Vec<Addon>, Ad
     let mut next = 0;
     while let Some(addon) = found.get(next) {
         next += 1;
-        let manifest = addon.manifest_text().and_then(|text| Manifest::parse(text).ok());
-        for name in manifest.map(|manifest| manifest.depends).unwrap_or_default() {
+        let Some(manifest) = addon.manifest() else { continue };
+        for name in manifest.texts("depends") {
             let Ok(name) = name.parse::<ModuleName>() else { continue };
             if !seen.insert(name.as_str().to_owned()) {
                 continue;

@@ -54,8 +54,6 @@ pub struct Found {
     pub diagnosis: Diagnosis,
     /// Whether the sandbox showed the same error on the untouched sources.
     pub reproduced: bool,
-    /// The run on the untouched sources.
-    pub before: Observed,
     /// What was spent.
     pub cost: Cost,
 }
@@ -157,7 +155,7 @@ fn finish(trial: Trial<'_>, request: &Request<'_>, notes: &[String], cost: Cost)
     let best = attempts.iter().max_by_key(|attempt| (attempt.evidence.grade, attempt.progress)).cloned();
     attempts.truncate(20);
     let diagnosis = diagnose(request, &before, reproduced, &attempts, notes);
-    Found { proven, best, attempts, diagnosis, reproduced, before, cost }
+    Found { proven, best, attempts, diagnosis, reproduced, cost }
 }
 
 /// What the reader of a ticket needs: the cause, the place, and why it was not mended.

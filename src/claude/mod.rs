@@ -19,7 +19,7 @@ use crate::domain::Cost;
 
 pub use config::Config;
 pub use error::ClaudeError;
-pub use pricing::{LongPrompt, Price, table};
+pub use pricing::{LongPrompt, Price};
 
 /// The most bytes of an answer that are read.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
@@ -115,11 +115,6 @@ impl Claude {
             timeout,
             max_retries: config.max_retries,
         }))
-    }
-
-    /// The name of the Claude model that answers.
-    pub fn claude_model(&self) -> &str {
-        &self.claude_model
     }
 
     /// The most that one try of this request can cost, in US dollars. For a look at the budget before the call.

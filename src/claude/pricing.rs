@@ -65,7 +65,7 @@ impl Price {
 }
 
 /// The built-in prices, as published on platform.claude.com in November 2026.
-pub fn table() -> BTreeMap<String, Price> {
+pub(super) fn table() -> BTreeMap<String, Price> {
     let price = |input, output, cache_read, cache_write_5m| Price { input, output, cache_read, cache_write_5m, long_prompt: None };
     let haiku = Price { long_prompt: Some(LongPrompt { above_tokens: 100_000, times: 5.0 }), ..price(0.10, 0.50, 0.01, 0.125) };
     BTreeMap::from([

@@ -14,4 +14,4 @@ pub use error::IngestError;
 pub use format::{Format, MAX_BODY, MAX_LINE, MAX_RECORDS, check, check_file, detect};
 pub use parts::parts;
 pub use split::split;
-pub use texts::{texts, texts_received};
+pub use texts::texts_received;

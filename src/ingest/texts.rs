@@ -14,13 +14,8 @@ use super::{Format, IngestError};
 const DOCKER_PIECE: usize = 16 * 1024;
 
 /// One log text per record, in their order: of plain text one, of JSON one a record, where lines of container output that
-/// belong to one entry count as one. Records without a time get 1970: use [`texts_received`] where a better guess is known.
+/// belong to one entry count as one. Records that name no time get the time at which they were received.
 /// The outer error is about the whole body, an inner one about one record.
-pub fn texts(format: Format, body: &[u8]) -> Result<Vec<Result<String, IngestError>>, IngestError> {
-    texts_received(format, body, DateTime::UNIX_EPOCH)
-}
-
-/// As [`texts`]; records that name no time get the time at which they were received.
 pub fn texts_received(format: Format, body: &[u8], received: DateTime<Utc>) -> Result<Vec<Result<String, IngestError>>, IngestError> {
     if body.len() > MAX_BODY {
         return Err(IngestError::TooLarge { size: body.len() });
@@ -188,6 +183,10 @@ mod tests {
     use super::*;
 
     const HEAD: &str = "2026-01-31 12:00:00,123 7 ERROR db odoo.http: boom";
+
+    fn texts(format: Format, body: &[u8]) -> Result<Vec<Result<String, IngestError>>, IngestError> {
+        texts_received(format, body, DateTime::UNIX_EPOCH)
+    }
 
     fn read(format: Format, body: &str) -> Vec<String> {
         texts(format, body.as_bytes()).unwrap().into_iter().map(Result::unwrap).collect()

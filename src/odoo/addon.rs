@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Manifest;
 use crate::domain::{ModuleName, Patch, RelPath};
 
 /// The sources of one addon. Paths start with the addon's name.
@@ -46,9 +47,9 @@ impl Addon {
         format!("{}/{within}", self.name).parse().ok()
     }
 
-    /// The text of `__manifest__.py`.
-    pub fn manifest_text(&self) -> Option<&str> {
-        self.text(&self.path("__manifest__.py")?)
+    /// What `__manifest__.py` says; `None` if it is missing or cannot be read.
+    pub fn manifest(&self) -> Option<Manifest> {
+        Manifest::parse(self.text(&self.path("__manifest__.py")?)?).ok()
     }
 
     /// The addon after a patch. Changes of other addons are left out.

@@ -2,7 +2,6 @@
 
 mod addon;
 mod classify;
-mod command;
 mod cut;
 mod fingerprint;
 mod log;
@@ -15,11 +14,7 @@ mod test_log;
 mod traceback;
 
 pub use addon::Addon;
-pub use command::{DATA_DIR, DB_HOST, test_command};
-pub use fingerprint::{Parts, fingerprint};
-pub use log::{Entry, entries};
-pub use manifest::{Manifest, ManifestError, insert_item, remove_item};
-pub use mask::mask;
+pub use manifest::{Item, List, Manifest, ManifestError};
+pub use mask::{mask, mask_source};
 pub use report::{occurrences, reports};
 pub use test_log::TestLog;
-pub use traceback::traceback;

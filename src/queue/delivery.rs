@@ -16,8 +16,6 @@ use crate::domain::JobKind;
 
 /// The pause after an error, so that a caller in a loop does not spin.
 const PAUSE: Duration = Duration::from_millis(250);
-/// For the messages that are there already, once the first has come.
-const REST_LIMIT: Duration = Duration::from_secs(2);
 
 /// One delivery of a message. Dropped without an answer, the message comes again after `ack_wait`.
 pub struct Delivery {
@@ -154,27 +152,6 @@ impl Pull {
             Some(Err(error)) => Err(self.broken(&error)),
             None => self.queue.online().map(|()| None),
         }
-    }
-
-    /// The next message and those that are there with it, at most `max`; empty if none came for `wait`.
-    pub async fn batch(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
-        let Some(first) = self.next(wait).await? else { return Ok(Vec::new()) };
-        let mut found = vec![first];
-        let Some(consumer) = self.consumer.as_ref().filter(|_| max > 1) else { return Ok(found) };
-        let rest = async {
-            let mut rest = consumer.fetch().max_messages(max - 1).messages().await.map_err(|error| error.to_string())?;
-            while let Some(message) = rest.next().await {
-                found.push(Delivery::new(&self.queue, message.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?);
-            }
-            Ok::<(), String>(())
-        };
-        // Not an error for the caller, who has messages to work on; if it lasts, the next call meets it again.
-        match tokio::time::timeout(REST_LIMIT, rest).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(consumer = %self.name, %error, "a batch was cut short"),
-            Err(_) => tracing::debug!(consumer = %self.name, "a batch was cut short"),
-        }
-        Ok(found)
     }
 
     /// Stops pulling, and hands back a message that has come but was not taken.

@@ -59,7 +59,7 @@ struct Event {
 }
 
 /// The `type` of the events of a kind of job.
-pub fn event_type(kind: JobKind) -> String {
+fn event_type(kind: JobKind) -> String {
     format!("odoo.job.{kind}.v1")
 }
 

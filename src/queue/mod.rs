@@ -172,17 +172,6 @@ impl Queue {
         self.client.connection_state() == State::Connected
     }
 
-    /// Sends what is still to be sent and closes the connection.
-    pub async fn close(&self) {
-        // Neither is worth more than a line: the program is ending.
-        if let Err(error) = self.client.flush().await {
-            tracing::debug!(%error, "the last messages to NATS were not flushed");
-        }
-        if let Err(error) = self.client.drain().await {
-            tracing::debug!(%error, "the connection to NATS was not drained");
-        }
-    }
-
     /// A failure at once rather than after a timeout, while it is known that nobody is there.
     fn online(&self) -> Result<(), QueueError> {
         if self.is_connected() { Ok(()) } else { Err(QueueError::unavailable("NATS", "the connection is down; it is being tried again")) }

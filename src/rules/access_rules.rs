@@ -6,10 +6,10 @@
 
 use regex::Regex;
 
-use super::edit::manifest;
+use super::edit::manifest as edit;
 use super::{Case, Proposal, Rule, change, manifest_change, proposal};
 use crate::domain::{ErrorClass, FileChange};
-use crate::odoo::Addon;
+use crate::odoo::{Addon, Manifest};
 
 /// The rule.
 pub(super) const RULE: Rule = Rule { name: "access_rules", classes: &[ErrorClass::AccessRulesMissing], since: 0, propose };
@@ -24,9 +24,10 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     }
     let Some(file) = file_change(case.addon, &rows) else { return Vec::new() };
     let mut changes = vec![file];
-    let listed = case.addon.manifest_text().is_some_and(|text| manifest::values(text, "data").iter().any(|item| item == FILE));
+    let listed = case.addon.manifest().is_some_and(|manifest| manifest.texts("data").contains(&FILE));
     if !listed {
-        let Some(change) = manifest_change(case.addon, |text| manifest::insert(text, "data", FILE, place(case.addon, text))) else {
+        let Some(change) = manifest_change(case.addon, |text, manifest| edit::insert(text, "data", FILE, place(case.addon, manifest)))
+        else {
             return Vec::new();
         };
         changes.push(change);
@@ -94,9 +95,9 @@ fn file_change(addon: &Addon, rows: &[[String; 8]]) -> Option<FileChange> {
 }
 
 /// First in the list; but after the files of groups, if the existing rows name groups of this addon.
-fn place(addon: &Addon, manifest_text: &str) -> usize {
+fn place(addon: &Addon, manifest: &Manifest) -> usize {
     let existing = addon.path(FILE).and_then(|path| addon.text(&path)).unwrap_or_default();
-    let items = manifest::values(manifest_text, "data");
+    let items = manifest.texts("data");
     let names_own_groups = existing.contains(&format!("{}.", addon.name())) || existing.contains(",group_");
     if names_own_groups { items.iter().rposition(|item| item.starts_with("security/")).map_or(0, |last| last + 1) } else { 0 }
 }

@@ -7,7 +7,7 @@
 
 use regex::Regex;
 
-use super::edit::{manifest, xml};
+use super::edit::{manifest as edit, xml};
 use super::{Case, Proposal, Rule, manifest_change, proposal};
 use crate::domain::ErrorClass;
 use crate::odoo::Addon;
@@ -18,8 +18,8 @@ pub(super) const RULE: Rule =
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let (Some(id), Some(failing)) = (own_id(case), failing_file(case)) else { return Vec::new() };
-    let change = manifest_change(case.addon, |text| {
-        let list = manifest::list(text, "data")?;
+    let change = manifest_change(case.addon, |text, manifest| {
+        let list = manifest.list("data")?;
         let values: Vec<&str> = list.items.iter().map(|item| item.value.as_str()).collect();
         let at = values.iter().position(|value| *value == failing)?;
         let defining = case.addon.texts("xml").find(|(path, text)| path.within_module() != failing && ids(text).contains(&id));
@@ -29,15 +29,15 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
                 let between =
                     |range: std::ops::Range<usize>| values[range].iter().flat_map(|value| defined(case.addon, value)).collect::<Vec<_>>();
                 if !names_any(case.addon, defining, &between(at..from)) {
-                    manifest::moved(text, &list, from, at)
+                    edit::moved(text, &list, from, at)
                 } else if values[at + 1..=from].iter().all(|value| !names_any(case.addon, value, &defined(case.addon, failing))) {
-                    manifest::moved(text, &list, at, from)
+                    edit::moved(text, &list, at, from)
                 } else {
                     None
                 }
             }
             Some(_) => None,
-            None => manifest::insert(text, "data", defining, at),
+            None => edit::insert(text, "data", defining, at),
         }
     });
     let summary = format!("{failing} names {id}, whose data file was loaded later or not at all: that file now comes first.");

@@ -9,7 +9,7 @@
 use tree_sitter::Node;
 
 use super::edit::python::{Source, children, field, is_reference, remove_statement, walk, without_unused};
-use super::edit::{Edit, apply, manifest};
+use super::edit::{Edit, apply};
 use super::{Case, Proposal, Rule, change, proposal};
 use crate::domain::ErrorClass;
 
@@ -20,8 +20,8 @@ pub(super) const RULE: Rule =
 const HOOKS: [&str; 3] = ["pre_init_hook", "post_init_hook", "uninstall_hook"];
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
-    let Some(manifest) = case.addon.manifest_text() else { return Vec::new() };
-    let hooks: Vec<String> = HOOKS.iter().filter_map(|key| manifest::string(manifest, key)).collect();
+    let Some(manifest) = case.addon.manifest() else { return Vec::new() };
+    let hooks: Vec<String> = HOOKS.iter().filter_map(|key| manifest.text(key)).map(str::to_owned).collect();
     if !hooks.iter().any(|hook| case.report.text.contains(&format!("{hook}()"))) {
         return Vec::new();
     }

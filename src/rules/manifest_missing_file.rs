@@ -5,7 +5,8 @@
 //! After: `"data": ["views/product_state_views.xml"]`.
 //! Since: any Odoo.
 
-use super::edit::{Edit, apply, manifest, near_miss};
+use super::edit::manifest::removals;
+use super::edit::{Edit, apply, near_miss};
 use super::{Case, Proposal, Rule, manifest_change, proposal};
 use crate::domain::ErrorClass;
 use crate::odoo::Addon;
@@ -14,8 +15,8 @@ use crate::odoo::Addon;
 pub(super) const RULE: Rule = Rule { name: "manifest_missing_file", classes: &[ErrorClass::DataFileMissing], since: 0, propose };
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
-    let change = manifest_change(case.addon, |text| {
-        let lists: Vec<_> = ["data", "demo"].iter().filter_map(|key| manifest::list(text, key)).collect();
+    let change = manifest_change(case.addon, |text, manifest| {
+        let lists: Vec<_> = ["data", "demo"].iter().filter_map(|key| manifest.list(key)).collect();
         let listed: Vec<&str> = lists.iter().flat_map(|list| &list.items).map(|item| item.value.as_str()).collect();
         let missing = |value: &str| case.addon.path(value).is_none_or(|path| case.addon.files().all(|(file, _)| *file != path));
         // The report must be about one of them: a path that merely cannot be read is not ours to drop.
@@ -25,16 +26,17 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         let mut used: Vec<String> = listed.iter().map(|value| (*value).to_owned()).collect();
         let mut edits = Vec::new();
         for list in &lists {
+            let mut gone = Vec::new();
             for (at, item) in list.items.iter().enumerate().filter(|(_, item)| missing(&item.value)) {
-                edits.push(match meant(case.addon, &item.value, &used) {
+                match meant(case.addon, &item.value, &used) {
                     Some(path) => {
-                        let edit = Edit::new(item.range.clone(), text[item.range.clone()].replace(&item.value, &path));
+                        edits.push(Edit::new(item.range.clone(), text[item.range.clone()].replace(&item.value, &path)));
                         used.push(path);
-                        edit
                     }
-                    None => manifest::removal(text, list, at)?,
-                });
+                    None => gone.push(at),
+                }
             }
+            edits.extend(removals(text, list, &gone));
         }
         apply(text, edits)
     });

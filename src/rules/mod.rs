@@ -8,7 +8,7 @@ mod access_rules;
 mod attrs_to_expressions;
 mod csv_unknown_reference;
 mod data_order;
-pub mod edit;
+mod edit;
 mod escape_ampersand;
 mod hook_signature;
 mod import_map;
@@ -24,7 +24,7 @@ mod tree_to_list;
 mod testing;
 
 use crate::domain::{ErrorClass, ErrorReport, FileChange, OdooVersion, Patch, RelPath};
-use crate::odoo::Addon;
+use crate::odoo::{Addon, Manifest};
 
 /// Version of the rule set, stored with outcomes. Raise it when a rule comes, goes or gives another patch.
 ///
@@ -117,10 +117,10 @@ fn change(path: &RelPath, before: &str, after: String) -> FileChange {
 }
 
 /// A change of the manifest.
-fn manifest_change(addon: &Addon, edit: impl FnOnce(&str) -> Option<String>) -> Option<FileChange> {
+fn manifest_change(addon: &Addon, edit: impl FnOnce(&str, &Manifest) -> Option<String>) -> Option<FileChange> {
     let path = addon.path("__manifest__.py")?;
     let text = addon.text(&path)?;
-    Some(change(&path, text, edit(text)?))
+    Some(change(&path, text, edit(text, &addon.manifest()?)?))
 }
 
 /// One proposal of these changes, or none if nothing would change or it would be too much.

@@ -180,21 +180,3 @@ pub async fn fenced(tx: &mut TenantTx, run: RunId, token: AttemptToken) -> Resul
         .await?;
     ours.map(|_| ()).ok_or(DbError::Fenced(run))
 }
-
-/// Notes that this step's effect is being made. `true`: nobody did before, make it in this transaction; `false`: it is done already.
-pub async fn effect_once(tx: &mut TenantTx, run: RunId, token: AttemptToken, step: &str, detail: &Value) -> Result<bool, DbError> {
-    fenced(tx, run, token).await?;
-    let detail = storable_json("detail of an effect", detail)?;
-    let tenant = tx.tenant().clone();
-    let first = sqlx::query!(
-        "insert into effects (run_id, step, tenant_id, detail) values ($1, $2, $3, $4) on conflict (run_id, step) do nothing",
-        run.0,
-        storable(step),
-        tenant.as_str(),
-        detail,
-    )
-    .execute(tx.conn())
-    .await?
-    .rows_affected();
-    Ok(first == 1)
-}

@@ -31,8 +31,6 @@ pub enum EventVerdict {
     Grouped,
     /// It holds no error.
     NoError,
-    /// It holds an error that is not for us.
-    Ignored,
     /// It could not be read.
     Undecodable,
 }
@@ -43,7 +41,6 @@ impl EventVerdict {
         match self {
             Self::Grouped => "grouped",
             Self::NoError => "no_error",
-            Self::Ignored => "ignored",
             Self::Undecodable => "undecodable",
         }
     }

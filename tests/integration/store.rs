@@ -119,11 +119,10 @@ fn entry(reference: &str, content: &str) -> Entry {
 async fn fill_everything(db: &Db, tenant: &TenantId) -> Job {
     let group = recorded(db, tenant, EventId::generate(), 0).await.group;
     let job = submitted(db, tenant, Some(group)).await;
-    let (token, _) = granted(db, &job, LEASE).await;
+    granted(db, &job, LEASE).await;
     keys::create(db, tenant, "ci").await.unwrap();
     let mut tx = db.tenant(tenant).await.unwrap();
     usage::record(&mut tx, job.run_id, "ask", &Cost { usd: 0.5, ..Cost::default() }).await.unwrap();
-    assert!(runs::effect_once(&mut tx, job.run_id, token, "apply", &json!({})).await.unwrap());
     tickets::file(&mut tx, job.run_id, &ticket()).await.unwrap();
     audit::write(&mut tx, "worker", "fix.applied", &job.run_id.to_string(), &json!({})).await.unwrap();
     remember(&mut tx, job.run_id, &Source::Claude, Grade::Proven, Some(&patch("<list/>\n"))).await;
@@ -153,7 +152,7 @@ async fn tenant_sees_nothing_of_another() {
     .fetch_all(&mut owner)
     .await
     .unwrap();
-    assert_eq!(with_tenant, ["api_keys", "audit", "effects", "errors", "ingest_events", "runs", "tenant_knowledge", "tickets", "usage"]);
+    assert_eq!(with_tenant, ["api_keys", "audit", "errors", "ingest_events", "runs", "tenant_knowledge", "tickets", "usage"]);
     for table in &with_tenant {
         assert!(count(&mut test.db.tenant(&a).await.unwrap(), table).await > 0, "the test leaves {table} empty");
         assert_eq!(count(&mut test.db.tenant(&b).await.unwrap(), table).await, 0, "{table} leaks");
@@ -269,7 +268,7 @@ async fn late_finisher_is_fenced() {
     let (current, _) = granted(&test.db, &job, LEASE).await;
 
     let mut tx = test.db.tenant(&a).await.unwrap();
-    assert!(matches!(runs::effect_once(&mut tx, job.run_id, late, "apply", &json!({})).await, Err(DbError::Fenced(_))));
+    assert!(matches!(runs::fenced(&mut tx, job.run_id, late).await, Err(DbError::Fenced(_))));
     drop(tx);
     assert!(matches!(finished(&test.db, &job, late).await, Err(DbError::Fenced(_))));
     finished(&test.db, &job, current).await.unwrap();
@@ -277,19 +276,6 @@ async fn late_finisher_is_fenced() {
 
     let run = runs::get(&test.db, &a, job.run_id).await.unwrap().unwrap();
     assert_eq!((run.state, run.attempts, run.result), (RunState::Done, 2, Some(json!({"outcome": "fixed"}))));
-}
-
-#[tokio::test]
-async fn effect_happens_once() {
-    let test = crate::support::database().await;
-    let a = tenant(&test.db, "a").await;
-    let job = submitted(&test.db, &a, None).await;
-    for (lease, first_time) in [(Duration::ZERO, true), (LEASE, false)] {
-        let (token, _) = granted(&test.db, &job, lease).await;
-        let mut tx = test.db.tenant(&a).await.unwrap();
-        assert_eq!(runs::effect_once(&mut tx, job.run_id, token, "apply", &json!({})).await.unwrap(), first_time);
-        tx.commit().await.unwrap();
-    }
 }
 
 #[tokio::test]

@@ -3,14 +3,12 @@
 //! These checks read text, so they can be too strict and cannot be complete. What they refuse goes to a person; what they let pass
 //! still needs its proof.
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use tree_sitter::Node;
 
 use crate::domain::{FileChange, RelPath};
-use crate::odoo::Addon;
+use crate::odoo::{Addon, Manifest};
 
 /// What must not become more, and what it is called.
 static NEVER_MORE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
@@ -66,56 +64,28 @@ fn additions(path: &RelPath, before: &str, after: &str) -> Option<String> {
 
 /// An addon that no longer loads a file shows no error in it, and an addon that is not installed shows none at all.
 fn manifest(addon: &Addon, before: &str, after: &str) -> Vec<String> {
-    let (before, after) = (Manifest::read(before), Manifest::read(after));
-    let exists = |name: &&String| addon.path(name).is_some_and(|path| addon.text(&path).is_some());
-    let gone = before.data.difference(&after.data).filter(exists);
-    let mut refused: Vec<String> = gone.map(|name| format!("the manifest leaves out {name}, which exists")).collect();
-    if after.off && !before.off {
+    let after = match Manifest::parse(after) {
+        Ok(after) => after,
+        Err(error) => return vec![format!("after the edits {error}")],
+    };
+    let was = Manifest::parse(before).ok();
+    let mut loaded = after.texts("data");
+    let named = |path: &str| ['\'', '"'].iter().any(|quote| before.contains(&format!("{quote}{path}{quote}")));
+    let is_data = |path: &str| path.rsplit_once('.').is_some_and(|(_, extension)| matches!(extension, "xml" | "csv" | "sql"));
+    let files = addon.files().map(|(path, _)| path.within_module());
+    let listed: Vec<&str> = match &was {
+        Some(was) => files.filter(|path| was.texts("data").contains(path)).collect(),
+        // One that could not be read has listed what it names, as data or as demo data.
+        None => {
+            loaded.extend(after.texts("demo"));
+            files.filter(|path| is_data(path) && named(path)).collect()
+        }
+    };
+    let gone = listed.into_iter().filter(|path| !loaded.contains(path));
+    let mut refused: Vec<String> = gone.map(|path| format!("the manifest leaves out {path}, which exists")).collect();
+    let off = |manifest: &Manifest| manifest.truth("installable") == Some(false);
+    if off(&after) && !was.as_ref().is_some_and(off) {
         refused.push("the manifest makes the addon not installable".to_owned());
     }
     refused
-}
-
-#[derive(Default)]
-struct Manifest {
-    data: BTreeSet<String>,
-    off: bool,
-}
-
-impl Manifest {
-    /// What the dictionary says, as far as it can be read; comments do not count.
-    fn read(text: &str) -> Self {
-        let mut parser = tree_sitter::Parser::new();
-        let tree = parser.set_language(&tree_sitter_python::LANGUAGE.into()).ok().and_then(|()| parser.parse(text, None));
-        let mut manifest = Self::default();
-        let Some(tree) = tree else { return manifest };
-        let Some(dictionary) = first(tree.root_node(), "dictionary") else { return manifest };
-        for pair in dictionary.named_children(&mut dictionary.walk()).filter(|node| node.kind() == "pair") {
-            let (Some(key), Some(value)) = (pair.child_by_field_name("key"), pair.child_by_field_name("value")) else { continue };
-            match content(key, text) {
-                "data" => manifest.data = strings(value, text),
-                "installable" => manifest.off = matches!(&text[value.byte_range()], "False" | "0" | "None"),
-                _ => {}
-            }
-        }
-        manifest
-    }
-}
-
-fn first<'t>(node: Node<'t>, kind: &str) -> Option<Node<'t>> {
-    // Only the outermost expression: a manifest is one literal.
-    let mut current = node;
-    while current.kind() != kind {
-        current = current.named_children(&mut current.walk()).find(|child| child.kind() != "comment")?;
-    }
-    Some(current)
-}
-
-fn strings(node: Node<'_>, text: &str) -> BTreeSet<String> {
-    let children: Vec<_> = node.named_children(&mut node.walk()).collect();
-    children.into_iter().filter(|child| child.kind() == "string").map(|child| content(child, text).to_owned()).collect()
-}
-
-fn content<'t>(string: Node<'_>, text: &'t str) -> &'t str {
-    text[string.byte_range()].trim_matches(['"', '\''])
 }

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
+use regex::Regex;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::guard::pattern;
 use crate::domain::{ErrorReport, OdooVersion, RelPath};
-use crate::odoo::Addon;
+use crate::odoo::{Addon, mask_source};
 
 /// The most bytes of sources in one question.
 const FILES: usize = 60 * 1024;
@@ -28,14 +28,6 @@ const NOTES: usize = 6;
 
 /// What looks like one of our boundaries.
 static BOUNDARY: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)<<<+(\s*(?:data|end)\b)"));
-/// Secrets that sources tend to hold: a literal after a telling name, keys of well-known shape, private keys.
-static SECRET: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"(?i:(?P<name>\b[\w.-]*(?:passw(?:or)?d|secret|token|api_?key)["']?\s*(?:=|:)\s*["'])[^"'\s]{8,})"#,
-        r"|\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[A-Z0-9]{16})\b",
-        r"|(?s:-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\z))",
-    ))
-});
 
 /// The message for Claude: the error, the files that matter, and what was tried before.
 pub(super) fn question(report: &ErrorReport, addons: &[Addon], version: &OdooVersion, notes: &[String]) -> String {
@@ -183,7 +175,7 @@ fn is_source(path: &RelPath) -> bool {
 /// The text that is shown, and what is said about it if it is not the whole.
 fn shown(candidate: &Candidate<'_>) -> (String, String) {
     if candidate.text.len() <= WHOLE {
-        return (clean(candidate.text), String::new());
+        return (visible(&mask_source(candidate.text)), String::new());
     }
     if candidate.rank > Rank::Traceback {
         return (String::new(), String::new());
@@ -199,12 +191,7 @@ fn shown(candidate: &Candidate<'_>) -> (String, String) {
         excerpt.push_str(text);
         last = number;
     }
-    (clean(&excerpt), format!(", excerpt: lines {first} to {last}"))
-}
-
-fn clean(source: &str) -> String {
-    let masked = SECRET.replace_all(source, |found: &Captures<'_>| format!("{}***", found.name("name").map_or("", |name| name.as_str())));
-    visible(&masked)
+    (visible(&mask_source(&excerpt)), format!(", excerpt: lines {first} to {last}"))
 }
 
 /// Text of at most about `max` bytes: where it is longer, its beginning and its end, which is where a log says most.

@@ -149,6 +149,24 @@ fn manifest_keeps_its_files() {
 }
 
 #[test]
+fn manifest_must_stay_readable() {
+    refused(&[("shop/__manifest__.py", "'data': [", "'data': ")], "is not valid Python");
+    refused(&[("shop/__manifest__.py", "'name': 'Shop',", "'installable': None,")], "not installable");
+    let broken = MANIFEST.replace("'name': 'Shop',", "'name': 'Shop'");
+    let addon = addon(&[("__manifest__.py", &broken), ("views/v.xml", "<odoo/>"), ("security/ir.model.access.csv", ACCESS)]);
+    let mended = |find: &str, replace: &str| {
+        let edit = |find: &str, replace: &str| Edit {
+            path: "shop/__manifest__.py".to_owned(),
+            find: find.to_owned(),
+            replace: replace.to_owned(),
+        };
+        to_patch(&addon, &[edit("'Shop'", "'Shop',"), edit(find, replace)])
+    };
+    assert!(mended("'views/v.xml',", "'views/v.xml', ").is_ok());
+    assert!(mended("'views/v.xml',", "# 'views/v.xml',").unwrap_err()[0].contains("leaves out views/v.xml"));
+}
+
+#[test]
 fn existing_rows_gain_no_right() {
     let csv = "shop/security/ir.model.access.csv";
     refused(&[(csv, "base.group_user,1,0", "base.group_user,1,1")], "gives a right");

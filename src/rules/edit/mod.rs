@@ -74,7 +74,7 @@ pub fn whole_lines(text: &str, range: Range<usize>) -> Range<usize> {
 }
 
 /// How alike two names are, 0 to 1.
-pub fn likeness(a: &str, b: &str) -> f64 {
+fn likeness(a: &str, b: &str) -> f64 {
     strsim::normalized_levenshtein(a, b)
 }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use roxmltree::{Document, Node};
 
-use super::edit::{Edit, apply, indent, manifest, xml};
+use super::edit::{Edit, apply, indent, xml};
 use super::renames::{RENAMES, To, find};
 use super::{Case, Proposal, Rule, change, changed, proposal};
 use crate::domain::ErrorClass;
@@ -56,9 +56,10 @@ fn names(text: &str, old: &str) -> bool {
 
 /// XML files in the order in which the manifest loads them, those that it does not list last.
 fn data_files(addon: &Addon) -> Vec<(&crate::domain::RelPath, &str)> {
-    let listed = addon.manifest_text().map(|text| manifest::values(text, "data")).unwrap_or_default();
+    let manifest = addon.manifest();
+    let listed = manifest.as_ref().map(|manifest| manifest.texts("data")).unwrap_or_default();
     let mut files: Vec<_> = addon.texts("xml").collect();
-    files.sort_by_key(|(path, _)| listed.iter().position(|item| item == path.within_module()).unwrap_or(usize::MAX));
+    files.sort_by_key(|(path, _)| listed.iter().position(|item| *item == path.within_module()).unwrap_or(usize::MAX));
     files
 }
 
@@ -149,7 +150,7 @@ fn title(addon: &Addon, category: &str) -> Option<String> {
             xml::fields(record, "name").next()?.text().map(|name| name.trim().to_owned())
         })
     });
-    defined.or_else(|| manifest::string(addon.manifest_text()?, "name"))
+    defined.or_else(|| addon.manifest()?.text("name").map(str::to_owned))
 }
 
 #[cfg(test)]
