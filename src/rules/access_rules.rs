@@ -1,4 +1,5 @@
-//! What: new Odoo models get the access rules that Odoo itself prints: reading for internal users, nothing more.
+//! What: new Odoo models get the access rules that Odoo itself prints: reading for internal users, nothing more. A wizard, whose records
+//! each user makes for himself, also gets writing and creating: it cannot be used with less.
 //!
 //! Why: without a row in `ir.model.access` nobody but the superuser can use the model. More rights are for people to grant.
 //! Before: no row. After: `access_m_x,access_m_x,model_m_x,base.group_user,1,0,0,0` in `security/ir.model.access.csv`, listed in the manifest.
@@ -7,6 +8,7 @@
 use regex::Regex;
 
 use super::edit::manifest as edit;
+use super::edit::python::{Source, field};
 use super::{Case, Proposal, Rule, change, manifest_change, proposal};
 use crate::domain::{ErrorClass, FileChange};
 use crate::odoo::{Addon, Manifest};
@@ -22,6 +24,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     if rows.is_empty() || case.version.major() >= 20 {
         return Vec::new();
     }
+    let rows: Vec<_> = rows.into_iter().map(|row| usable(case.addon, row)).collect();
     let Some(file) = file_change(case.addon, &rows) else { return Vec::new() };
     let mut changes = vec![file];
     let listed = case.addon.manifest().is_some_and(|manifest| manifest.texts("data").contains(&FILE));
@@ -32,7 +35,10 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         };
         changes.push(change);
     }
-    proposal("New models have no access rules: internal users may read them, as Odoo suggests; grant more by hand.", changes)
+    proposal(
+        "New models have no access rules: internal users may read them, as Odoo suggests, and use wizards; grant more by hand.",
+        changes,
+    )
 }
 
 /// The rows that Odoo printed for this addon, its own name left out of the ids.
@@ -49,6 +55,36 @@ fn rows(text: &str, addon: &str) -> Vec<[String; 8]> {
         }
     }
     found
+}
+
+/// The least rights with which the model of a row can be used.
+fn usable(addon: &Addon, row: [String; 8]) -> [String; 8] {
+    if !is_transient(addon, &row[2]) {
+        return row;
+    }
+    let [id, name, model, group, ..] = row;
+    let [read, write, create, unlink] = ["1", "1", "1", "0"].map(str::to_owned);
+    [id, name, model, group, read, write, create, unlink]
+}
+
+/// Whether the addon defines the model with this external id as a `TransientModel`.
+fn is_transient(addon: &Addon, id: &str) -> bool {
+    addon.texts("py").filter_map(|(_, text)| Source::parse(text)).any(|source| {
+        source.all("class_definition").any(|class| {
+            let transient = field(class, "superclasses").is_some_and(|bases| source.of(bases).contains("TransientModel"));
+            let body = field(class, "body").map(|body| source.of(body)).unwrap_or_default();
+            transient && names(body).any(|name| format!("model_{}", name.replace('.', "_")) == id)
+        })
+    })
+}
+
+/// What `_name` is set to in the body of a class.
+fn names(body: &str) -> impl Iterator<Item = &str> {
+    body.lines().filter_map(|line| {
+        let value = line.trim().strip_prefix("_name")?.trim_start().strip_prefix('=')?.trim();
+        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        value[1..].split(quote).next()
+    })
 }
 
 /// One printed row. The rights are not taken from the text but fixed: a log line must not grant anything.
@@ -143,6 +179,15 @@ mod tests {
         assert!(mended.text(&mended.path(FILE).unwrap()).unwrap().ends_with(",base.group_user,1,0,0,0\n"));
         let hostile = "m.a,=cmd|x,m.model_m_x,base.group_user,1,0,0,0";
         assert!(candidates(&addon(&[("__manifest__.py", "{'name': 'm'}")]), CLASS, &text(hostile)).is_empty());
+    }
+
+    #[test]
+    fn wizard_can_be_used() {
+        let code =
+            "from odoo import models\nclass X(models.TransientModel):\n    _name = 'm.x'\nclass Y(models.Model):\n    _name = 'm.y'\n";
+        let mended = mended(&addon(&[("__manifest__.py", "{'name': 'm'}"), ("__init__.py", code)]), CLASS, &text(ROWS)).unwrap();
+        let rows = mended.text(&mended.path(FILE).unwrap()).unwrap();
+        assert!(rows.contains("model_m_x,base.group_user,1,1,1,0\n") && rows.contains("model_m_y,base.group_user,1,0,0,0\n"), "{rows}");
     }
 
     #[test]

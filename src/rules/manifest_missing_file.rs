@@ -1,6 +1,7 @@
-//! What: an entry of the manifest whose file does not exist names the file that was meant, or goes.
+//! What: an entry of the manifest whose file does not exist names the file that was meant; or it goes, if no file can be meant.
 //!
-//! Why: Odoo stops at the first listed file that it cannot open.
+//! Why: Odoo stops at the first listed file that it cannot open. An entry is dropped only where the addon has no unlisted file of its kind:
+//! otherwise the views or data of that file would silently be missing, and no test might notice.
 //! Before: `"data": ["views/product_states_views.xml"]` beside `views/product_state_views.xml`.
 //! After: `"data": ["views/product_state_views.xml"]`.
 //! Since: any Odoo.
@@ -33,7 +34,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
                         edits.push(Edit::new(item.range.clone(), text[item.range.clone()].replace(&item.value, &path)));
                         used.push(path);
                     }
-                    None => gone.push(at),
+                    None if unlisted(case.addon, &item.value, &used).is_empty() => gone.push(at),
+                    None => return None,
                 }
             }
             edits.extend(removals(text, list, &gone));
@@ -41,20 +43,14 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         apply(text, edits)
     });
     proposal(
-        "The manifest lists a file that does not exist: the entry names the file that was meant, or is removed.",
+        "The manifest lists a file that does not exist: the entry names the file that was meant, or goes where there is none.",
         change.into_iter().collect(),
     )
 }
 
 /// The file that an entry means: the same name in another folder, or a name that is clearly near, and not listed yet.
 fn meant(addon: &Addon, entry: &str, used: &[String]) -> Option<String> {
-    let extension = entry.rsplit_once('.')?.1;
-    let unused: Vec<&str> = addon
-        .files()
-        .map(|(path, _)| path.within_module())
-        .filter(|path| path.rsplit_once('.').is_some_and(|(_, found)| found == extension))
-        .filter(|path| !used.iter().any(|known| known == path))
-        .collect();
+    let unused = unlisted(addon, entry, used);
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     let same: Vec<_> = unused.iter().filter(|path| name(path) == name(entry)).collect();
     match same.as_slice() {
@@ -62,6 +58,14 @@ fn meant(addon: &Addon, entry: &str, used: &[String]) -> Option<String> {
         [] => near_miss(entry, unused.iter().copied()).map(str::to_owned),
         _ => None,
     }
+}
+
+/// The files of the entry's kind that no entry names. What the browser or the tests load is not for the manifest's lists.
+fn unlisted<'a>(addon: &'a Addon, entry: &str, used: &[String]) -> Vec<&'a str> {
+    let kind = |path: &str| path.rsplit_once('.').map(|(_, extension)| extension.to_owned());
+    let elsewhere = |path: &str| ["static/", "tests/", "i18n/", "migrations/"].iter().any(|folder| path.starts_with(folder));
+    let paths = addon.files().map(|(path, _)| path.within_module());
+    paths.filter(|path| kind(path) == kind(entry) && !elsewhere(path) && !used.iter().any(|known| known == path)).collect()
 }
 
 #[cfg(test)]
@@ -92,6 +96,12 @@ mod tests {
         let manifest = "{'data': ['views/product_state_views.xml', 'views/product_states_views.xml']}";
         let after = mended_file(&[("__manifest__.py", manifest), ("views/product_state_views.xml", "")], "__manifest__.py", CLASS, TEXT);
         assert_eq!(after.unwrap(), "{'data': ['views/product_state_views.xml']}");
+    }
+
+    #[test]
+    fn unlisted_file_forbids_dropping_the_entry() {
+        let files = [("__manifest__.py", "{'data': ['views/product_states_views.xml']}"), ("views/entirely_different.xml", "")];
+        assert!(candidates(&crate::rules::testing::addon(&files), CLASS, TEXT).is_empty());
     }
 
     #[test]

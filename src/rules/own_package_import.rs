@@ -2,7 +2,8 @@
 //!
 //! Why: `from . import x` without `x` fails as "partially initialized module (most likely due to a circular import)".
 //! Before: `from . import models` beside nothing. After: the line is gone; or it names the file that was meant; or the folder, which
-//! had only lacked it, gets its `__init__.py`.
+//! had only lacked it, gets its `__init__.py`. The line goes only where nothing else in the folder waits to be imported: otherwise that
+//! may be what was meant, and its code would silently be missing.
 //! Since: any Odoo.
 
 use tree_sitter::Node;
@@ -91,6 +92,7 @@ fn import_edits(addon: &Addon, folder: &str, source: &Source<'_>, rename: bool) 
                 edits.push(Edit::new(imported.name.byte_range(), file.clone()));
                 taken.push(file);
             }
+            None if !waiting(addon, folder, source, &taken).is_empty() => {}
             None => match gone.iter_mut().find(|(statement, _)| *statement == imported.statement) {
                 Some((_, entries)) => entries.push(imported.entry.byte_range()),
                 None => gone.push((imported.statement, vec![imported.entry.byte_range()])),
@@ -102,14 +104,31 @@ fn import_edits(addon: &Addon, folder: &str, source: &Source<'_>, rename: bool) 
 }
 
 fn meant(addon: &Addon, folder: &str, name: &str, taken: &[String]) -> Option<String> {
+    near_miss(name, modules(addon, folder, taken)).map(str::to_owned)
+}
+
+/// The modules of a folder that are not among those taken.
+fn modules<'a>(addon: &'a Addon, folder: &str, taken: &[String]) -> Vec<&'a str> {
     let within = format!("{folder}/");
-    let modules: Vec<&str> = addon
+    addon
         .files()
         .filter_map(|(path, _)| path.as_str().strip_prefix(&within))
         .filter_map(|rest| rest.strip_suffix("/__init__.py").or(rest.strip_suffix(".py")))
-        .filter(|module| !module.contains('/') && *module != "__init__" && !taken.iter().any(|known| known == module))
-        .collect();
-    near_miss(name, modules).map(str::to_owned)
+        .filter(|module| !module.contains('/') && !module.starts_with("__") && !taken.iter().any(|known| known == module))
+        .collect()
+}
+
+/// The modules that this file could import and does not. Odoo finds tests and migrations by itself.
+fn waiting<'a>(addon: &'a Addon, folder: &str, source: &Source<'_>, taken: &[String]) -> Vec<&'a str> {
+    let mut taken = taken.to_vec();
+    taken.extend(["tests", "migrations"].map(str::to_owned));
+    taken.extend(
+        imports(source)
+            .iter()
+            .filter_map(|(module, _)| module.strip_prefix('.'))
+            .map(|module| module.split('.').next().unwrap_or(module).to_owned()),
+    );
+    modules(addon, folder, &taken)
 }
 
 #[cfg(test)]
@@ -134,9 +153,16 @@ mod tests {
     fn near_name_is_meant_first() {
         let files = [("__init__.py", "from . import product_stats\n"), ("product_state.py", "")];
         let found = candidates(&addon(&files), CLASS, "");
-        assert_eq!(found.len(), 2);
+        assert_eq!(found.len(), 1);
         assert_eq!(found[0].patch.changes()[0].after, "from . import product_state\n");
-        assert_eq!(found[1].patch.changes()[0].after, "");
+    }
+
+    #[test]
+    fn module_that_waits_forbids_dropping_the_import() {
+        let files = [("__init__.py", "from . import partner\n"), ("res_partner_extension.py", "")];
+        assert!(candidates(&addon(&files), CLASS, "").is_empty());
+        let files = [("__init__.py", "from . import partner\nfrom .hooks import post\n"), ("hooks.py", ""), ("tests/__init__.py", "")];
+        assert_eq!(mended_file(&files, "__init__.py", CLASS, "").unwrap(), "from .hooks import post\n");
     }
 
     #[test]

@@ -186,7 +186,7 @@ async fn app_role_cannot_lift_row_security() {
     let test = crate::support::database().await;
     let mut owner = PgConnection::connect(&test.owner_url).await.unwrap();
     let row = sqlx::query(
-        "select rolsuper or rolbypassrls or rolcreaterole or rolcanlogin as powerful,
+        "select rolsuper or rolbypassrls or rolcreaterole or rolcreatedb as powerful,
                 exists (select from pg_class where relowner = pg_roles.oid) or exists (select from pg_proc where proowner = pg_roles.oid) as owns
            from pg_roles where rolname = $1",
     )
