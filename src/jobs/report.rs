@@ -28,13 +28,23 @@ pub enum Verdict {
 /// The measured success rate of the best candidate's source, grade and error class.
 pub async fn confidence(ctx: &Ctx, error: &ErrorReport, found: &Found) -> Result<Confidence, Failure> {
     let (source, grade) = match (&found.proven, &found.best) {
-        (Some((_, source, _)), _) => (source, Grade::Proven),
-        (None, Some(best)) => (&best.source, best.evidence.grade),
+        (Some((_, source, _)), _) => (trusted_as(source, found.origin.as_ref()), Grade::Proven),
+        (None, Some(best)) => (trusted_as(&best.source, best.origin.as_ref()), best.evidence.grade),
         (None, None) => return Ok(Confidence::measured(0, 0, 0.0, 1.0)),
     };
     let (hits, misses) = ctx.knowledge.success_rate(&ctx.tenant, source, grade, error.class).await?;
     let (prior_hits, prior_misses) = prior(source, grade);
     Ok(Confidence::measured(hits, misses, prior_hits, prior_misses))
+}
+
+/// Whose success rate counts. A fix of Claude that was shown and not applied is remembered, and remembering it makes it no better: else
+/// the same error, met twice, would get it applied.
+fn trusted_as<'a>(source: &'a Source, origin: Option<&Source>) -> &'a Source {
+    match (source, origin) {
+        (Source::Recall, Some(Source::Rule(_))) => source,
+        (Source::Recall, _) => &Source::Claude,
+        _ => source,
+    }
 }
 
 /// What is believed before anything was measured: a proven rule is trusted enough to be applied, a proven answer of Claude not yet.
@@ -76,6 +86,7 @@ struct Told<'a> {
     fixed: bool,
     patch: Option<&'a crate::domain::Patch>,
     source: Option<&'a Source>,
+    origin: Option<&'a Source>,
     evidence: Option<&'a Evidence>,
     summary: &'a str,
     confidence: f64,
@@ -94,6 +105,7 @@ impl<'a> Told<'a> {
             fixed: false,
             patch: None,
             source: None,
+            origin: None,
             evidence: None,
             summary: "",
             confidence: 0.0,
@@ -126,6 +138,7 @@ impl<'a> Told<'a> {
                             fixed: trusted || !apply,
                             patch: Some(proven.patch()),
                             source: Some(source),
+                            origin: found.origin.as_ref(),
                             evidence: Some(proven.evidence()),
                             summary,
                             why,
@@ -135,6 +148,7 @@ impl<'a> Told<'a> {
                     (None, Some(best)) => Self {
                         patch: Some(&best.patch),
                         source: Some(&best.source),
+                        origin: best.origin.as_ref(),
                         evidence: Some(&best.evidence),
                         summary: &best.summary,
                         ..tried
@@ -221,7 +235,10 @@ impl<'a> Told<'a> {
             grade: self.evidence.map(|evidence| evidence.grade),
             patch: self.patch.cloned(),
             summary: if self.summary.is_empty() { self.why.clone() } else { self.summary.to_owned() },
-            made_by: json!({ "rules": rules::VERSION, "prompt": PROMPT_VERSION }),
+            made_by: match self.origin {
+                Some(origin) => json!({ "rules": rules::VERSION, "prompt": PROMPT_VERSION, "origin": origin }),
+                None => json!({ "rules": rules::VERSION, "prompt": PROMPT_VERSION }),
+            },
         }
     }
 }
@@ -251,6 +268,15 @@ mod tests {
     fn log_text_cannot_close_its_fence() {
         let block = fenced("a\n```\n# not a heading\n````\n");
         assert!(block.starts_with("`````text\n") && block.ends_with("\n`````"));
+    }
+
+    #[test]
+    fn remembered_fix_of_claude_is_trusted_like_claude() {
+        let rule = Source::Rule("x".to_owned());
+        assert_eq!(trusted_as(&Source::Recall, Some(&Source::Claude)), &Source::Claude);
+        assert_eq!(trusted_as(&Source::Recall, None), &Source::Claude);
+        assert_eq!(trusted_as(&Source::Recall, Some(&rule)), &Source::Recall);
+        assert_eq!(trusted_as(&rule, None), &rule);
     }
 
     #[test]
