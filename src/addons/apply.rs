@@ -1,11 +1,14 @@
 //! Writing a proven patch: every file with a backup, all of them or none.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::domain::{FileChange, ProvenPatch, RelPath};
+
+/// The most backups of one file.
+const MAX_BACKUPS: u32 = 1000;
 
 /// Why a patch was not written. Nothing is changed then.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,16 @@ pub enum ApplyError {
     /// The file system said no.
     #[error("{0} could not be written: {1}")]
     Io(RelPath, std::io::Error),
+}
+
+impl ApplyError {
+    /// Whether trying again cannot help: nobody but a person changes rights.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Io(_, error) => matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem),
+            Self::Changed(_) | Self::Symlink(_) => true,
+        }
+    }
 }
 
 /// What was written.
@@ -90,24 +103,37 @@ fn write(root: &Path, change: &FileChange) -> std::io::Result<Option<PathBuf>> {
     if change.before.is_some() {
         let meta = std::fs::metadata(&path)?;
         file.as_file().set_permissions(meta.permissions())?;
-        let kept = free_backup_name(&path);
-        std::fs::copy(&path, &kept)?;
-        backup = Some(kept);
+        backup = Some(back_up(&path, &meta)?);
     } else {
         file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     }
     file.as_file().sync_all()?;
-    file.persist(&path).map_err(|error| error.error)?;
+    if change.before.is_some() {
+        file.persist(&path).map_err(|error| error.error)?;
+    } else {
+        // A file that somebody made meanwhile is not ours to replace.
+        file.persist_noclobber(&path).map_err(|error| error.error)?;
+    }
     Ok(backup)
 }
 
-fn free_backup_name(path: &Path) -> PathBuf {
+/// Copies a file to the first name beside it that is free. Made anew or not at all: a name may be a symlink that leads nowhere yet, and
+/// writing through it would write somewhere else.
+fn back_up(path: &Path, meta: &std::fs::Metadata) -> std::io::Result<PathBuf> {
     let named = |suffix: String| path.with_file_name(format!("{}{suffix}", path.file_name().unwrap_or_default().to_string_lossy()));
-    std::iter::once(".bak".to_owned())
-        .chain((1u32..).map(|n| format!(".bak.{n}")))
-        .map(named)
-        .find(|candidate| !candidate.exists())
-        .unwrap_or_else(|| named(".bak".to_owned()))
+    for name in std::iter::once(".bak".to_owned()).chain((1..MAX_BACKUPS).map(|n| format!(".bak.{n}"))).map(named) {
+        match std::fs::OpenOptions::new().write(true).create_new(true).open(&name) {
+            Ok(mut kept) => {
+                std::io::copy(&mut std::fs::File::open(path)?, &mut kept)?;
+                kept.set_permissions(meta.permissions())?;
+                kept.sync_all()?;
+                return Ok(name);
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(std::io::Error::new(ErrorKind::AlreadyExists, format!("{MAX_BACKUPS} backups of it are there already; remove some")))
 }
 
 /// Best effort: what was written goes back to what it was, in reverse order.
@@ -182,6 +208,17 @@ mod tests {
         roll_back(root.path(), &undo);
         assert_eq!(std::fs::read_to_string(root.path().join("m/a")).unwrap(), "old");
         assert_eq!(std::fs::read_dir(root.path().join("m")).unwrap().count(), 1, "no backup and no new file is left");
+    }
+
+    #[test]
+    fn backup_is_not_written_through_a_symlink() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::create_dir(root.path().join("m")).unwrap();
+        std::fs::write(root.path().join("m/a"), "old").unwrap();
+        std::os::unix::fs::symlink(outside.path().join("planted"), root.path().join("m/a.bak")).unwrap();
+        let applied = apply(root.path(), &proven(&[("m/a", Some("old"), "new")])).unwrap();
+        assert_eq!(applied.backups, [root.path().join("m/a.bak.1")]);
+        assert!(!outside.path().join("planted").exists());
     }
 
     #[test]
