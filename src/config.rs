@@ -25,6 +25,9 @@ const WELL_KNOWN: &[(&str, &str)] = &[
     ("RUST_LOG", "telemetry.filter"),
 ];
 
+/// What only the build of the sandbox image reads.
+const OF_THE_BUILD: &[&str] = &["image_source", "cache_dir"];
+
 /// All settings.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,7 +117,7 @@ impl Config {
             Figment::from(Serialized::defaults(defaults()))
                 .merge(Toml::file(file))
                 .merge(well_known())
-                .merge(Env::prefixed("ODOO_AGENT_").split("__")),
+                .merge(Env::prefixed("ODOO_AGENT_").ignore(OF_THE_BUILD).split("__")),
         )
     }
 
@@ -188,6 +191,7 @@ mod tests {
             jail.create_file("odoo-agent.toml", "[worker]\nconcurrency = 3\n[tenants.acme]\naddons = [\"/srv/a\"]\n")?;
             jail.set_env("ODOO_AGENT_WORKER__CONCURRENCY", "5");
             jail.set_env("NATS_URL", "nats://127.0.0.1:4222");
+            jail.set_env("ODOO_AGENT_IMAGE_SOURCE", "debian");
             let config = Config::load(None).unwrap();
             assert_eq!(config.worker.concurrency, 5);
             assert!(!config.stack().nats && config.stack().postgres);

@@ -108,12 +108,13 @@ fn write(root: &Path, change: &FileChange) -> std::io::Result<Option<PathBuf>> {
         file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     }
     file.as_file().sync_all()?;
-    if change.before.is_some() {
-        file.persist(&path).map_err(|error| error.error)?;
-    } else {
-        // A file that somebody made meanwhile is not ours to replace.
-        file.persist_noclobber(&path).map_err(|error| error.error)?;
+    // A file that somebody made meanwhile is not ours to replace.
+    let written = if change.before.is_some() { file.persist(&path) } else { file.persist_noclobber(&path) };
+    if let (Err(_), Some(backup)) = (&written, &backup) {
+        // Best effort: a backup of what was not changed only confuses.
+        let _ = std::fs::remove_file(backup);
     }
+    written.map_err(|error| error.error)?;
     Ok(backup)
 }
 

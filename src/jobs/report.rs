@@ -207,10 +207,10 @@ impl<'a> Told<'a> {
     fn body(&self, place: Option<&str>) -> String {
         let mut body = format!("**Cause:** {}\n\n", inline(&self.error.title));
         // Writing to a String cannot fail.
-        let _ = writeln!(body, "**Where:** {}\n", place.map_or("unknown".to_owned(), |place| format!("`{place}`")));
+        let _ = writeln!(body, "**Where:** {}\n", place.map_or("unknown".to_owned(), inline));
         let _ =
             writeln!(body, "**Class:** `{}`; Odoo {}; reproduced: {}\n", self.error.class.as_str(), self.version, yes_no(self.reproduced));
-        let _ = writeln!(body, "**Why it was not mended:** {}\n", self.why);
+        let _ = writeln!(body, "**Why it was not mended:** {}\n", plain(&self.why));
         if !self.attempts.is_empty() {
             body.push_str("**Tried:**\n\n");
             for attempt in self.attempts {
@@ -219,7 +219,7 @@ impl<'a> Told<'a> {
                 } else {
                     format!("; new: {}", inline(&attempt.evidence.new_failures.join("; ")))
                 };
-                let _ = writeln!(body, "- {} ({}): {}{new}", attempt.summary, attempt.source, attempt.evidence.grade.as_str());
+                let _ = writeln!(body, "- {} ({}): {}{new}", plain(&attempt.summary), attempt.source, attempt.evidence.grade.as_str());
             }
             body.push('\n');
         }
@@ -253,6 +253,20 @@ fn inline(text: &str) -> String {
     format!("`{}`", line.replace('`', "'"))
 }
 
+/// Words that Claude or a log may have had a part in, as words: no link, no picture that calls home, no heading, no tag.
+fn plain(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '[' | ']' | '\\' => line.extend(['\\', c]),
+            '<' => line.push_str("&lt;"),
+            c if c.is_control() => line.push(' '),
+            c => line.push(c),
+        }
+    }
+    line
+}
+
 /// Log text as a block: the fence is longer than any run of back-ticks in it, so that it cannot be closed from inside.
 fn fenced(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
@@ -268,6 +282,12 @@ mod tests {
     fn log_text_cannot_close_its_fence() {
         let block = fenced("a\n```\n# not a heading\n````\n");
         assert!(block.starts_with("`````text\n") && block.ends_with("\n`````"));
+    }
+
+    #[test]
+    fn words_are_no_markup() {
+        assert_eq!(plain("![x](http://evil/?q)\n# <img src=x>"), "!\\[x\\](http://evil/?q) # &lt;img src=x>");
+        assert_eq!(inline("m/`a`.py:3"), "`m/'a'.py:3`");
     }
 
     #[test]

@@ -119,14 +119,7 @@ async fn attempt(worker: &Worker, job: &Job, delivery: &Delivery) -> Result<(), 
 }
 
 /// The dead letter first, then the row, then the message: a crash in between repeats a step, and each is done once.
-async fn give_up(
-    worker: &Worker,
-    job: &Job,
-    token: AttemptToken,
-    attempts: u32,
-    delivery: &Delivery,
-    why: &str,
-) -> Result<(), QueueError> {
+async fn give_up(worker: &Worker, job: &Job, token: AttemptToken, attempts: u32, delivery: &Delivery, why: &str) -> Result<(), QueueError> {
     if let Ok(false) = runs::extend(&worker.app.db, &job.tenant, job.run_id, token, lease(worker)).await {
         tracing::info!("another attempt holds the run; it is not this one's to give up");
         return Ok(());
