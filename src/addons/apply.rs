@@ -1,11 +1,14 @@
 //! Writing a proven patch: every file with a backup, all of them or none.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::domain::{FileChange, ProvenPatch, RelPath};
+use super::{AddonsError, Folder};
+use crate::domain::{FileChange, Patch, ProvenPatch, RelPath};
+use crate::odoo::Addon;
 
 /// The most backups of one file.
 const MAX_BACKUPS: u32 = 1000;
@@ -16,6 +19,12 @@ pub enum ApplyError {
     /// The file is not what the proof was made with.
     #[error("{0} has changed since the fix was proven; run the job again")]
     Changed(RelPath),
+    /// Another file of the addon is not what the proof was made with, so the sum of both is proven by nobody.
+    #[error("other files of {0} have changed since the fix was proven; run the job again")]
+    Elsewhere(String),
+    /// The sources cannot be read again.
+    #[error(transparent)]
+    Unreadable(#[from] AddonsError),
     /// A part of the path is a symlink, so the write could end elsewhere.
     #[error("{0} is, or lies behind, a symbolic link; a patch is never written through one")]
     Symlink(RelPath),
@@ -29,7 +38,7 @@ impl ApplyError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Io(_, error) => matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem),
-            Self::Changed(_) | Self::Symlink(_) => true,
+            Self::Changed(_) | Self::Elsewhere(_) | Self::Unreadable(_) | Self::Symlink(_) => true,
         }
     }
 }
@@ -41,6 +50,35 @@ pub struct Applied {
     pub files: Vec<RelPath>,
     /// Their backups, for those that existed; paths on disk.
     pub backups: Vec<PathBuf>,
+}
+
+/// What identifies the sources that a patch was proven on, besides the files that it changes. Backups and hidden files do not count: the
+/// first are ours, and Odoo reads neither.
+pub fn tested(addon: &Addon, patch: &Patch) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (path, bytes) in addon.files() {
+        let name = path.as_str().rsplit('/').next().unwrap_or_default();
+        let ours = patch.changes().iter().any(|change| change.path == *path);
+        if ours || name.starts_with('.') || name.contains(".bak") {
+            continue;
+        }
+        hasher.update(format!("{path}\0{}\0", bytes.len()).as_bytes());
+        hasher.update(bytes);
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// Fails if the addon below `root` is not the one that the patch was proven on.
+pub fn check_tested(root: &Path, proven: &ProvenPatch, expected: &str) -> Result<(), ApplyError> {
+    let modules: BTreeSet<&str> = proven.patch().changes().iter().map(|change| change.path.module()).collect();
+    for name in modules {
+        let changed = || ApplyError::Elsewhere(name.to_owned());
+        let module = name.parse().map_err(|_| changed())?;
+        if tested(&Folder::of_one(root, &module).read(&module)?, proven.patch()) != expected {
+            return Err(changed());
+        }
+    }
+    Ok(())
 }
 
 /// Writes the patch below `root`, each old file kept beside the new one as `NAME.bak` (`.bak.1`, … if that exists).
@@ -185,6 +223,23 @@ mod tests {
         assert_eq!(std::fs::read_to_string(root.path().join("m/security/b.csv")).unwrap(), "x");
         assert_eq!(applied.backups.len(), 1);
         assert!(apply(root.path(), &patch).unwrap().backups.is_empty(), "a second time there is nothing to do");
+    }
+
+    #[test]
+    fn addon_that_changed_elsewhere_is_not_patched() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("m")).unwrap();
+        for (file, text) in [("__manifest__.py", "{}"), ("a.py", "old"), ("b.py", "b")] {
+            std::fs::write(root.path().join("m").join(file), text).unwrap();
+        }
+        let module = "m".parse().unwrap();
+        let patch = proven(&[("m/a.py", Some("old"), "new")]);
+        let before = tested(&Folder::of_one(root.path(), &module).read(&module).unwrap(), patch.patch());
+        check_tested(root.path(), &patch, &before).unwrap();
+        apply(root.path(), &patch).unwrap();
+        check_tested(root.path(), &patch, &before).expect("what we write ourselves, backups included, is no change");
+        std::fs::write(root.path().join("m/b.py"), "edited meanwhile").unwrap();
+        assert!(matches!(check_tested(root.path(), &patch, &before), Err(ApplyError::Elsewhere(_))));
     }
 
     #[test]

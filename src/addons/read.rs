@@ -67,6 +67,11 @@ impl Folder {
         if folder.names()?.is_empty() { Err(AddonsError::NoAddon(path)) } else { Ok(folder) }
     }
 
+    /// One addon of a folder that was opened before.
+    pub(super) fn of_one(root: &Path, module: &ModuleName) -> Self {
+        Self { root: root.to_owned(), only: Some(module.clone()) }
+    }
+
     /// The folder below which patch paths are meant.
     pub fn root(&self) -> &Path {
         &self.root

@@ -41,9 +41,10 @@ impl App {
 
     async fn carry_out(&self, tx: &mut TenantTx, job: &Job, effect: &Effect, result: &mut Value) -> Result<(), Failure> {
         match effect {
-            Effect::Apply { root, proven, otherwise } => {
-                let (folder, patch) = (root.clone(), proven.clone());
-                let applied = tokio::task::spawn_blocking(move || addons::apply(&folder, &patch)).await.map_err(Failure::bug)?;
+            Effect::Apply { root, proven, tested, otherwise } => {
+                let (folder, patch, tested) = (root.clone(), proven.clone(), tested.clone());
+                let apply = move || addons::check_tested(&folder, &patch, &tested).and_then(|()| addons::apply(&folder, &patch));
+                let applied = tokio::task::spawn_blocking(apply).await.map_err(Failure::bug)?;
                 match applied {
                     Ok(applied) => {
                         result["applied"] = json!(applied);

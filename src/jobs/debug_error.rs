@@ -47,10 +47,15 @@ pub async fn run(ctx: &Ctx, payload: &Value) -> Result<Outcome, Failure> {
         Err(why) => Verdict::Untried(why),
         Ok((folders, module)) => match sources(&folders, &module).await? {
             Err(why) => Verdict::Untried(why),
-            Ok(addons) => {
+            Ok(mut addons) => {
                 let found = search(ctx, &error, &version, &addons).await?;
                 let confidence = report::confidence(ctx, &error, &found).await?;
-                Verdict::Tried { found: Box::new(found), confidence, root: folders[0].root().to_owned() }
+                Verdict::Tried {
+                    found: Box::new(found),
+                    confidence,
+                    root: folders[0].root().to_owned(),
+                    addon: Box::new(addons.swap_remove(0)),
+                }
             }
         },
     };

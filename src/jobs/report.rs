@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::Ctx;
+use crate::addons;
 use crate::cascade::{Attempt, Found, PROMPT_VERSION};
 use crate::domain::{Confidence, Cost, Effect, ErrorReport, Evidence, Failure, Grade, Lesson, OdooVersion, Outcome, Source, Ticket};
+use crate::odoo::Addon;
 use crate::rules;
 
 /// How far a run came.
@@ -22,6 +24,8 @@ pub enum Verdict {
         confidence: Confidence,
         /// The folder that a fix would be written to.
         root: PathBuf,
+        /// The addon as it was read from there.
+        addon: Box<Addon>,
     },
 }
 
@@ -63,9 +67,10 @@ pub fn outcome(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, verdict: V
     let lesson = Effect::Remember(Box::new(told.lesson()));
     let mut result = told.result();
     let effects = match verdict {
-        Verdict::Tried { ref found, ref root, .. } if told.fixed => match &found.proven {
+        Verdict::Tried { ref found, ref root, ref addon, .. } if told.fixed => match &found.proven {
             Some((proven, _, _)) if apply => {
-                vec![Effect::Apply { root: root.clone(), proven: proven.clone(), otherwise: told.ticket() }, lesson]
+                let tested = addons::tested(addon, proven.patch());
+                vec![Effect::Apply { root: root.clone(), proven: proven.clone(), tested, otherwise: told.ticket() }, lesson]
             }
             _ => vec![lesson],
         },
