@@ -5,5 +5,5 @@
 mod apply;
 mod read;
 
-pub use apply::{Applied, ApplyError, apply};
+pub use apply::{Applied, ApplyError, apply, check_tested, tested};
 pub use read::{AddonsError, Folder, closure};

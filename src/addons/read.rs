@@ -3,17 +3,20 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use crate::domain::{ModuleName, RelPath};
 use crate::odoo::Addon;
 
 /// The largest file that is read; a larger one is left out (no source file of an addon is as large).
 const MAX_FILE: u64 = 8 * 1024 * 1024;
-/// The most bytes that one addon may have.
+/// The most bytes that one addon may have, and one together with all that it depends on.
 const MAX_ADDON: u64 = 96 * 1024 * 1024;
 /// The most files that one addon may have.
 const MAX_FILES: usize = 20_000;
+
+/// What Odoo loads: leaving one of these out would show an error that the addon does not have, and have it "mended".
+const LOADED: [&str; 5] = ["py", "xml", "csv", "sql", "json"];
 
 /// Why addons could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +37,9 @@ pub enum AddonsError {
         /// What is there instead, shortened.
         there: String,
     },
+    /// A file that counts cannot be had, so a test would be one of something else.
+    #[error("{0} cannot be tested with its addon: {1}")]
+    LeftOut(PathBuf, String),
     /// The addon is larger than an addon may be.
     #[error("the addon {0} is too large: at most {MAX_FILES} files and {MAX_ADDON} bytes")]
     TooLarge(ModuleName),
@@ -61,6 +67,11 @@ impl Folder {
         if folder.names()?.is_empty() { Err(AddonsError::NoAddon(path)) } else { Ok(folder) }
     }
 
+    /// One addon of a folder that was opened before.
+    pub(super) fn of_one(root: &Path, module: &ModuleName) -> Self {
+        Self { root: root.to_owned(), only: Some(module.clone()) }
+    }
+
     /// The folder below which patch paths are meant.
     pub fn root(&self) -> &Path {
         &self.root
@@ -74,7 +85,9 @@ impl Folder {
         let entries = std::fs::read_dir(&self.root).map_err(|error| AddonsError::Folder(self.root.clone(), error))?;
         Ok(entries
             .filter_map(Result::ok)
-            .filter(|entry| entry.path().join("__manifest__.py").is_file())
+            // Neither may be a symlink: it could lead to where this folder's owner must not read.
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .filter(|entry| entry.path().join("__manifest__.py").symlink_metadata().is_ok_and(|meta| meta.is_file()))
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .collect())
     }
@@ -88,16 +101,21 @@ impl Folder {
         }
         let mut files = Vec::new();
         let mut bytes = 0;
-        for entry in WalkDir::new(self.root.join(module.as_str())).follow_links(false).into_iter().filter_entry(|e| wanted(e.path())) {
-            let Ok(entry) = entry else { continue };
-            let within = entry.path().strip_prefix(&self.root).ok().and_then(Path::to_str);
-            let path: Option<RelPath> = within.and_then(|path| path.parse().ok());
-            let small = entry.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_FILE);
-            if let (Some(path), true) = (path, small)
-                && let Ok(content) = std::fs::read(entry.path())
-            {
-                bytes += content.len() as u64;
-                files.push((path, content));
+        let walk = WalkDir::new(self.root.join(module.as_str())).follow_links(false).follow_root_links(false);
+        for entry in walk.into_iter().filter_entry(|e| wanted(e.path())) {
+            let entry = entry.map_err(|error| {
+                AddonsError::LeftOut(error.path().unwrap_or(&self.root).to_owned(), "it cannot be read; check its rights".to_owned())
+            })?;
+            let within = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
+            match content(&entry) {
+                Ok(Some(content)) => {
+                    let path = within.to_str().and_then(|path| path.parse::<RelPath>().ok());
+                    bytes += content.len() as u64;
+                    files.extend(path.map(|path| (path, content)));
+                }
+                Ok(None) => {}
+                Err(why) if counts(within, &entry) => return Err(AddonsError::LeftOut(within.to_owned(), why)),
+                Err(_) => {}
             }
             if bytes > MAX_ADDON || files.len() > MAX_FILES {
                 return Err(AddonsError::TooLarge(module.clone()));
@@ -105,6 +123,33 @@ impl Folder {
         }
         Ok(Addon::new(module.clone(), files))
     }
+}
+
+/// The bytes of a file; nothing for a folder; or why it is left out.
+fn content(entry: &DirEntry) -> Result<Option<Vec<u8>>, String> {
+    if entry.file_type().is_dir() {
+        return Ok(None);
+    }
+    if !entry.file_type().is_file() {
+        return Err("it is a symbolic link or no regular file, and none is followed".to_owned());
+    }
+    let read = entry
+        .metadata()
+        .map_err(std::io::Error::from)
+        .and_then(|meta| if meta.len() > MAX_FILE { Ok(None) } else { std::fs::read(entry.path()).map(Some) });
+    match read {
+        Ok(Some(content)) => Ok(Some(content)),
+        Ok(None) => Err(format!("it is larger than {MAX_FILE} bytes")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Whether Odoo would load it: a source file outside `static`, or a link there to what may be a folder of them.
+fn counts(within: &Path, entry: &DirEntry) -> bool {
+    let parts = || within.components().filter_map(|part| part.as_os_str().to_str());
+    let extension = within.extension().and_then(|extension| extension.to_str());
+    let loaded = extension.map_or(entry.path_is_symlink(), |extension| LOADED.contains(&extension));
+    loaded && parts().nth(1) != Some("static")
 }
 
 fn wanted(path: &Path) -> bool {
@@ -116,9 +161,13 @@ pub fn closure(folders: &[Folder], module: &ModuleName) -> Result<Vec<Addon>, Ad
     let Some(first) = folders.first() else { return Ok(Vec::new()) };
     let mut found = vec![first.read(module)?];
     let mut seen: BTreeSet<String> = [module.as_str().to_owned()].into();
-    let mut next = 0;
+    let (mut next, mut bytes) = (0, 0);
     while let Some(addon) = found.get(next) {
         next += 1;
+        bytes += addon.files().map(|(_, content)| content.len() as u64).sum::<u64>();
+        if bytes > MAX_ADDON {
+            return Err(AddonsError::TooLarge(module.clone()));
+        }
         let Some(manifest) = addon.manifest() else { continue };
         for name in manifest.texts("depends") {
             let Ok(name) = name.parse::<ModuleName>() else { continue };
@@ -172,10 +221,33 @@ mod tests {
     fn symlinks_are_not_followed() {
         let root = tempfile::tempdir().unwrap();
         addon(root.path(), "a", "");
-        std::os::unix::fs::symlink("/etc/passwd", root.path().join("a/passwd")).unwrap();
-        std::os::unix::fs::symlink("/etc", root.path().join("a/etc")).unwrap();
-        let read = Folder::open(root.path()).unwrap().read(&"a".parse().unwrap()).unwrap();
-        assert_eq!(read.files().count(), 2);
+        std::fs::create_dir(root.path().join("a/static")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", root.path().join("a/passwd.txt")).unwrap();
+        std::os::unix::fs::symlink("/etc", root.path().join("a/static/etc")).unwrap();
+        let read = || Folder::open(root.path()).unwrap().read(&"a".parse().unwrap());
+        assert_eq!(read().unwrap().files().count(), 2);
+        let (outside, link) = (tempfile::tempdir().unwrap(), root.path().join("linked"));
+        addon(outside.path(), "secret", "");
+        std::os::unix::fs::symlink(outside.path().join("secret"), link).unwrap();
+        assert!(!Folder::open(root.path()).unwrap().names().unwrap().contains(&"linked".parse().unwrap()));
+    }
+
+    #[test]
+    fn source_that_cannot_be_had_is_no_missing_file() {
+        for link in ["a/views", "a/v.xml"] {
+            let root = tempfile::tempdir().unwrap();
+            addon(root.path(), "a", "");
+            std::os::unix::fs::symlink("/etc/passwd", root.path().join(link)).unwrap();
+            let error = Folder::open(root.path()).unwrap().read(&"a".parse().unwrap()).unwrap_err();
+            assert!(matches!(error, AddonsError::LeftOut(..)) && error.to_string().contains(link), "{error}");
+        }
+        let root = tempfile::tempdir().unwrap();
+        addon(root.path(), "a", "");
+        let large = vec![b'x'; usize::try_from(MAX_FILE).unwrap() + 1];
+        std::fs::write(root.path().join("a/film.mp4"), &large).unwrap();
+        assert!(Folder::open(root.path()).unwrap().read(&"a".parse().unwrap()).is_ok());
+        std::fs::write(root.path().join("a/data.xml"), &large).unwrap();
+        assert!(Folder::open(root.path()).unwrap().read(&"a".parse().unwrap()).is_err());
     }
 
     #[test]

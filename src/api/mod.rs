@@ -10,18 +10,23 @@ mod ingest;
 mod jobs;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, header};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::app::App;
+
+/// How long open connections may go on after the program was told to stop.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Every route.
 pub fn router(app: App) -> Router {
@@ -51,6 +56,16 @@ pub fn router(app: App) -> Router {
 pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
     tracing::info!(%address, "the API listens");
-    axum::serve(listener, router(app)).with_graceful_shutdown(shutdown).await?;
+    let stopping = CancellationToken::new();
+    let told = stopping.clone();
+    let served = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
+        shutdown.await;
+        told.cancel();
+    });
+    tokio::select! {
+        served = served => served?,
+        // Whoever follows a run that has not begun would hold up the end of the program until it has.
+        () = async { stopping.cancelled().await; tokio::time::sleep(GRACE).await } => tracing::info!("open connections are cut"),
+    }
     Ok(())
 }

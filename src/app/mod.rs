@@ -104,7 +104,13 @@ impl App {
 
     /// Tells a step of a run to whoever follows it. A step that cannot be told is logged, and the run goes on.
     pub async fn tell(&self, tenant: &TenantId, run: RunId, progress: &Progress) {
-        if let Err(error) = self.queue.publish_progress(tenant, run, progress).await {
+        let mut told = self.queue.publish_progress(tenant, run, progress).await;
+        if matches!(told, Err(QueueError::TooLarge { .. })) {
+            // A result with a large patch: the followers must at least see that it is there. `GET /v1/jobs` has all of it.
+            let message: String = progress.message.chars().take(2_000).collect();
+            told = self.queue.publish_progress(tenant, run, &Progress::new(&progress.step, message)).await;
+        }
+        if let Err(error) = told {
             tracing::warn!(%error, %run, step = progress.step, "a step could not be told");
         }
     }

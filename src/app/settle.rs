@@ -33,7 +33,7 @@ impl App {
         tx.commit().await?;
 
         for next in &outcome.next {
-            self.publish(next, None).await;
+            let _ = self.publish(next, None).await;
         }
         self.tell(&job.tenant, job.run_id, &Progress::new("done", said(&result)).with(result.clone())).await;
         Ok(result)
@@ -41,15 +41,17 @@ impl App {
 
     async fn carry_out(&self, tx: &mut TenantTx, job: &Job, effect: &Effect, result: &mut Value) -> Result<(), Failure> {
         match effect {
-            Effect::Apply { root, proven, otherwise } => {
-                let (folder, patch) = (root.clone(), proven.clone());
-                let applied = tokio::task::spawn_blocking(move || addons::apply(&folder, &patch)).await.map_err(Failure::bug)?;
+            Effect::Apply { root, proven, tested, otherwise } => {
+                let (folder, patch, tested) = (root.clone(), proven.clone(), tested.clone());
+                let apply = move || addons::check_tested(&folder, &patch, &tested).and_then(|()| addons::apply(&folder, &patch));
+                let applied = tokio::task::spawn_blocking(apply).await.map_err(Failure::bug)?;
                 match applied {
                     Ok(applied) => {
                         result["applied"] = json!(applied);
                         groups::mark_fixed_by(tx, job.run_id).await?;
                     }
-                    Err(error @ ApplyError::Io(..)) => return Err(Failure::unavailable(error)),
+                    // What may not be written now may not be written in a minute: a person gets the patch.
+                    Err(error @ ApplyError::Io(..)) if !error.is_refusal() => return Err(Failure::unavailable(error)),
                     Err(error) => {
                         result["outcome"] = json!("ticket");
                         result["why"] = json!(error.to_string());
@@ -61,6 +63,19 @@ impl App {
             Effect::Remember(lesson) => knowledge::remember(tx, job.run_id, lesson).await?,
         }
         Ok(())
+    }
+
+    /// Ends a run that waits and will never be taken up. A run under way, or another one of the same name, is left alone.
+    pub async fn refuse(&self, job: &Job, why: &str) -> Result<(), Failure> {
+        if runs::refuse(&self.db, job, why).await? {
+            self.tell(&job.tenant, job.run_id, &Progress::new("failed", why)).await;
+        }
+        Ok(())
+    }
+
+    /// Whether an attempt has found something that is still to be carried out. Not known counts as yes: it is looked at again.
+    pub async fn has_outcome(&self, job: &Job) -> bool {
+        !matches!(runs::kept_outcome(&self.db, &job.tenant, job.run_id).await, Ok(None))
     }
 
     /// Ends a run that is given up.

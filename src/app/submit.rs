@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::App;
-use crate::domain::{EventId, Failure, Job, JobKind, Progress, RunId, TenantId};
+use crate::domain::{EventId, Failure, FailureKind, Job, JobKind, Progress, RunId, TenantId};
 use crate::runs;
 
 /// What a producer gets back.
@@ -50,20 +50,26 @@ impl App {
         tx.commit().await?;
         if inserted {
             self.tell(&job.tenant, job.run_id, &Progress::new("queued", format!("{} was accepted", job.kind))).await;
-            self.publish(job, traceparent).await;
+            self.publish(job, traceparent).await?;
         }
         Ok(Submitted { run_id: job.run_id, duplicate: !inserted })
     }
 
-    /// Publishes a run whose row is written. A failure is left to the reconciler.
-    pub async fn publish(&self, job: &Job, traceparent: Option<&str>) {
+    /// Publishes a run whose row is written. A failure is left to the reconciler, except where the queue will never take the message
+    /// (it is too large): that ends the run and is the only error.
+    pub async fn publish(&self, job: &Job, traceparent: Option<&str>) -> Result<(), Failure> {
         let published = match self.queue.publish_job(job, traceparent).await {
             Ok(_) => runs::mark_published(&self.db, &job.tenant, job.run_id).await.map_err(Failure::from),
             Err(error) => Err(error.into()),
         };
-        if let Err(error) = published {
-            tracing::warn!(%error, run = %job.run_id, "the run is written but not published; the reconciler will do it");
+        let Err(error) = published else { return Ok(()) };
+        if error.kind == FailureKind::BadInput {
+            tracing::error!(%error, run = %job.run_id, "the run can never be published and is ended");
+            self.refuse(job, &error.to_string()).await?;
+            return Err(error);
         }
+        tracing::warn!(%error, run = %job.run_id, "the run is written but not published; the reconciler will do it");
+        Ok(())
     }
 
     /// Stores raw events, each under its own id; returns when JetStream has them all.

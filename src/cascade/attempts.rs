@@ -1,14 +1,18 @@
 //! Trying candidates against one reproduction.
 
+use std::time::{Duration, Instant};
+
 use super::observe::{Observed, brings_tests};
-use super::verify::{judge, new_errors, not_run};
+use super::verify::{judge, new_errors, not_run, weakens_tests};
 use super::{Evidence, Failure, Grade, Patch, Progress, Request, Source, deduce};
 use crate::domain::ErrorReport;
 use crate::odoo::Addon;
-use crate::sandbox::{Sandbox, TestPlan};
+use crate::sandbox::{Sandbox, TestPlan, TestRun};
 
 /// How many sandbox runs one error may cost.
 const MAX_RUNS: u32 = 24;
+/// What is kept of the job's time for its end, besides the time of one more run.
+const RESERVE: Duration = Duration::from_secs(30);
 /// How many patches may be added to a first one, each for an error that the one before uncovered.
 const MAX_STEPS: u32 = 12;
 
@@ -17,6 +21,8 @@ const MAX_STEPS: u32 = 12;
 pub struct Attempt {
     /// Where it came from; rules that followed one another are joined with `+`.
     pub source: Source,
+    /// Who made it first, where it was recalled: a memory is worth as much as whoever it came from.
+    pub origin: Option<Source>,
     /// What it does.
     pub summary: String,
     /// The whole change.
@@ -35,6 +41,8 @@ pub struct Trial<'a> {
     before: Observed,
     brings_tests: bool,
     runs: u32,
+    /// Seconds of the longest run so far.
+    slowest: f64,
     attempts: Vec<Attempt>,
 }
 
@@ -47,9 +55,10 @@ impl<'a> Trial<'a> {
     ) -> Result<Self, Failure> {
         let module = request.addons[0].name();
         let run = sandbox.test(&TestPlan { module, addons: request.addons }).await?;
-        let before = Observed::read(&run);
+        let before = read(run).await?;
         let brings_tests = brings_tests(request.addons, module);
-        let trial = Self { request, sandbox, progress, before, brings_tests, runs: 1, attempts: Vec::new() };
+        let slowest = before.seconds;
+        let trial = Self { request, sandbox, progress, before, brings_tests, runs: 1, slowest, attempts: Vec::new() };
         let word = if trial.reproduced() { "the same error was reproduced" } else { "the error was not reproduced" };
         progress(Progress::new("reproduced", format!("{word} ({:.1} s)", trial.before.seconds)).with(trial.before.summary()));
         Ok(trial)
@@ -61,11 +70,12 @@ impl<'a> Trial<'a> {
     }
 
     /// Runs a candidate and grades it; carries on with the rules as long as each patch uncovers a new error that they know.
-    pub async fn attempt(&mut self, patch: &Patch, source: &Source, summary: &str) -> Result<Grade, Failure> {
+    pub async fn attempt(&mut self, patch: &Patch, source: &Source, origin: Option<&Source>, summary: &str) -> Result<Grade, Failure> {
         let (mut patch, mut source, mut summary) = (patch.clone(), source.clone(), summary.to_owned());
+        let origin = origin.cloned();
         if let Some(why) = self.refuse(&patch) {
             let evidence = not_run(&self.before, &why);
-            return Ok(self.keep(Attempt { source, summary, patch, evidence, progress: 0 }));
+            return Ok(self.keep(Attempt { source, origin, summary, patch, evidence, progress: 0 }));
         }
         let (mut evidence, mut after) = self.verify(&patch).await?;
         let mut step = 0;
@@ -82,7 +92,7 @@ impl<'a> Trial<'a> {
                 summary = format!("{summary} {what}");
             }
         }
-        Ok(self.keep(Attempt { source, summary, patch, evidence, progress: step + 1 }))
+        Ok(self.keep(Attempt { source, origin, summary, patch, evidence, progress: step + 1 }))
     }
 
     /// The next error to mend on top of a patch that got rid of the first but is no proof yet.
@@ -116,7 +126,8 @@ impl<'a> Trial<'a> {
         (self.progress)(Progress::new("verify", "running the addon's tests on the patched sources"));
         let addons: Vec<Addon> = self.request.addons.iter().map(|addon| addon.with(patch)).collect();
         let run = self.sandbox.test(&TestPlan { module: addons[0].name(), addons: &addons }).await?;
-        let after = Observed::read(&run);
+        let after = read(run).await?;
+        self.slowest = self.slowest.max(after.seconds);
         let evidence = judge(self.request.report, &self.before, &after, self.brings_tests);
         let word = format!("{} ({:.1} s, {} tests)", evidence.grade.as_str(), after.seconds, after.tests.ran);
         (self.progress)(Progress::new("verified", word).with(after.summary()));
@@ -132,9 +143,21 @@ impl<'a> Trial<'a> {
             Some(format!("the patch touches {}, outside the addon", change.path))
         } else if let Some(change) = stale {
             Some(format!("the patch was made for another state of {}", change.path))
+        } else if let Some(weaker) = weakens_tests(addon, patch) {
+            Some(weaker)
+        } else if Instant::now() >= self.answer_by() {
+            Some("the time of the job is nearly up".to_owned())
         } else {
             (self.runs >= MAX_RUNS).then(|| format!("{MAX_RUNS} sandbox runs were spent"))
         }
+    }
+
+    /// Until when a candidate must be there to be run in time. A job that is cut off has nothing to show; one that stops by itself ends
+    /// as a ticket with all that was found.
+    pub fn answer_by(&self) -> Instant {
+        let run = Duration::try_from_secs_f64(self.slowest * 1.2).unwrap_or_default();
+        let now = Instant::now();
+        self.request.deadline.checked_sub(RESERVE + run).unwrap_or(now)
     }
 
     fn keep(&mut self, attempt: Attempt) -> Grade {
@@ -161,6 +184,11 @@ impl<'a> Trial<'a> {
     pub fn close(self) -> (Observed, Vec<Attempt>) {
         (self.before, self.attempts)
     }
+}
+
+/// Reading megabytes of log takes a while, in which nothing else could go on here.
+async fn read(run: TestRun) -> Result<Observed, Failure> {
+    tokio::task::spawn_blocking(move || Observed::read(&run)).await.map_err(Failure::bug)
 }
 
 /// `rule:a` followed by `b` is `rule:a+b`; a source that is no rule keeps its name.

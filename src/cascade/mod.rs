@@ -18,7 +18,9 @@ use attempts::Trial;
 pub use observe::Observed;
 
 use crate::claude::{Claude, ClaudeError};
-use crate::domain::{Cost, Diagnosis, ErrorReport, Evidence, Failure, Grade, OdooVersion, Patch, Progress, ProvenPatch, Source};
+use crate::domain::{
+    Cost, Diagnosis, ErrorReport, Evidence, Failure, FailureKind, Grade, OdooVersion, Patch, Progress, ProvenPatch, Source,
+};
 use crate::knowledge::PastFix;
 use crate::odoo::Addon;
 use crate::rules;
@@ -46,6 +48,8 @@ pub struct Request<'a> {
 pub struct Found {
     /// The fix, if one was proven.
     pub proven: Option<(ProvenPatch, Source, String)>,
+    /// Who made the proven fix first, where it was recalled.
+    pub origin: Option<Source>,
     /// The best that was not proven.
     pub best: Option<Attempt>,
     /// Every candidate that was tried, in order.
@@ -76,14 +80,14 @@ pub async fn run(
         let Ok(patch) = Patch::from_unified_diff(&past.patch.unified_diff(), |path| request.addons[0].text(path).map(str::to_owned)) else {
             continue;
         };
-        if trial.attempt(&patch, &Source::Recall, &past.summary).await? == Grade::Proven {
+        if trial.attempt(&patch, &Source::Recall, Some(&past.source), &past.summary).await? == Grade::Proven {
             return Ok(finish(trial, &request, &notes, Cost::default()));
         }
     }
     for candidate in deduce(&request, &request.addons[0], request.report) {
         progress(Progress::new("deduce", format!("rule {}: {}", candidate.rule, candidate.summary)));
         let source = Source::Rule(candidate.rule.to_owned());
-        if trial.attempt(&candidate.patch, &source, &candidate.summary).await? == Grade::Proven {
+        if trial.attempt(&candidate.patch, &source, None, &candidate.summary).await? == Grade::Proven {
             return Ok(finish(trial, &request, &notes, Cost::default()));
         }
     }
@@ -114,15 +118,24 @@ async fn consult(
     notes: &mut Vec<String>,
 ) -> Result<Cost, Failure> {
     let mut spent = Cost::default();
-    let Request { report, addons, version, deadline, .. } = *request;
+    let Request { report, addons, version, .. } = *request;
     for round in 1..=ASKS {
         let told = trial.story();
         if let Err(refused) = ledger.check(estimate(claude, report, addons, version, &told)).await {
+            // Only a limit is an answer; a ledger that cannot be read is looked at again by the next attempt.
+            if refused.kind != FailureKind::Budget {
+                return Err(refused);
+            }
             notes.push(format!("Claude was not asked: {refused}"));
             return Ok(spent);
         }
+        let answer_by = trial.answer_by();
+        if Instant::now() >= answer_by {
+            notes.push("Claude was not asked: the time of the job is nearly up.".to_owned());
+            return Ok(spent);
+        }
         progress(Progress::new("ask", format!("asking Claude, round {round}")));
-        let asked = ask(claude, report, addons, version, &told, deadline).await;
+        let asked = ask(claude, report, addons, version, &told, answer_by).await;
         // What was billed is written down whether or not the answer was of use.
         let cost = asked.as_ref().map_or_else(ClaudeError::cost, |asked| asked.cost);
         ledger.charge(&format!("ask/{round}"), &cost).await?;
@@ -137,7 +150,7 @@ async fn consult(
         notes.push(format!("Claude says: {}", asked.diagnosis.cause));
         notes.extend(asked.refused.iter().map(|refusal| format!("An edit by Claude was refused: {refusal}.")));
         let Some(proposal) = asked.proposal else { return Ok(spent) };
-        if trial.attempt(&proposal.patch, &Source::Claude, &proposal.summary).await? != Grade::Refuted {
+        if trial.attempt(&proposal.patch, &Source::Claude, None, &proposal.summary).await? != Grade::Refuted {
             return Ok(spent);
         }
     }
@@ -152,10 +165,11 @@ fn finish(trial: Trial<'_>, request: &Request<'_>, notes: &[String], cost: Cost)
         let attempt = attempts[index].clone();
         Some((ProvenPatch::new(attempt.patch, attempt.evidence)?, attempt.source, attempt.summary))
     });
+    let origin = won.and_then(|index| attempts[index].origin.clone());
     let best = attempts.iter().max_by_key(|attempt| (attempt.evidence.grade, attempt.progress)).cloned();
     attempts.truncate(20);
     let diagnosis = diagnose(request, &before, reproduced, &attempts, notes);
-    Found { proven, best, attempts, diagnosis, reproduced, cost }
+    Found { proven, origin, best, attempts, diagnosis, reproduced, cost }
 }
 
 /// What the reader of a ticket needs: the cause, the place, and why it was not mended.

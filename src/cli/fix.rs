@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::connect::connect;
 use super::{Exit, show};
@@ -60,14 +61,7 @@ pub async fn run(mut config: Config, args: Args) -> anyhow::Result<Exit> {
     let job = Job { run_id: RunId::generate(), tenant: args.tenant, kind: JobKind::DebugError, payload };
     let connected = connect(config).await?;
     let worker = Worker::new(connected.app.clone());
-    let result = tokio::select! {
-        result = attempts(&worker, &job) => result,
-        _ = tokio::signal::ctrl_c() => {
-            // What could not be removed now carries a deadline in its label and is swept later.
-            let _ = connected.app.sandbox.remove_run(job.run_id).await;
-            Err(anyhow::anyhow!("interrupted"))
-        }
-    };
+    let result = until_interrupted(&worker, &job).await;
     drop(worker);
     connected.close().await;
     let result = result?;
@@ -112,10 +106,32 @@ fn read(path: &Path) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// At a signal the attempt is cut off as a worker's would be: its container is removed and its run ended. What is being written is
+/// written to its end.
+async fn until_interrupted(worker: &Worker, job: &Job) -> anyhow::Result<Value> {
+    let (mut term, mut hang_up) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    let mut ended = std::pin::pin!(attempts(worker, job));
+    tokio::select! {
+        result = &mut ended => return result,
+        _ = tokio::signal::ctrl_c() => {}
+        _ = term.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    show::line("interrupted: removing the sandbox");
+    worker.hand_back();
+    if let Ok(Ok(result)) = tokio::time::timeout(Duration::from_secs(15), &mut ended).await {
+        return Ok(result);
+    }
+    // Between two attempts the run waits, and nobody else will ever take it.
+    worker.app().refuse(job, "interrupted").await?;
+    Err(anyhow::anyhow!("interrupted"))
+}
+
 /// The same attempt as a worker's, without a message behind it: this process waits where a worker would hand back.
 async fn attempts(worker: &Worker, job: &Job) -> anyhow::Result<Value> {
     let app = worker.app();
-    write_down(app, job).await?;
+    // The claim writes the row, as published at once: no worker is to take it.
+    App::check(job.kind, &job.payload)?;
     let told: Told = Arc::new(|step: &Progress| show::line(&format!("  {:<11} {}", step.step, step.message)));
     loop {
         let (token, number) = match runs::claim(&app.db, job, "fix", Duration::from_secs(60)).await.map_err(Failure::from)? {
@@ -143,14 +159,4 @@ async fn attempts(worker: &Worker, job: &Job) -> anyhow::Result<Value> {
             }
         }
     }
-}
-
-/// The row, marked as published: no worker is to take it.
-async fn write_down(app: &App, job: &Job) -> Result<(), Failure> {
-    App::check(job.kind, &job.payload)?;
-    let mut tx = app.db.tenant(&job.tenant).await?;
-    runs::insert(&mut tx, job, None, None).await?;
-    tx.commit().await?;
-    runs::mark_published(&app.db, &job.tenant, job.run_id).await?;
-    Ok(())
 }

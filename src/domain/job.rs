@@ -116,6 +116,8 @@ pub enum Effect {
         root: PathBuf,
         /// What is written.
         proven: ProvenPatch,
+        /// What identifies the rest of the addon as it was when the proof was made.
+        tested: String,
         /// The ticket to file if the sources have changed since.
         otherwise: Ticket,
     },

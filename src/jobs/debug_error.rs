@@ -9,8 +9,15 @@ use super::Ctx;
 use super::report::{self, Verdict};
 use crate::addons::{AddonsError, Folder, closure};
 use crate::cascade::{self, Found};
-use crate::domain::{ErrorReport, Failure, Fingerprint, ModuleName, OdooVersion, Outcome};
-use crate::odoo;
+use crate::domain::{ErrorReport, Failure, Fingerprint, Frame, Location, ModuleName, ObjectRef, OdooVersion, Outcome, Raised};
+use crate::odoo::{self, Addon};
+
+// Somewhat more than triage keeps of each, so that nothing of its reports is lost.
+const MAX_TEXT: usize = 64 * 1024;
+const MAX_MESSAGE: usize = 10 * 1024;
+const MAX_NAME: usize = 1024;
+const MAX_CHAIN: usize = 64;
+const MAX_FRAMES: usize = 500;
 
 /// The payload, as `jobs/debug_error/schema.json` describes it.
 #[derive(Debug, Deserialize)]
@@ -38,11 +45,19 @@ pub async fn run(ctx: &Ctx, payload: &Value) -> Result<Outcome, Failure> {
 
     let verdict = match prepare(ctx, &payload, &error) {
         Err(why) => Verdict::Untried(why),
-        Ok((folders, module)) => {
-            let found = search(ctx, &error, &version, &folders, &module).await?;
-            let confidence = report::confidence(ctx, &error, &found).await?;
-            Verdict::Tried { found: Box::new(found), confidence, root: folders[0].root().to_owned() }
-        }
+        Ok((folders, module)) => match sources(&folders, &module).await? {
+            Err(why) => Verdict::Untried(why),
+            Ok(mut addons) => {
+                let found = search(ctx, &error, &version, &addons).await?;
+                let confidence = report::confidence(ctx, &error, &found).await?;
+                Verdict::Tried {
+                    found: Box::new(found),
+                    confidence,
+                    root: folders[0].root().to_owned(),
+                    addon: Box::new(addons.swap_remove(0)),
+                }
+            }
+        },
     };
     Ok(report::outcome(ctx, &error, &version, verdict, payload.apply || ctx.settings.apply))
 }
@@ -50,7 +65,7 @@ pub async fn run(ctx: &Ctx, payload: &Value) -> Result<Outcome, Failure> {
 /// The error that the job is about.
 fn pick(payload: &Payload) -> Result<ErrorReport, Failure> {
     if let Some(report) = &payload.report {
-        return Ok(report.clone());
+        return Ok(ErrorReport { module: payload.module.clone().or(report.module.clone()), ..bounded(report) });
     }
     let mut reports = odoo::reports(&payload.log);
     let index = match &payload.fingerprint {
@@ -69,6 +84,42 @@ fn pick(payload: &Payload) -> Result<ErrorReport, Failure> {
     }
 }
 
+/// A report from outside, as triage would have made it: of bounded length, with its secrets masked. It goes to tickets and to Claude.
+fn bounded(report: &ErrorReport) -> ErrorReport {
+    let cut = |text: &str, max: usize| odoo::mask(&text[..text.floor_char_boundary(max)]).into_owned();
+    let name = |name: &Option<String>| name.as_deref().map(|name| name[..name.floor_char_boundary(MAX_NAME)].to_owned());
+    let ObjectRef { model, field, method, view, xmlid, name: other } = &report.object;
+    let frame = |frame: &Frame| Frame {
+        file: cut(&frame.file, MAX_NAME),
+        line: frame.line,
+        function: cut(&frame.function, MAX_NAME),
+        source: cut(&frame.source, MAX_NAME),
+    };
+    let raised = |raised: &Raised| Raised {
+        exception: cut(&raised.exception, MAX_NAME),
+        message: cut(&raised.message, MAX_MESSAGE),
+        frames: raised.frames.iter().take(MAX_FRAMES).map(frame).collect(),
+    };
+    ErrorReport {
+        title: cut(&report.title, MAX_NAME),
+        logger: cut(&report.logger, MAX_NAME),
+        level: cut(&report.level, MAX_NAME),
+        database: name(&report.database),
+        location: report.location.as_ref().map(|place| Location { path: cut(&place.path, MAX_NAME), line: place.line }),
+        object: ObjectRef {
+            model: name(model),
+            field: name(field),
+            method: name(method),
+            view: name(view),
+            xmlid: name(xmlid),
+            name: name(other),
+        },
+        chain: report.chain.iter().take(MAX_CHAIN).map(raised).collect(),
+        text: cut(&report.text, MAX_TEXT),
+        ..report.clone()
+    }
+}
+
 /// The folders and the addon to work on, or why there is nothing to work on.
 fn prepare(ctx: &Ctx, payload: &Payload, error: &ErrorReport) -> Result<(Vec<Folder>, ModuleName), String> {
     if !error.is_actionable() {
@@ -78,36 +129,43 @@ fn prepare(ctx: &Ctx, payload: &Payload, error: &ErrorReport) -> Result<(Vec<Fol
         });
     }
     let Some(module) = error.module.clone() else { return Err("The log does not tell which addon the error is in.".to_owned()) };
-    let paths = if payload.addons.is_empty() { &ctx.settings.addons } else { &payload.addons };
-    if paths.is_empty() {
+    if payload.addons.is_empty() && ctx.settings.addons.is_empty() {
         return Err(format!("No addons folder is set for the tenant {}; set `tenants.{}.addons`.", ctx.tenant, ctx.tenant));
     }
-    let mut folders = Vec::new();
-    for path in paths {
-        if !allowed(path, &ctx.settings.addons) {
-            return Err(format!("The folder {} is not one that the tenant's settings allow.", path.display()));
-        }
-        folders.push(Folder::open(path).map_err(|error| error.to_string())?);
-    }
+    let open = |path: &Path| Folder::open(path).map_err(|error| error.to_string());
+    let folders: Vec<Folder> = if payload.addons.is_empty() {
+        ctx.settings.addons.iter().map(|path| open(path)).collect::<Result<_, _>>()?
+    } else {
+        let asked = payload.addons.iter().map(|path| match allowed(path, &ctx.settings.addons) {
+            Some(path) => open(&path),
+            None => Err(format!("The folder {} is not one that the tenant's settings allow.", path.display())),
+        });
+        asked.collect::<Result<_, _>>()?
+    };
     if !folders[0].names().map_err(|error| error.to_string())?.contains(&module) {
         return Err(format!("The addon {module} is not in {}, the only folder that may be changed.", folders[0].root().display()));
     }
     Ok((folders, module))
 }
 
-/// A path from outside must lie in a folder from the settings, after symlinks are resolved.
-fn allowed(path: &Path, settings: &[PathBuf]) -> bool {
-    let Ok(path) = path.canonicalize() else { return true };
-    settings.iter().filter_map(|root| root.canonicalize().ok()).any(|root| path.starts_with(root))
+/// A path from outside must lie in a folder from the settings, after symlinks are resolved; the resolved path is what is used. Whether a
+/// path elsewhere exists is not told.
+fn allowed(path: &Path, settings: &[PathBuf]) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    settings.iter().filter_map(|root| root.canonicalize().ok()).any(|root| path.starts_with(root)).then_some(path)
 }
 
-async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, folders: &[Folder], module: &ModuleName) -> Result<Found, Failure> {
+/// The addon and what it depends on, or why they cannot be tested.
+async fn sources(folders: &[Folder], module: &ModuleName) -> Result<Result<Vec<Addon>, String>, Failure> {
     let (owned, wanted) = (folders.to_vec(), module.clone());
-    let addons =
-        tokio::task::spawn_blocking(move || closure(&owned, &wanted)).await.map_err(Failure::bug)?.map_err(|error| match error {
-            AddonsError::Folder(..) => Failure::unavailable(error),
-            other => Failure::bad_input(other.to_string()),
-        })?;
+    match tokio::task::spawn_blocking(move || closure(&owned, &wanted)).await.map_err(Failure::bug)? {
+        Ok(addons) => Ok(Ok(addons)),
+        Err(error @ AddonsError::Folder(..)) => Err(Failure::unavailable(error)),
+        Err(other) => Ok(Err(format!("{other}."))),
+    }
+}
+
+async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, addons: &[Addon]) -> Result<Found, Failure> {
     let past = ctx.knowledge.recall(&ctx.tenant, &error.fingerprint, version).await?;
     ctx.tell(
         "recall",
@@ -118,7 +176,7 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, folders: 
     );
     ctx.sandbox.ensure_image(version, &|line| ctx.tell("image", line)).await?;
     let mut sandbox = ctx.sandbox.open(version, &ctx.owner()).await?;
-    let request = cascade::Request { report: error, version, addons: &addons, past, deadline: ctx.deadline };
+    let request = cascade::Request { report: error, version, addons, past, deadline: ctx.deadline };
     let found = cascade::run(request, &mut sandbox, ctx.claude.as_ref(), &ctx.ledger, ctx.progress.as_ref()).await;
     // The container goes whatever came out; what could not be removed now is swept by its label.
     if let Err(error) = sandbox.close().await {
@@ -135,11 +193,31 @@ mod tests {
     fn folder_outside_the_settings_is_refused() {
         let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let roots = [inside.path().to_owned()];
-        assert!(allowed(inside.path(), &roots));
-        assert!(!allowed(outside.path(), &roots));
-        assert!(!allowed(&inside.path().join(".."), &roots));
+        assert_eq!(allowed(inside.path(), &roots), inside.path().canonicalize().ok());
+        assert_eq!(allowed(outside.path(), &roots), None);
+        assert_eq!(allowed(&inside.path().join(".."), &roots), None);
+        assert_eq!(allowed(Path::new("/nonexistent"), &roots), None, "the answer is that for a path that exists");
         std::os::unix::fs::symlink(outside.path(), inside.path().join("link")).unwrap();
-        assert!(!allowed(&inside.path().join("link"), &roots));
+        assert_eq!(allowed(&inside.path().join("link"), &roots), None);
+    }
+
+    #[test]
+    fn report_from_outside_is_masked_and_cut() {
+        let log = include_str!("../../tests/fixtures/logs/p_tree.log");
+        let report = odoo::reports(log).remove(0);
+        let payload = |report: &ErrorReport, module: Option<&str>| -> Payload {
+            serde_json::from_value(serde_json::json!({ "report": report, "module": module })).unwrap()
+        };
+        assert_eq!(pick(&payload(&report, None)).unwrap(), report, "what triage made is not changed");
+        let mut hostile = report.clone();
+        hostile.text = format!("db_password = hunter2secret {}", "ü".repeat(1 << 20));
+        hostile.chain[0].message = "Authorization: Bearer abcdef123456".to_owned();
+        hostile.chain.extend(vec![hostile.chain[0].clone(); 1000]);
+        let picked = pick(&payload(&hostile, Some("other"))).unwrap();
+        let text = serde_json::to_string(&picked).unwrap();
+        assert!(!text.contains("hunter2secret") && !text.contains("abcdef123456"));
+        assert!(text.len() < 1 << 20 && picked.chain.len() == MAX_CHAIN);
+        assert_eq!(picked.module.unwrap().as_str(), "other");
     }
 
     #[test]

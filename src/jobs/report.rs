@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::Ctx;
+use crate::addons;
 use crate::cascade::{Attempt, Found, PROMPT_VERSION};
 use crate::domain::{Confidence, Cost, Effect, ErrorReport, Evidence, Failure, Grade, Lesson, OdooVersion, Outcome, Source, Ticket};
+use crate::odoo::Addon;
 use crate::rules;
 
 /// How far a run came.
@@ -22,19 +24,31 @@ pub enum Verdict {
         confidence: Confidence,
         /// The folder that a fix would be written to.
         root: PathBuf,
+        /// The addon as it was read from there.
+        addon: Box<Addon>,
     },
 }
 
 /// The measured success rate of the best candidate's source, grade and error class.
 pub async fn confidence(ctx: &Ctx, error: &ErrorReport, found: &Found) -> Result<Confidence, Failure> {
     let (source, grade) = match (&found.proven, &found.best) {
-        (Some((_, source, _)), _) => (source, Grade::Proven),
-        (None, Some(best)) => (&best.source, best.evidence.grade),
+        (Some((_, source, _)), _) => (trusted_as(source, found.origin.as_ref()), Grade::Proven),
+        (None, Some(best)) => (trusted_as(&best.source, best.origin.as_ref()), best.evidence.grade),
         (None, None) => return Ok(Confidence::measured(0, 0, 0.0, 1.0)),
     };
     let (hits, misses) = ctx.knowledge.success_rate(&ctx.tenant, source, grade, error.class).await?;
     let (prior_hits, prior_misses) = prior(source, grade);
     Ok(Confidence::measured(hits, misses, prior_hits, prior_misses))
+}
+
+/// Whose success rate counts. A fix of Claude that was shown and not applied is remembered, and remembering it makes it no better: else
+/// the same error, met twice, would get it applied.
+fn trusted_as<'a>(source: &'a Source, origin: Option<&Source>) -> &'a Source {
+    match (source, origin) {
+        (Source::Recall, Some(Source::Rule(_))) => source,
+        (Source::Recall, _) => &Source::Claude,
+        _ => source,
+    }
 }
 
 /// What is believed before anything was measured: a proven rule is trusted enough to be applied, a proven answer of Claude not yet.
@@ -53,9 +67,10 @@ pub fn outcome(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, verdict: V
     let lesson = Effect::Remember(Box::new(told.lesson()));
     let mut result = told.result();
     let effects = match verdict {
-        Verdict::Tried { ref found, ref root, .. } if told.fixed => match &found.proven {
+        Verdict::Tried { ref found, ref root, ref addon, .. } if told.fixed => match &found.proven {
             Some((proven, _, _)) if apply => {
-                vec![Effect::Apply { root: root.clone(), proven: proven.clone(), otherwise: told.ticket() }, lesson]
+                let tested = addons::tested(addon, proven.patch());
+                vec![Effect::Apply { root: root.clone(), proven: proven.clone(), tested, otherwise: told.ticket() }, lesson]
             }
             _ => vec![lesson],
         },
@@ -76,6 +91,7 @@ struct Told<'a> {
     fixed: bool,
     patch: Option<&'a crate::domain::Patch>,
     source: Option<&'a Source>,
+    origin: Option<&'a Source>,
     evidence: Option<&'a Evidence>,
     summary: &'a str,
     confidence: f64,
@@ -94,6 +110,7 @@ impl<'a> Told<'a> {
             fixed: false,
             patch: None,
             source: None,
+            origin: None,
             evidence: None,
             summary: "",
             confidence: 0.0,
@@ -126,6 +143,7 @@ impl<'a> Told<'a> {
                             fixed: trusted || !apply,
                             patch: Some(proven.patch()),
                             source: Some(source),
+                            origin: found.origin.as_ref(),
                             evidence: Some(proven.evidence()),
                             summary,
                             why,
@@ -135,6 +153,7 @@ impl<'a> Told<'a> {
                     (None, Some(best)) => Self {
                         patch: Some(&best.patch),
                         source: Some(&best.source),
+                        origin: best.origin.as_ref(),
                         evidence: Some(&best.evidence),
                         summary: &best.summary,
                         ..tried
@@ -193,10 +212,10 @@ impl<'a> Told<'a> {
     fn body(&self, place: Option<&str>) -> String {
         let mut body = format!("**Cause:** {}\n\n", inline(&self.error.title));
         // Writing to a String cannot fail.
-        let _ = writeln!(body, "**Where:** {}\n", place.map_or("unknown".to_owned(), |place| format!("`{place}`")));
+        let _ = writeln!(body, "**Where:** {}\n", place.map_or("unknown".to_owned(), inline));
         let _ =
             writeln!(body, "**Class:** `{}`; Odoo {}; reproduced: {}\n", self.error.class.as_str(), self.version, yes_no(self.reproduced));
-        let _ = writeln!(body, "**Why it was not mended:** {}\n", self.why);
+        let _ = writeln!(body, "**Why it was not mended:** {}\n", plain(&self.why));
         if !self.attempts.is_empty() {
             body.push_str("**Tried:**\n\n");
             for attempt in self.attempts {
@@ -205,7 +224,7 @@ impl<'a> Told<'a> {
                 } else {
                     format!("; new: {}", inline(&attempt.evidence.new_failures.join("; ")))
                 };
-                let _ = writeln!(body, "- {} ({}): {}{new}", attempt.summary, attempt.source, attempt.evidence.grade.as_str());
+                let _ = writeln!(body, "- {} ({}): {}{new}", plain(&attempt.summary), attempt.source, attempt.evidence.grade.as_str());
             }
             body.push('\n');
         }
@@ -221,7 +240,10 @@ impl<'a> Told<'a> {
             grade: self.evidence.map(|evidence| evidence.grade),
             patch: self.patch.cloned(),
             summary: if self.summary.is_empty() { self.why.clone() } else { self.summary.to_owned() },
-            made_by: json!({ "rules": rules::VERSION, "prompt": PROMPT_VERSION }),
+            made_by: match self.origin {
+                Some(origin) => json!({ "rules": rules::VERSION, "prompt": PROMPT_VERSION, "origin": origin }),
+                None => json!({ "rules": rules::VERSION, "prompt": PROMPT_VERSION }),
+            },
         }
     }
 }
@@ -234,6 +256,20 @@ fn yes_no(value: bool) -> &'static str {
 fn inline(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect();
     format!("`{}`", line.replace('`', "'"))
+}
+
+/// Words that Claude or a log may have had a part in, as words: no link, no picture that calls home, no heading, no tag.
+fn plain(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '[' | ']' | '\\' => line.extend(['\\', c]),
+            '<' => line.push_str("&lt;"),
+            c if c.is_control() => line.push(' '),
+            c => line.push(c),
+        }
+    }
+    line
 }
 
 /// Log text as a block: the fence is longer than any run of back-ticks in it, so that it cannot be closed from inside.
@@ -251,6 +287,21 @@ mod tests {
     fn log_text_cannot_close_its_fence() {
         let block = fenced("a\n```\n# not a heading\n````\n");
         assert!(block.starts_with("`````text\n") && block.ends_with("\n`````"));
+    }
+
+    #[test]
+    fn words_are_no_markup() {
+        assert_eq!(plain("![x](http://evil/?q)\n# <img src=x>"), "!\\[x\\](http://evil/?q) # &lt;img src=x>");
+        assert_eq!(inline("m/`a`.py:3"), "`m/'a'.py:3`");
+    }
+
+    #[test]
+    fn remembered_fix_of_claude_is_trusted_like_claude() {
+        let rule = Source::Rule("x".to_owned());
+        assert_eq!(trusted_as(&Source::Recall, Some(&Source::Claude)), &Source::Claude);
+        assert_eq!(trusted_as(&Source::Recall, None), &Source::Claude);
+        assert_eq!(trusted_as(&Source::Recall, Some(&rule)), &Source::Recall);
+        assert_eq!(trusted_as(&rule, None), &rule);
     }
 
     #[test]

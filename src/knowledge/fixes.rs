@@ -20,7 +20,7 @@ pub struct PastFix {
     pub run: RunId,
     /// The change, against the sources as they were then.
     pub patch: Patch,
-    /// Who proposed it.
+    /// Who proposed it; where it was itself recalled, who proposed it first.
     pub source: Source,
     /// What it does.
     pub summary: String,
@@ -85,7 +85,8 @@ pub async fn recall(db: &Db, tenant: &TenantId, fingerprint: &Fingerprint, versi
     let mut tx = db.tenant(tenant).await?;
     let rows = sqlx::query!(
         r#"select run_id as "run_id!", patch as "patch!", source as "source!", title from (
-               select distinct on (patch) run_id, patch, source, title, created_at from tenant_knowledge
+               select distinct on (patch) run_id, patch, coalesce(made_by ->> 'origin', source) as source, title, created_at
+                 from tenant_knowledge
                 where doc_type = 'fix' and grade = 'proven' and fingerprint = $1 and odoo_version = $2
                   and run_id is not null and patch is not null and source is not null
                 order by patch, created_at desc
@@ -106,12 +107,13 @@ pub async fn recall(db: &Db, tenant: &TenantId, fingerprint: &Fingerprint, versi
 }
 
 /// How often fixes of this source, grade and class were right so far, as (hits, misses). A hit was proven, and its error has not come back
-/// since its group was marked fixed.
+/// since its group was marked fixed. One error counts once, however often it was asked about.
 pub async fn success_rate(db: &Db, tenant: &TenantId, source: &Source, grade: Grade, class: ErrorClass) -> Result<(u64, u64), DbError> {
     let mut tx = db.tenant(tenant).await?;
     let row = sqlx::query!(
-        r#"select count(*) filter (where hit) as "hits!", count(*) filter (where not hit) as "misses!" from (
-               select k.grade = 'proven' and not exists (
+        r#"select count(distinct fingerprint) filter (where hit) as "hits!",
+                  count(distinct fingerprint) filter (where not hit) as "misses!" from (
+               select k.fingerprint, k.grade = 'proven' and not exists (
                           select from errors e
                            where e.tenant_id = k.tenant_id and e.fingerprint = k.fingerprint
                              and e.openings > 1 and e.opened_at > k.created_at) as hit

@@ -127,6 +127,26 @@ pub async fn release(db: &Db, tenant: &TenantId, run: RunId, token: AttemptToken
     Ok(released)
 }
 
+/// Ends a run that waits, because its message will never be taken up. `false`: it does not wait, or was asked for with something else.
+pub async fn refuse(db: &Db, job: &Job, why: &str) -> Result<bool, DbError> {
+    let payload = storable_json("payload", &job.payload)?;
+    let mut tx = db.tenant(&job.tenant).await?;
+    let refused = sqlx::query!(
+        "update runs set state = 'failed', error = $3, finished_at = clock_timestamp(),
+                result = jsonb_build_object('run_id', id, 'outcome', 'failed', 'error', $3::text)
+          where id = $1 and state = 'queued' and payload = $2",
+        job.run_id.0,
+        payload,
+        storable(why),
+    )
+    .execute(tx.conn())
+    .await?
+    .rows_affected()
+        == 1;
+    tx.commit().await?;
+    Ok(refused)
+}
+
 /// Ends the run with what came out. Fails with [`DbError::Fenced`] if another attempt has it or it has ended.
 pub async fn finish(
     tx: &mut TenantTx,

@@ -92,7 +92,8 @@ pub struct GroupView {
     pub report: Value,
 }
 
-/// Counts one error of an event, as often as it occurred in it, and opens its group if it is new or was thought fixed.
+/// Counts one error of an event, as often as it occurred in it, and opens its group if it is new or was thought fixed. What was received
+/// before the fix and is only read now has not come back.
 pub async fn record(
     tx: &mut TenantTx,
     event: EventId,
@@ -190,11 +191,11 @@ async fn upsert_group(
              report = case when excluded.last_seen >= known.last_seen then excluded.report else known.report end,
              first_seen = least(known.first_seen, excluded.first_seen),
              last_seen = greatest(known.last_seen, excluded.last_seen),
-             openings = known.openings + (known.state = 'fixed')::int,
-             opened_at = case when known.state = 'fixed' then excluded.opened_at else known.opened_at end,
-             opened_event = case when known.state = 'fixed' then excluded.opened_event else known.opened_event end,
-             opened_ordinal = case when known.state = 'fixed' then excluded.opened_ordinal else known.opened_ordinal end,
-             state = case when known.state = 'fixed' then 'open' else known.state end
+             openings = known.openings + ((known.state = 'fixed' and excluded.last_seen > known.fixed_at))::int,
+             opened_at = case when (known.state = 'fixed' and excluded.last_seen > known.fixed_at) then excluded.opened_at else known.opened_at end,
+             opened_event = case when (known.state = 'fixed' and excluded.last_seen > known.fixed_at) then excluded.opened_event else known.opened_event end,
+             opened_ordinal = case when (known.state = 'fixed' and excluded.last_seen > known.fixed_at) then excluded.opened_ordinal else known.opened_ordinal end,
+             state = case when (known.state = 'fixed' and excluded.last_seen > known.fixed_at) then 'open' else known.state end
            returning id, openings, (opened_event = $9 and opened_ordinal = $10) as "opened_now!""#,
         GroupId::generate().0,
         tenant.as_str(),

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::db::{Db, DbError, TenantTx, storable, storable_json, stored};
 use crate::domain::{Cost, GroupId, Job, JobKind, RunId, RunState, TenantId};
 
-pub use attempt::{AttemptToken, Claim, claim, extend, fenced, finish, keep_outcome, kept_outcome, release};
+pub use attempt::{AttemptToken, Claim, claim, extend, fenced, finish, keep_outcome, kept_outcome, refuse, release};
 
 /// A run as people and programs see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]

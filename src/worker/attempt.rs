@@ -5,17 +5,24 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use super::Worker;
+use super::{Worker, hopeless};
 use crate::domain::{Failure, FailureKind, Job, Outcome, Progress, RunId, TenantId, Verdict};
 use crate::jobs::{self, Ctx};
-use crate::queue::{Delivery, envelope};
+use crate::queue::{Delivery, QueueError, envelope};
 use crate::runs::{self, AttemptToken, Claim};
 use crate::tenants::{self, Ledger};
 
 /// Where the steps of a run are told besides the event stream.
 pub type Told = Arc<dyn Fn(&Progress) + Send + Sync>;
+
+type Tell = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// How long an attempt waits for its handler to be gone, and for its last steps to be told.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sees one delivery to its end. Never fails: whatever happens becomes an acknowledgement of one kind or another.
 pub async fn deliver(worker: &Worker, delivery: Delivery) {
@@ -30,14 +37,7 @@ pub async fn deliver(worker: &Worker, delivery: Delivery) {
     async {
         let acknowledged = match accept(worker, &job, traceparent.as_deref()).await {
             Ok(()) => attempt(worker, &job, &delivery).await,
-            Err(failure) if failure.kind == FailureKind::BadInput => {
-                bury(worker, &delivery, &failure.to_string()).await;
-                Ok(())
-            }
-            Err(failure) => {
-                tracing::warn!(%failure, "the run could not be looked up; the message is handed back");
-                delivery.nak(Duration::from_secs(5)).await
-            }
+            Err(failure) => turn_down(worker, &job, &delivery, failure).await,
         };
         if let Err(error) = acknowledged {
             tracing::warn!(%error, "the acknowledgement failed; the message will come again, and the run's row will tell that it is done");
@@ -60,16 +60,35 @@ async fn accept(worker: &Worker, job: &Job, traceparent: Option<&str>) -> Result
     Ok(())
 }
 
-async fn attempt(worker: &Worker, job: &Job, delivery: &Delivery) -> Result<(), crate::queue::QueueError> {
+/// No attempt can be made. What is only away is waited for; what will never be a run is not delivered for ever.
+async fn turn_down(worker: &Worker, job: &Job, delivery: &Delivery, failure: Failure) -> Result<(), QueueError> {
+    if !hopeless(&failure, delivery.deliveries) {
+        tracing::warn!(%failure, "the run could not be looked up; the message is handed back");
+        return delivery.nak(Duration::from_secs(5)).await;
+    }
+    let why = failure.to_string();
+    bury(worker, delivery, &why).await;
+    // If the message had a row, that row waits for nothing now.
+    if let Err(error) = worker.app.refuse(job, &why).await {
+        tracing::warn!(%error, "the end of the run could not be written");
+    }
+    Ok(())
+}
+
+async fn attempt(worker: &Worker, job: &Job, delivery: &Delivery) -> Result<(), QueueError> {
     let (token, number) = match runs::claim(&worker.app.db, job, &worker.instance, lease(worker)).await {
         Ok(Claim::Granted { token, attempt }) => (token, attempt),
         Ok(Claim::Finished) => return delivery.ack().await,
         Ok(Claim::Held { for_ }) => return delivery.nak(for_.max(Duration::from_millis(200))).await,
-        Err(error) => {
-            tracing::warn!(%error, "the run could not be claimed");
-            return delivery.nak(Duration::from_secs(5)).await;
-        }
+        Err(error) => return turn_down(worker, job, delivery, error.into()).await,
     };
+    if number > job.kind.max_attempts() && !worker.app.has_outcome(job).await {
+        // An attempt that ends with its process hands nothing back, so nobody has judged those before; a job that takes its worker down
+        // each time must not do so for ever.
+        let why = format!("{} attempts were cut off without a word: their worker died or lost its connections", number - 1);
+        tracing::error!(why, "the run is given up");
+        return give_up(worker, job, token, number - 1, delivery, &why).await;
+    }
     let beat = || async {
         if let Err(error) = delivery.progress().await {
             tracing::warn!(%error, "a heartbeat did not reach NATS");
@@ -94,14 +113,17 @@ async fn attempt(worker: &Worker, job: &Job, delivery: &Delivery) -> Result<(), 
         }
         Verdict::GiveUp => {
             tracing::error!(%failure, attempt = number, "the run is given up");
-            give_up(worker, job, token, delivery, &failure.to_string()).await
+            give_up(worker, job, token, number, delivery, &failure.to_string()).await
         }
     }
 }
 
 /// The dead letter first, then the row, then the message: a crash in between repeats a step, and each is done once.
-async fn give_up(worker: &Worker, job: &Job, token: AttemptToken, delivery: &Delivery, why: &str) -> Result<(), crate::queue::QueueError> {
-    let attempts = u32::try_from(delivery.deliveries).unwrap_or(u32::MAX);
+async fn give_up(worker: &Worker, job: &Job, token: AttemptToken, attempts: u32, delivery: &Delivery, why: &str) -> Result<(), QueueError> {
+    if let Ok(false) = runs::extend(&worker.app.db, &job.tenant, job.run_id, token, lease(worker)).await {
+        tracing::info!("another attempt holds the run; it is not this one's to give up");
+        return Ok(());
+    }
     worker.app.queue.dead_letter(delivery, why, attempts).await?;
     match worker.app.give_up(job, token, why).await {
         Err(error) if error.kind == FailureKind::Fenced => return Ok(()),
@@ -152,27 +174,35 @@ where
         // What an attempt that died left behind. The engine may be away; opening a sandbox will say so.
         let _ = worker.app.sandbox.remove_run(job.run_id).await;
     }
-    let ctx = context(worker, job, number, told);
+    let (progress, telling) = teller(worker, &job.tenant, job.run_id, told);
+    let ctx = context(worker, job, number, progress);
+    let deadline = ctx.deadline;
     (ctx.progress)(Progress::new("picked_up", format!("attempt {number} by worker {}", worker.instance)));
-    let handler = tokio::spawn({
-        let (ctx, job) = (ctx.clone(), job.clone());
+    // Aborted on every way out of here, also when this future is dropped.
+    let mut handler = AbortOnDropHandle::new(tokio::spawn({
+        let job = job.clone();
         async move { jobs::run(&ctx, &job).await }.in_current_span()
-    });
-    let abort = handler.abort_handle();
+    }));
     let outcome = tokio::select! {
-        ended = handler => ended.unwrap_or_else(|error| Err(Failure::bug(anyhow::anyhow!("the handler panicked: {error}")))),
+        ended = &mut handler => ended.unwrap_or_else(|error| Err(Failure::bug(anyhow::anyhow!("the handler panicked: {error}")))),
         lost = keep(worker, job, token, beat) => Err(lost),
-        () = tokio::time::sleep_until(ctx.deadline.into()) => {
+        () = tokio::time::sleep_until(deadline.into()) => {
             Err(Failure::new(FailureKind::Deadline, anyhow::anyhow!("the job's time of {} s is up", job.kind.deadline().as_secs())))
         }
         () = worker.abort.cancelled() => Err(Failure::new(FailureKind::Draining, anyhow::anyhow!("the worker is stopping"))),
     };
+    if !handler.is_finished() {
+        handler.abort();
+        let _ = tokio::time::timeout(PATIENCE, &mut handler).await;
+    }
+    // The last step of a run is told by whoever ends it, and must not overtake those before.
+    let _ = tokio::time::timeout(PATIENCE, telling).await;
     match outcome {
         Ok(outcome) => settle(worker, job, token, &outcome).await,
         Err(failure) => {
-            abort.abort();
-            if job.kind.needs_sandbox() {
-                // A handler that was cut off could not close its container.
+            // A handler that was cut off could not close its container. If the run is another attempt's by now, so is what has its label:
+            // then the container that was ours goes as its owner is dropped.
+            if job.kind.needs_sandbox() && failure.kind != FailureKind::Fenced {
                 let _ = worker.app.sandbox.remove_run(job.run_id).await;
             }
             Err(failure)
@@ -206,7 +236,7 @@ where
     }
 }
 
-fn context(worker: &Worker, job: &Job, number: u32, told: Option<Told>) -> Ctx {
+fn context(worker: &Worker, job: &Job, number: u32, progress: Tell) -> Ctx {
     let app = &worker.app;
     let settings = app.settings(&job.tenant);
     Ctx {
@@ -219,25 +249,27 @@ fn context(worker: &Worker, job: &Job, number: u32, told: Option<Told>) -> Ctx {
         sandbox: app.sandbox.clone(),
         instance: worker.instance.to_string(),
         deadline: Instant::now() + job.kind.deadline(),
-        progress: teller(worker, &job.tenant, job.run_id, told),
+        progress,
     }
 }
 
 /// Steps are told in order by one task, so that a handler never waits for NATS.
-fn teller(worker: &Worker, tenant: &TenantId, run: RunId, told: Option<Told>) -> Arc<dyn Fn(Progress) + Send + Sync> {
+/// The task ends when the handler is gone and all is told.
+fn teller(worker: &Worker, tenant: &TenantId, run: RunId, told: Option<Told>) -> (Tell, JoinHandle<()>) {
     let (sender, mut steps) = tokio::sync::mpsc::unbounded_channel::<Progress>();
     let (app, tenant) = (worker.app.clone(), tenant.clone());
-    tokio::spawn(async move {
+    let telling = tokio::spawn(async move {
         while let Some(step) = steps.recv().await {
             app.tell(&tenant, run, &step).await;
         }
     });
-    Arc::new(move |step| {
+    let tell = Arc::new(move |step: Progress| {
         tracing::info!(step = step.step, "{}", step.message);
         if let Some(told) = &told {
             told(&step);
         }
         // The receiver lives as long as this sender; a closed channel means the runtime is going down.
         let _ = sender.send(step);
-    })
+    });
+    (tell, telling)
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::domain::JobKind;
+use crate::domain::{Failure, FailureKind, JobKind};
 
 pub use attempt::{Told, execute};
 pub use reconcile::reconcile;
@@ -22,6 +22,14 @@ pub use triage::triage;
 
 /// How long running jobs may go on after the program was told to stop.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// After how many deliveries a message that meets a fault of ours each time is given up. Outages do not count: they end.
+const MAX_FAULTS: u64 = 20;
+
+/// Whether delivering the message once more cannot help.
+fn hopeless(failure: &Failure, deliveries: u64) -> bool {
+    failure.kind == FailureKind::BadInput || (failure.kind == FailureKind::Bug && deliveries >= MAX_FAULTS)
+}
 
 /// A worker of one process.
 #[derive(Clone)]
@@ -45,6 +53,11 @@ impl Worker {
     /// The adapters.
     pub fn app(&self) -> &App {
         &self.app
+    }
+
+    /// Cuts off what runs now: every attempt under way ends with `FailureKind::Draining`, its container removed.
+    pub fn hand_back(&self) {
+        self.abort.cancel();
     }
 
     /// Works until `shutdown` is done, then drains: takes nothing new, lets what runs go on for a while, hands the rest back.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::Worker;
+use super::{Worker, hopeless};
 use crate::app::App;
-use crate::domain::{ErrorReport, EventId, Failure, FailureKind, GroupId, InvalidId, Job, JobKind, Progress, RunId, TenantId};
+use crate::domain::{ErrorReport, EventId, Failure, GroupId, InvalidId, Job, JobKind, Progress, RunId, TenantId};
 use crate::ingest::{self, Format, IngestError};
 use crate::odoo;
 use crate::queue::Delivery;
@@ -23,9 +24,9 @@ pub async fn deliver(worker: &Worker, delivery: Delivery) {
             Ok(_) => delivery.term().await,
             Err(error) => Err(error),
         },
-        Ok((tenant, event, format)) => match triage(app, &tenant, event, format, &delivery.payload).await {
+        Ok((tenant, event, format)) => match triage(app, &tenant, event, format, delivery.payload.clone(), delivery.published).await {
             Ok(_) => delivery.ack().await,
-            Err(failure) if failure.kind == FailureKind::BadInput => {
+            Err(failure) if hopeless(&failure, delivery.deliveries) => {
                 match app.queue.dead_letter(&delivery, &failure.to_string(), 1).await {
                     Ok(_) => delivery.term().await,
                     Err(error) => Err(error),
@@ -59,40 +60,60 @@ fn raw(delivery: &Delivery) -> Result<(TenantId, EventId, Format), String> {
 }
 
 /// Decodes, groups and submits. Doing it twice changes nothing. Returns the runs that were started.
-pub async fn triage(app: &App, tenant: &TenantId, event: EventId, format: Format, body: &[u8]) -> Result<Vec<RunId>, Failure> {
+pub async fn triage(
+    app: &App,
+    tenant: &TenantId,
+    event: EventId,
+    format: Format,
+    body: Bytes,
+    received: DateTime<Utc>,
+) -> Result<Vec<RunId>, Failure> {
     if !tenants::exists(&app.db, tenant).await? {
         return Err(Failure::bad_input(format!("there is no tenant {tenant}")));
     }
-    let now = Utc::now();
-    let texts = match ingest::texts_received(format, body, now) {
-        Ok(texts) => texts,
+    // On a thread of its own: it is all computation, and a panic in it must not end the loop that pulls.
+    let read = tokio::task::spawn_blocking(move || read(format, &body, received)).await.map_err(|error| {
+        let panicked = error.is_panic();
+        let text = format!("reading the event failed: {error}");
+        if panicked { Failure::bad_input(text) } else { Failure::unavailable(anyhow::anyhow!(text)) }
+    })?;
+    let (unreadable, reports) = match read {
+        Ok(read) => read,
         Err(error) => {
             verdict(app, tenant, event, 0, EventVerdict::Undecodable, &error.to_string()).await?;
             return Err(Failure::bad_input(error.to_string()));
         }
     };
     let mut ordinal = 0;
-    let mut log = String::new();
-    for text in texts {
-        match text {
-            // Records that came together are read together: a warning may name the reason of the error after it.
-            Ok(text) => log.extend([text.as_str(), "\n"]),
-            Err(error) => {
-                verdict(app, tenant, event, ordinal, EventVerdict::Undecodable, &error.to_string()).await?;
-                ordinal += 1;
-            }
-        }
+    for error in unreadable {
+        verdict(app, tenant, event, ordinal, EventVerdict::Undecodable, &error.to_string()).await?;
+        ordinal += 1;
     }
     let mut started = Vec::new();
-    let reports = odoo::occurrences(&log);
     for (report, times) in &reports {
-        started.extend(group(app, tenant, event, ordinal, report, *times).await?);
+        started.extend(group(app, tenant, event, (ordinal, received), report, *times).await?);
         ordinal += 1;
     }
     if ordinal == 0 {
         verdict(app, tenant, event, 0, EventVerdict::NoError, "there is no Odoo error in it").await?;
     }
     Ok(started)
+}
+
+type Read = (Vec<IngestError>, Vec<(ErrorReport, u32)>);
+
+/// The records that could not be decoded, and the errors in the others.
+fn read(format: Format, body: &[u8], received: DateTime<Utc>) -> Result<Read, IngestError> {
+    let mut unreadable = Vec::new();
+    let mut log = String::new();
+    for text in ingest::texts_received(format, body, received)? {
+        match text {
+            // Records that came together are read together: a warning may name the reason of the error after it.
+            Ok(text) => log.extend([text.as_str(), "\n"]),
+            Err(error) => unreadable.push(error),
+        }
+    }
+    Ok((unreadable, odoo::occurrences(&log)))
 }
 
 async fn verdict(app: &App, tenant: &TenantId, event: EventId, ordinal: i32, word: EventVerdict, detail: &str) -> Result<(), Failure> {
@@ -107,12 +128,12 @@ async fn group(
     app: &App,
     tenant: &TenantId,
     event: EventId,
-    ordinal: i32,
+    (ordinal, received): (i32, DateTime<Utc>),
     report: &ErrorReport,
     times: u32,
 ) -> Result<Option<RunId>, Failure> {
     let mut tx = app.db.tenant(tenant).await?;
-    let recorded = groups::record(&mut tx, event, ordinal, report, times, Utc::now()).await?;
+    let recorded = groups::record(&mut tx, event, ordinal, report, times, received).await?;
     let job = recorded.opened.filter(|_| report.is_actionable()).map(|opening| job_for(tenant, recorded.group, opening, report));
     if let Some(job) = &job {
         runs::insert(&mut tx, job, None, Some(recorded.group)).await?;
@@ -122,7 +143,8 @@ async fn group(
     let said = format!("{} opened a group for {}: {}", event, report.class.as_str(), report.title);
     app.tell(tenant, job.run_id, &Progress::new("grouped", said).with(json!({ "group": recorded.group, "event": event }))).await;
     app.tell(tenant, job.run_id, &Progress::new("queued", "one job for the group")).await;
-    app.publish(&job, None).await;
+    // A failure is logged, and the run ended or left to the reconciler: nothing that a second delivery would do better.
+    let _ = app.publish(&job, None).await;
     Ok(Some(job.run_id))
 }
 

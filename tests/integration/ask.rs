@@ -74,6 +74,14 @@ async fn what_rules_cannot_solve_is_asked_and_proven() {
     let asked = fake.requests();
     assert_eq!(asked.len(), 2);
     assert!(asked[1].body.to_string().contains("refuted"), "the second question says how the first answer failed");
+
+    // The same error again: what is remembered costs nothing, and is trusted no more than whoever made it.
+    for _ in 0..2 {
+        let (_, again) = done(&test, "p_nameerr").await;
+        assert_eq!((&again["source"], &again["grade"]), (&"recall".into(), &"proven".into()), "{again:#}");
+        assert!(again["confidence"].as_f64().unwrap() < 0.9, "{}", again["confidence"]);
+    }
+    assert_eq!(fake.requests().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -207,3 +207,38 @@ async fn written_but_unpublished_run_is_published_later() {
     let delivery = pull.next(Duration::from_secs(20)).await.unwrap().unwrap();
     assert_eq!(delivery.subject, "jobs.debug_error.acme");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_whose_last_step_was_lost_ends_for_its_followers() {
+    let door = door(false).await;
+    let request = json!({ "kind": "debug_error", "payload": { "log": support::log_of("p_tree") } });
+    let mine: Value = door.post("/v1/jobs", request.to_string()).await.json().await.unwrap();
+    let run: RunId = mine["run_id"].as_str().unwrap().parse().unwrap();
+    // The worker died between its commit and the last step.
+    let payload = request["payload"].clone();
+    let job =
+        odoo_agent::domain::Job { run_id: run, tenant: support::tenant("acme"), kind: odoo_agent::domain::JobKind::DebugError, payload };
+    assert!(odoo_agent::runs::refuse(&door.test.app.db, &job, "gone").await.unwrap());
+    let body = tokio::time::timeout(Duration::from_secs(30), async { door.get(&format!("/v1/jobs/{run}/events")).await.text().await });
+    let body = body.await.expect("the stream ends").unwrap();
+    assert!(body.contains("event: queued") && body.contains("event: failed"), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn follower_does_not_hold_up_the_end() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let test = support::app(&[], |_| {}).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(api::serve(test.app.clone(), listener, stop.clone().cancelled_owned()));
+    let (_, key) = keys::create(&test.app.db, &support::tenant("acme"), "test").await.unwrap();
+    let body = json!({ "kind": "debug_error", "payload": { "log": support::log_of("p_tree") } }).to_string();
+    let post = Client::new().post(format!("{url}/v1/jobs")).bearer_auth(key.expose_secret()).body(body);
+    let mine: Value = post.send().await.unwrap().json().await.unwrap();
+    let follow = format!("{url}/v1/jobs/{}/events", mine["run_id"].as_str().unwrap());
+    let mut following = Client::new().get(follow).bearer_auth(key.expose_secret()).send().await.unwrap();
+    assert!(following.chunk().await.unwrap().is_some());
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(30), serving).await.expect("the API stops").unwrap().unwrap();
+}

@@ -453,6 +453,12 @@ async fn fix_whose_error_came_back_is_a_miss() {
     let rate =
         async |grade| Knowledge::new(test.db.clone()).success_rate(&a, &Source::Claude, grade, ErrorClass::ViewTypeTree).await.unwrap();
     assert_eq!((rate(Grade::Proven).await, rate(Grade::Refuted).await), ((1, 0), (0, 1)));
+    // Received before the fix and read only now: it has not come back.
+    let mut tx = test.db.tenant(&a).await.unwrap();
+    let stale = Utc::now() - chrono::TimeDelta::minutes(1);
+    let late = groups::record(&mut tx, EventId::generate(), 0, &report(), 1, stale).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!((late.opened, rate(Grade::Proven).await), (None, (1, 0)));
     recorded(&test.db, &a, EventId::generate(), 0).await;
     assert_eq!(rate(Grade::Proven).await, (0, 1));
 }
