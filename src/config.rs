@@ -28,6 +28,9 @@ const WELL_KNOWN: &[(&str, &str)] = &[
 /// Names with our prefix that are for the script that builds the sandbox image, and pass through.
 const FOR_SCRIPTS: &[&str] = &["IMAGE_SOURCE", "CACHE_DIR"];
 
+/// What may hold a secret. Text even if it looks like a number.
+const SECRETS: &[&str] = &["database.url", "database.migration_url", "queue.url", "queue.token", "claude.api_key"];
+
 /// All settings.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,12 +120,20 @@ impl Config {
             Figment::from(Serialized::defaults(defaults()))
                 .merge(Toml::file(file))
                 .merge(well_known())
-                .merge(Env::prefixed("ODOO_AGENT_").ignore(FOR_SCRIPTS).split("__")),
+                .merge(Env::prefixed("ODOO_AGENT_").ignore(FOR_SCRIPTS).split("__"))
+                .merge(texts()),
         )
     }
 
     fn from(figment: Figment) -> Result<Self, ConfigError> {
-        let config: Self = figment.extract().map_err(Box::new)?;
+        let config: Self = figment.extract().map_err(|error| {
+            // The usual text repeats the value, which must not be read over a shoulder or in a log.
+            let key = error.path.join(".").to_ascii_lowercase();
+            match SECRETS.iter().find(|secret| **secret == key) {
+                Some(secret) => ConfigError::Inconsistent(format!("{secret} must be text, in quotes")),
+                None => ConfigError::Unreadable(Box::new(error)),
+            }
+        })?;
         config.check()?;
         Ok(config)
     }
@@ -166,6 +177,15 @@ fn defaults() -> Dict {
     Dict::from([("data_dir".to_owned(), path("data")), ("runtime_dir".to_owned(), path("runtime")), ("sandbox".to_owned(), sandbox.into())])
 }
 
+/// The environment's secrets once more, as text: a token of nothing but digits would count as a number.
+fn texts() -> Figment {
+    let set: Vec<_> = Env::prefixed("ODOO_AGENT_").split("__").iter().collect();
+    SECRETS.iter().fold(Figment::new(), |figment, key| match set.iter().find(|(found, _)| found.as_str().eq_ignore_ascii_case(key)) {
+        Some((_, value)) => figment.merge((*key, value.clone())),
+        None => figment,
+    })
+}
+
 fn well_known() -> Figment {
     let names: Vec<_> = WELL_KNOWN.iter().map(|(name, _)| *name).collect();
     let set = Env::raw().only(&names).iter().collect::<Vec<_>>();
@@ -196,6 +216,21 @@ mod tests {
             assert_eq!(config.worker.concurrency, 5);
             assert!(!config.stack().nats && config.stack().postgres);
             assert_eq!(config.tenants[&"acme".parse().unwrap()].addons, [PathBuf::from("/srv/a")]);
+            Ok(())
+        });
+    }
+
+    #[test]
+    #[expect(clippy::result_large_err, reason = "the type of figment's test harness")]
+    fn secret_of_digits_is_text_and_never_shown() {
+        Jail::expect_with(|jail| {
+            jail.clear_env();
+            jail.set_env("ODOO_AGENT_QUEUE__TOKEN", "123456789");
+            assert!(Config::load(None).unwrap().queue.token.is_some());
+            jail.clear_env();
+            jail.create_file("odoo-agent.toml", "[queue]\ntoken = 123456789\n")?;
+            let error = format!("{:#}", anyhow::Error::from(Config::load(None).unwrap_err()));
+            assert!(error.contains("queue.token") && !error.contains("123456789"), "{error}");
             Ok(())
         });
     }

@@ -24,7 +24,7 @@ pub async fn follow(
     let view = app.run(&caller.0, run).await?.ok_or_else(|| Problem::not_found("run"))?;
     let after = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
     let steps = Box::pin(app.follow(&caller.0, run, after).await?);
-    let patience = if view.state.is_final() { Duration::from_secs(1) } else { Duration::from_secs(10) };
+    let patience = if view.state.is_final() { Duration::from_secs(3) } else { Duration::from_secs(10) };
     let events = until_ended(app, caller.0, run, steps, patience)
         .map(|step| {
             let (sequence, progress) = step?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::observe::{Observed, brings_tests};
+use super::observe::{Observed, brings_tests, same_error};
 use super::verify::{judge, new_errors, not_run, weakens_tests};
 use super::{Evidence, Failure, Grade, Patch, Progress, Request, Source, deduce};
 use crate::domain::ErrorReport;
@@ -15,6 +15,8 @@ const MAX_RUNS: u32 = 24;
 const RESERVE: Duration = Duration::from_secs(30);
 /// How many patches may be added to a first one, each for an error that the one before uncovered.
 const MAX_STEPS: u32 = 12;
+/// How many other errors of the addon are looked at.
+const MAX_OTHERS: usize = 5;
 
 /// One candidate and what became of it.
 #[derive(Debug, Clone)]
@@ -67,6 +69,13 @@ impl<'a> Trial<'a> {
     /// Whether the untouched sources show the error.
     pub fn reproduced(&self) -> bool {
         self.before.occurrence(self.request.report).is_some()
+    }
+
+    /// What else the reproduction shows of the addon, at most a handful.
+    pub fn other_errors(&self) -> Vec<ErrorReport> {
+        let module = self.request.addons[0].name();
+        let others = self.before.reports.iter().filter(|report| report.module.as_ref() == Some(module));
+        others.filter(|report| self.reproduced() && !same_error(report, self.request.report)).take(MAX_OTHERS).cloned().collect()
     }
 
     /// Runs a candidate and grades it; carries on with the rules as long as each patch uncovers a new error that they know.

@@ -109,13 +109,12 @@ fn read(path: &Path) -> anyhow::Result<String> {
 /// At a signal the attempt is cut off as a worker's would be: its container is removed and its run ended. What is being written is
 /// written to its end.
 async fn until_interrupted(worker: &Worker, job: &Job) -> anyhow::Result<Value> {
-    let (mut term, mut hang_up) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    let mut term = signal(SignalKind::terminate())?;
     let mut ended = std::pin::pin!(attempts(worker, job));
     tokio::select! {
         result = &mut ended => return result,
         _ = tokio::signal::ctrl_c() => {}
         _ = term.recv() => {}
-        _ = hang_up.recv() => {}
     }
     show::line("interrupted: removing the sandbox");
     worker.hand_back();
