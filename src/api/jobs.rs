@@ -14,6 +14,7 @@ use super::error::Problem;
 use super::ingest::read;
 use crate::app::App;
 use crate::domain::{Job, JobKind, RunId, TenantId};
+use crate::ingest;
 
 /// The largest request for a job, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
@@ -42,7 +43,7 @@ pub async fn submit(caller: Caller, State(app): State<App>, headers: HeaderMap, 
         ),
     };
     let run_id = key.map_or_else(RunId::generate, |key| keyed(&caller.0, kind, key));
-    let job = Job { run_id, tenant: caller.0, kind, payload: request.payload };
+    let job = Job { run_id, tenant: caller.0, kind, payload: ingest::masked(request.payload) };
     let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok()).filter(|value| value.len() <= 128);
     let submitted = app.submit(&job, traceparent).await?;
     if submitted.duplicate {

@@ -8,6 +8,7 @@ use super::connect::connect;
 use super::{Exit, show};
 use crate::config::Config;
 use crate::domain::{Failure, Job, JobKind, RunId, TenantId};
+use crate::ingest;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -28,7 +29,7 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<Exit> {
     let text = std::fs::read(&args.file).map_err(|error| Failure::bad_input(format!("{file} cannot be read: {error}")))?;
     let payload: Value = serde_json::from_slice(&text).map_err(|error| Failure::bad_input(format!("{file} is not JSON: {error}")))?;
     let connected = connect(config).await?;
-    let job = Job { run_id: RunId::generate(), tenant: args.tenant, kind: args.kind, payload };
+    let job = Job { run_id: RunId::generate(), tenant: args.tenant, kind: args.kind, payload: ingest::masked(payload) };
     let submitted = connected.app.submit(&job, None).await;
     connected.close().await;
     let submitted = submitted?;

@@ -5,6 +5,7 @@
 mod error;
 mod format;
 mod head;
+mod masked;
 mod parts;
 mod record;
 mod split;
@@ -12,6 +13,7 @@ mod texts;
 
 pub use error::IngestError;
 pub use format::{Format, MAX_BODY, MAX_LINE, MAX_RECORDS, check, check_file, detect};
+pub use masked::masked;
 pub use parts::parts;
 pub use split::split;
 pub use texts::texts_received;

@@ -11,6 +11,7 @@ use tracing::Instrument;
 
 use super::{Worker, hopeless};
 use crate::domain::{Failure, FailureKind, Job, Outcome, Progress, RunId, TenantId, Verdict};
+use crate::ingest;
 use crate::jobs::{self, Ctx};
 use crate::queue::{Delivery, QueueError, envelope};
 use crate::runs::{self, AttemptToken, Claim};
@@ -27,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Sees one delivery to its end. Never fails: whatever happens becomes an acknowledgement of one kind or another.
 pub async fn deliver(worker: &Worker, delivery: Delivery) {
     let (job, traceparent) = match envelope::decode(&delivery.subject, &delivery.payload) {
-        Ok(decoded) => decoded,
+        // A producer that publishes straight to NATS has masked nothing.
+        Ok((job, traceparent)) => (Job { payload: ingest::masked(job.payload), ..job }, traceparent),
         Err(error) => return bury(worker, &delivery, &error.to_string()).await,
     };
     let span = tracing::info_span!("job", run = %job.run_id, kind = %job.kind, tenant = %job.tenant);
