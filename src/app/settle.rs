@@ -7,6 +7,7 @@ use crate::addons::{self, ApplyError};
 use crate::db::TenantTx;
 use crate::domain::{Effect, Failure, Job, Outcome, Progress, RunState, Ticket};
 use crate::runs::{self, AttemptToken, groups};
+use crate::tenants::audit;
 use crate::{knowledge, tickets};
 
 impl App {
@@ -47,6 +48,8 @@ impl App {
                 let applied = tokio::task::spawn_blocking(apply).await.map_err(Failure::bug)?;
                 match applied {
                     Ok(applied) => {
+                        let run = job.run_id.to_string();
+                        audit::write(tx, "worker", "fix.applied", &run, &json!({ "root": root, "files": applied.files })).await?;
                         result["applied"] = json!(applied);
                         groups::mark_fixed_by(tx, job.run_id).await?;
                     }

@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "SERIES")]
     odoo_version: Option<OdooVersion>,
     /// Whose knowledge and limits count.
-    #[arg(long, default_value = "local")]
+    #[arg(long, default_value = "default")]
     tenant: TenantId,
 }
 

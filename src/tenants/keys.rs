@@ -3,9 +3,11 @@
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::audit;
 use crate::db::{Db, DbError, storable, stored};
 use crate::domain::TenantId;
 
@@ -49,6 +51,7 @@ pub async fn create(db: &Db, tenant: &TenantId, name: &str) -> Result<(KeyId, Se
     )
     .execute(tx.conn())
     .await?;
+    audit::write(&mut tx, "command", "key.created", &id.0.to_string(), &json!({ "name": name })).await?;
     tx.commit().await?;
     Ok((id, secret))
 }
@@ -69,8 +72,12 @@ pub async fn revoke(db: &Db, tenant: &TenantId, key: KeyId) -> Result<bool, DbEr
     let mut tx = db.tenant(tenant).await?;
     let revoked =
         sqlx::query!("update api_keys set revoked_at = now() where id = $1 and revoked_at is null", key.0).execute(tx.conn()).await?;
+    let revoked = revoked.rows_affected() == 1;
+    if revoked {
+        audit::write(&mut tx, "command", "key.revoked", &key.0.to_string(), &Value::Null).await?;
+    }
     tx.commit().await?;
-    Ok(revoked.rows_affected() == 1)
+    Ok(revoked)
 }
 
 /// The tenant's keys, oldest first, revoked ones too.

@@ -172,7 +172,7 @@ async fn interrupted_fix_leaves_nothing_behind() {
     let log = support::fixture("logs/p_tree.log");
     let args = ["fix", "--json", "--log", log.to_str().unwrap(), "--addons", addons.path().to_str().unwrap()];
     let child = test.command(&args).spawn().unwrap();
-    let tenant = support::tenant("local");
+    let tenant = support::tenant("default");
     let run = support::until("the sandbox to run", async || {
         let mut tx = test.app.db.tenant(&tenant).await.unwrap();
         let run: Option<uuid::Uuid> = sqlx::query_scalar("select id from runs").fetch_optional(tx.conn()).await.unwrap();

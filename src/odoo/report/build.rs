@@ -169,11 +169,12 @@ fn title(found: &Occurrence<'_>, raised: Option<&Raised>) -> String {
     cut::head(&masked, TITLE_MAX).trim_end().to_owned()
 }
 
-/// The line that says what is wrong: for a view, the reason and not the place.
+/// The line that says what is wrong: the reason, and not the place or what merely introduces it.
 fn telling_line(message: &str) -> &str {
     let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default();
-    if !first.starts_with("while parsing ") || first.contains("somewhere inside") {
+    let places = first.starts_with("while parsing ") && !first.contains("somewhere inside");
+    if !places && !first.ends_with("could not be processed:") {
         return first;
     }
     let introduces = |line: &str| line.ends_with(':') || line.starts_with('<') || line.starts_with("View error context");

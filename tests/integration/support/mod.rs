@@ -130,7 +130,7 @@ pub async fn app(addons: &[&Path], change: impl FnOnce(&mut Config)) -> TestApp 
     config.queue.events_max_bytes = room;
     config.queue.dead_max_bytes = room;
     config.claude.api_key = None;
-    for tenant in ["acme", "other", "local"] {
+    for tenant in ["acme", "other", "default"] {
         let settings = config.tenants.entry(tenant.parse().unwrap()).or_default();
         settings.addons = addons.iter().map(|path| path.to_path_buf()).collect();
     }
