@@ -21,7 +21,7 @@ test: setup lint doc image ## everything, with real NATS, PostgreSQL and Odoo sa
 	$(CARGO) test --test integration -- --test-threads=2
 
 demo: setup ## from an error in a log to a proven fix, on this machine
-	$(CARGO) build --quiet
+	$(CARGO) build
 	@python3 scripts/demo.py
 
 bench: ## measure: reading logs, a proof in the sandbox (builds the release)
@@ -38,7 +38,8 @@ doc: ## build the documentation; a broken link fails
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --document-private-items
 
 image: ## build the sandbox image, unless it is there (some minutes the first time)
-	$(CARGO) run --quiet -- image
+	$(CARGO) build
+	@target/debug/odoo-agent image
 
 clean: ## remove what was built; the runtime, the images and the data stay
 	$(CARGO) clean
