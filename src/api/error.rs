@@ -72,7 +72,7 @@ impl From<Failure> for Problem {
                     ..Self::new(
                         StatusCode::SERVICE_UNAVAILABLE,
                         "Not available now",
-                        "a part behind the API does not answer; nothing was accepted, send it again",
+                        "a part behind the API does not answer; send the request again",
                     )
                 }
             }

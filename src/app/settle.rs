@@ -81,14 +81,30 @@ impl App {
         !matches!(runs::kept_outcome(&self.db, &job.tenant, job.run_id).await, Ok(None))
     }
 
-    /// Ends a run that is given up.
+    /// Ends a run that is given up. A ticket says so: no error is lost because a part was away for too long.
     pub async fn give_up(&self, job: &Job, token: AttemptToken, why: &str) -> Result<(), Failure> {
         let mut tx = self.db.tenant(&job.tenant).await?;
-        let result = json!({ "run_id": job.run_id, "outcome": "failed", "error": why });
+        runs::fenced(&mut tx, job.run_id, token).await?;
+        let mut result = json!({ "run_id": job.run_id, "outcome": "failed", "error": why });
+        file(&mut tx, job, &given_up(job, why), &mut result).await?;
         runs::finish(&mut tx, job.run_id, token, RunState::Failed, &result, Some(why)).await?;
         tx.commit().await?;
         self.tell(&job.tenant, job.run_id, &Progress::new("failed", why)).await;
         Ok(())
+    }
+}
+
+/// What a person needs who takes over a run that came to no end.
+fn given_up(job: &Job, why: &str) -> Ticket {
+    let about = job.payload["report"]["title"].as_str().unwrap_or("an error that was not read yet");
+    Ticket {
+        title: format!("{} was given up: {about}", job.kind),
+        body: format!(
+            "The run {} was given up after its last attempt. The reason is in the evidence, with what was asked for.",
+            job.run_id
+        ),
+        evidence: json!({ "run_id": job.run_id, "reason": why, "payload": job.payload }),
+        patch: None,
     }
 }
 

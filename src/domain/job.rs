@@ -38,7 +38,7 @@ impl JobKind {
     /// How many attempts are made before the job becomes a dead letter.
     pub const fn max_attempts(self) -> u32 {
         match self {
-            Self::DebugError => 4,
+            Self::DebugError => 6,
         }
     }
 

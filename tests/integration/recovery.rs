@@ -138,6 +138,7 @@ async fn job_that_kills_its_workers_is_given_up() {
     })
     .await;
     assert_eq!(view.state, RunState::Failed);
+    assert!(view.result.unwrap()["ticket"]["id"].is_string(), "what is given up is a ticket for a person");
 }
 
 #[tokio::test(flavor = "multi_thread")]
