@@ -1,9 +1,10 @@
 #!/bin/bash
-# build.sh VERSION TAG: builds the sandbox image for one Odoo series, says what it does and how long each step took.
+# build.sh SERIES TAG IMAGE: builds the sandbox image for one Odoo series, says what it does and how long each step took.
 # ODOO_AGENT_IMAGE_SOURCE=registry|debian forces where Odoo comes from; otherwise a registry is asked first.
 # ODOO_AGENT_CACHE_DIR keeps the root file system made from Debian packages (default /var/cache/odoo-agent).
 set -euo pipefail
-version=${1:?usage: build.sh VERSION TAG} tag=${2:?usage: build.sh VERSION TAG}
+usage="usage: build.sh SERIES TAG IMAGE, such as: build.sh 19.0 my-sandbox:19.0 odoo:19.0"
+series=${1:?$usage} tag=${2:?$usage} official=${3:?$usage}
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${ODOO_AGENT_CACHE_DIR:-/var/cache/odoo-agent}
 source=${ODOO_AGENT_IMAGE_SOURCE:-auto}
@@ -24,7 +25,7 @@ recipe=(
   --variant=minbase --components=main
   --aptopt='APT::Default-Release "trixie"' --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"'
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*'
-  --include=postgresql,tzdata,tzdata-legacy,python3-websocket,git,odoo-19
+  --include=postgresql,tzdata,tzdata-legacy,python3-websocket,bandit,odoo-19
 )
 
 # The mirror that this machine itself takes Debian from; apt knows it once it has fetched its lists.
@@ -47,11 +48,11 @@ make_rootfs() { # make_rootfs FILE
 }
 
 debian_base() { # sets base
-  [ "$version" = 19.0 ] || die "Odoo $version is not in Debian: an image registry that has odoo:$version must be reachable"
+  [ "$series" = 19.0 ] || die "Odoo $series is not in Debian: an image registry that has $official must be reachable"
   local key rootfs
   key=$(printf '%s\n' "${recipe[@]}" | sha256sum | cut -c1-12)
   rootfs=$cache/rootfs-$key.tar
-  base=odoo-agent-base:$version-$key
+  base=odoo-agent-base:$series-$key
   if have_image "$base"; then say "base $base is there"; return; fi
   mkdir -p "$cache"
   if [ -s "$rootfs" ]; then say "root file system $rootfs is there"; else step "root file system from Debian packages" make_rootfs "$rootfs"; fi
@@ -61,7 +62,7 @@ debian_base() { # sets base
 pull() { # a registry that does not answer is given up soon, a slow download is not
   local log pid status=0
   log=$(mktemp)
-  timeout 3600 docker pull "odoo:$version" >"$log" 2>&1 &
+  timeout 3600 docker pull "$official" >"$log" 2>&1 &
   pid=$!
   for _ in $(seq 30); do
     if ! kill -0 "$pid" 2>/dev/null || grep -q 'Pulling from' "$log"; then break; fi
@@ -76,12 +77,12 @@ pull() { # a registry that does not answer is given up soon, a slow download is 
 
 pick_base() { # sets base
   if [ "$source" != debian ]; then
-    say "asking the image registry for odoo:$version"
-    if have_image "odoo:$version" || pull; then
-      base=odoo:$version
+    say "asking the image registry for $official"
+    if have_image "$official" || pull; then
+      base=$official
       return
     fi
-    [ "$source" = auto ] || die "no registry gave odoo:$version"
+    [ "$source" = auto ] || die "no registry gave $official"
     say "no registry answers; taking Debian packages"
   fi
   debian_base
@@ -95,6 +96,6 @@ exec 9>"$cache/build.lock"
 flock 9
 if have_image "$tag"; then say "$tag is there"; exit 0; fi
 pick_base
-step "$tag: PostgreSQL, databases of base and mail, byte code" \
-  docker build --force-rm --build-arg BASE="$base" --build-arg ODOO_VERSION="$version" --label odoo-agent.odoo="$version" -t "$tag" "$here"
+step "$tag: PostgreSQL, template databases, byte code" \
+  docker build --force-rm --build-arg BASE="$base" --build-arg SERIES="$series" --label odoo-agent.odoo="$series" -t "$tag" "$here"
 say "$tag is ready after $SECONDS s"

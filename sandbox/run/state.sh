@@ -1,11 +1,18 @@
 #!/bin/bash
-# state.sh MODULE DATABASE, as `db`: prints the state of the module and how often the kernel ended a process for want of
-# memory, then drops the database.
+# state.sh DATABASE keep|drop MODULE…, as `db`: prints which of the modules are not installed and how often the kernel ended a
+# process for want of memory, then drops the database.
 . /opt/odoo-agent/env.sh
+database=$1 fate=$2
+shift 2
+names=$(printf "'%s'," "$@")
 # Asked as `addon`: the code under test owns the tables and may have put functions behind them.
-state=$(timeout 20 psql -X -At -U addon -d "$2" -c "select state from public.ir_module_module where name = '$1'" 2>/dev/null | head -c 40)
-echo "state ${state:-unknown}"
+installed=$(timeout 20 psql -X -At -U addon -d "$database" \
+  -c "select name from public.ir_module_module where state = 'installed' and name in (${names%,})" 2>/dev/null | head -c 65536)
+for module in "$@"; do
+  grep -qxF -- "$module" <<<"$installed" || echo "missing $module"
+done
 for file in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
   [ -r "$file" ] && sed -n 's/^oom_kill /oom_kill /p' "$file"
 done
-timeout 20 psql -X -q -d postgres -c "DROP DATABASE IF EXISTS $2 WITH (FORCE)" >&2
+[ "$fate" = keep ] || timeout 20 psql -X -q -d postgres -c "DROP DATABASE IF EXISTS $database WITH (FORCE)" >&2
+echo "end"

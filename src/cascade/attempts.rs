@@ -56,7 +56,7 @@ impl<'a> Trial<'a> {
         progress: &'a (dyn Fn(Progress) + Send + Sync),
     ) -> Result<Self, Failure> {
         let module = request.addons[0].name();
-        let run = sandbox.test(&TestPlan { module, addons: request.addons }).await?;
+        let run = sandbox.test(&TestPlan { module, also: &[], addons: request.addons }).await?;
         let before = read(run).await?;
         let brings_tests = brings_tests(request.addons, module);
         let slowest = before.seconds;
@@ -134,7 +134,7 @@ impl<'a> Trial<'a> {
         self.runs += 1;
         (self.progress)(Progress::new("verify", "running the addon's tests on the patched sources"));
         let addons: Vec<Addon> = self.request.addons.iter().map(|addon| addon.with(patch)).collect();
-        let run = self.sandbox.test(&TestPlan { module: addons[0].name(), addons: &addons }).await?;
+        let run = self.sandbox.test(&TestPlan { module: addons[0].name(), also: &[], addons: &addons }).await?;
         let after = read(run).await?;
         self.slowest = self.slowest.max(after.seconds);
         let evidence = judge(self.request.report, &self.before, &after, self.brings_tests);

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::domain::FileChange;
     use crate::odoo;
-    use crate::sandbox::TestRun;
+    use crate::sandbox::{Phases, TestRun};
 
     const SUMMARY: &str = "2026-11-22 19:10:00,000 1 INFO t odoo.tests.result: 0 failed, 0 error(s) of 2 tests when loading database 't'\n";
 
@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn run(end: End, installed: bool, log: &str) -> Observed {
-        Observed::read(&TestRun { end, log: log.to_owned(), installed, seconds: 1.0 })
+        Observed::read(&TestRun { end, log: log.to_owned(), installed, seconds: 1.0, phases: Phases::default() })
     }
 
     fn started(names: &[&str]) -> String {

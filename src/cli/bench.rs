@@ -73,15 +73,17 @@ async fn sandbox(config: &Config, args: &Args, sample: &Sample) -> anyhow::Resul
         let started = Instant::now();
         let mut sandbox = engine.open(&args.odoo_version, &owner).await.map_err(Failure::from)?;
         open.push(started.elapsed().as_secs_f64());
-        let broken = sandbox.test(&TestPlan { module: sample.addon.name(), addons: std::slice::from_ref(&sample.addon) }).await;
+        let broken = sandbox.test(&TestPlan { module: sample.addon.name(), also: &[], addons: std::slice::from_ref(&sample.addon) }).await;
         let broken = broken.map_err(Failure::from)?;
         before.push(broken.seconds);
         let report = odoo::reports(&broken.log).into_iter().next().ok_or_else(|| anyhow::anyhow!("the sample is not broken any more"))?;
         let case = rules::Case { report: &report, addon: &sample.addon, version: &args.odoo_version };
         let fix = rules::propose(&case).into_iter().next().ok_or_else(|| anyhow::anyhow!("no rule mends the sample any more"))?;
         let mended = sample.addon.with(&fix.patch);
-        let fixed =
-            sandbox.test(&TestPlan { module: mended.name(), addons: std::slice::from_ref(&mended) }).await.map_err(Failure::from)?;
+        let fixed = sandbox
+            .test(&TestPlan { module: mended.name(), also: &[], addons: std::slice::from_ref(&mended) })
+            .await
+            .map_err(Failure::from)?;
         after.push(fixed.seconds);
         let started = Instant::now();
         sandbox.close().await.map_err(Failure::from)?;

@@ -37,11 +37,16 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
         deadline: Utc::now() + Duration::from_secs(900),
     };
     let mut sandbox = engine.open(&args.odoo_version, &owner).await.map_err(Failure::from)?;
-    let ran = sandbox.test(&TestPlan { module: &args.module, addons: &addons }).await;
+    let ran = sandbox.test(&TestPlan { module: &args.module, also: &[], addons: &addons }).await;
     sandbox.close().await.map_err(Failure::from)?;
     let ran = ran.map_err(Failure::from)?;
     show::out(&ran.log);
     let seen = Observed::read(&ran);
+    let parts = ran.phases;
+    show::line(&format!(
+        "  seconds     sources {:.2}, dependencies {:.2}, database {:.2}, odoo {:.2}, state {:.2}",
+        parts.sources, parts.dependencies, parts.database, parts.odoo, parts.state
+    ));
     show::line(&format!("{}: installed {}, {} tests, {:.1} s", ran.end, ran.installed, seen.tests.ran, ran.seconds));
     Ok(if seen.is_clean() { Exit::Done } else { Exit::NotProven })
 }

@@ -1,14 +1,15 @@
 //! One container and the commands run in it.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::{ContainerCreateBody, ExecConfig};
-use bollard::query_parameters::RemoveContainerOptionsBuilder;
+use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder};
 use futures::{Stream, StreamExt};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use super::SandboxError;
@@ -46,6 +47,8 @@ pub(super) enum Stop {
     Deadline,
     Idle,
     TooMuch,
+    /// It vanished without a word.
+    Lost,
 }
 
 /// What a command printed, and how it ended.
@@ -62,6 +65,9 @@ impl Output {
     }
 }
 
+/// A command that is talked to while it runs: what it prints, and what it reads.
+pub(super) type Attached = (Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>, Pin<Box<dyn AsyncWrite + Send>>);
+
 /// A container that is removed when it is dropped, as far as a drop can do that.
 pub(super) struct Container {
     docker: Docker,
@@ -70,9 +76,10 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Makes and starts one.
-    pub(super) async fn start(docker: &Docker, body: ContainerCreateBody) -> Result<Self, SandboxError> {
-        let created = docker.create_container(None, body).await?;
+    /// Makes and starts one of this name.
+    pub(super) async fn start(docker: &Docker, name: &str, body: ContainerCreateBody) -> Result<Self, SandboxError> {
+        let options = CreateContainerOptionsBuilder::new().name(name).build();
+        let created = docker.create_container(Some(options), body).await?;
         let container = Self { docker: docker.clone(), id: created.id, removed: false };
         docker.start_container(&container.id, None).await?;
         Ok(container)
@@ -81,19 +88,7 @@ impl Container {
     /// Runs a command; its standard output and standard error come as one text, in the order in which they arrive.
     pub(super) async fn exec(&self, user: &User, cmd: &[&str], stdin: Option<&[u8]>, bounds: Bounds) -> Result<Output, SandboxError> {
         let started = Instant::now();
-        let config = ExecConfig {
-            cmd: Some(cmd.iter().map(ToString::to_string).collect()),
-            user: Some(format!("{0}:{0}", user.id)),
-            attach_stdin: Some(stdin.is_some()),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            ..ExecConfig::default()
-        };
-        let exec = self.docker.create_exec(&self.id, config).await?;
-        let options = StartExecOptions { output_capacity: Some(64 * 1024), ..StartExecOptions::default() };
-        let StartExecResults::Attached { output, mut input } = self.docker.start_exec(&exec.id, Some(options)).await? else {
-            return Err(SandboxError::Protocol("the engine ran a command without its output".to_owned()));
-        };
+        let (id, (output, mut input)) = self.open(user, cmd, stdin.is_some()).await?;
         if let Some(stdin) = stdin {
             let send = async {
                 input.write_all(stdin).await?;
@@ -105,9 +100,37 @@ impl Container {
         let (stopped, bytes) = collect(output, started, bounds).await?;
         let stop = match stopped {
             Some(stop) => stop,
-            None => Stop::Exited(self.exit_code(&exec.id).await?),
+            None => Stop::Exited(self.exit_code(&id).await?),
         };
         Ok(Output { stop, bytes })
+    }
+
+    /// Starts a command that is talked to while it runs. It ends when its input is dropped, or with the container.
+    pub(super) async fn attach(&self, user: &User, cmd: &[&str]) -> Result<Attached, SandboxError> {
+        Ok(self.open(user, cmd, true).await?.1)
+    }
+
+    async fn open(&self, user: &User, cmd: &[&str], stdin: bool) -> Result<(String, Attached), SandboxError> {
+        let config = ExecConfig {
+            cmd: Some(cmd.iter().map(ToString::to_string).collect()),
+            user: Some(format!("{0}:{0}", user.id)),
+            attach_stdin: Some(stdin),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..ExecConfig::default()
+        };
+        let exec = self.docker.create_exec(&self.id, config).await?;
+        let options = StartExecOptions { output_capacity: Some(64 * 1024), ..StartExecOptions::default() };
+        let StartExecResults::Attached { output, input } = self.docker.start_exec(&exec.id, Some(options)).await? else {
+            return Err(SandboxError::Protocol("the engine ran a command without its output".to_owned()));
+        };
+        Ok((exec.id, (output, input)))
+    }
+
+    /// Gives it another name.
+    pub(super) async fn rename(&self, name: &str) -> Result<(), SandboxError> {
+        let options = RenameContainerOptionsBuilder::new().name(name).build();
+        Ok(self.docker.rename_container(&self.id, options).await?)
     }
 
     /// The engine closes the output a moment before it knows the exit code.

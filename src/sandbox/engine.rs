@@ -5,44 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::ContainerCreateBody;
+use bollard::models::{ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::ListContainersOptionsBuilder;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
 
-use super::container::{Container, DB, remove};
-use super::{Config, Sandbox, SandboxError, image};
-use crate::domain::{OdooVersion, RunId, TenantId};
+use super::catalog::Catalog;
+use super::container::{Bounds, Container, DB, remove};
+use super::forkserver::ForkServer;
+use super::lease::{is_over, run_part};
+use super::pool::Pool;
+use super::warm::{Warm, script};
+use super::{Config, Owner, Sandbox, SandboxError, image};
+use crate::domain::{OdooVersion, RunId};
 
-const LABEL_RUN: &str = "odoo-agent.run";
-const LABEL_TENANT: &str = "odoo-agent.tenant";
-const LABEL_INSTANCE: &str = "odoo-agent.instance";
-const LABEL_DEADLINE: &str = "odoo-agent.deadline";
-
-/// Whose container it is; becomes its labels.
-#[derive(Debug, Clone)]
-pub struct Owner {
-    /// The run it works for.
-    pub run: RunId,
-    /// The tenant of that run.
-    pub tenant: TenantId,
-    /// The worker that opened it.
-    pub instance: String,
-    /// When it may be swept away, whoever it belongs to.
-    pub deadline: DateTime<Utc>,
-}
-
-impl Owner {
-    fn labels(&self) -> HashMap<String, String> {
-        HashMap::from([
-            (LABEL_RUN.to_owned(), self.run.to_string()),
-            (LABEL_TENANT.to_owned(), self.tenant.to_string()),
-            (LABEL_INSTANCE.to_owned(), self.instance.clone()),
-            (LABEL_DEADLINE.to_owned(), self.deadline.timestamp().to_string()),
-        ])
-    }
-}
+/// Marks a container of ours; its value is the process that made it. Who may use it stands in its name.
+const LABEL: &str = "odoo-agent.sandbox";
+/// The most bytes of a catalog; that of 19.0 has 90 kB.
+const CATALOG_BYTES: usize = 4 * 1024 * 1024;
 
 /// A connection to the container engine that is made when it is first needed. Clones share it.
 #[derive(Debug, Clone)]
@@ -55,22 +36,39 @@ struct Inner {
     config: Config,
     connection: OnceCell<Connection>,
     building: Mutex<()>,
+    catalogs: Mutex<HashMap<String, Arc<Catalog>>>,
+    pool: Pool,
+    instance: String,
 }
 
 #[derive(Debug)]
 struct Connection {
     docker: Docker,
     cpus: Option<i64>,
+    /// Bytes of memory of the engine's machine.
+    memory: Option<i64>,
 }
 
 impl Engine {
     /// An engine with these settings. Connects to nothing yet.
     pub fn new(config: &Config) -> Self {
-        Self { inner: Arc::new(Inner { config: config.clone(), connection: OnceCell::new(), building: Mutex::new(()) }) }
+        let inner = Inner {
+            config: config.clone(),
+            connection: OnceCell::new(),
+            building: Mutex::default(),
+            catalogs: Mutex::default(),
+            pool: Pool::default(),
+            instance: format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple()),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     pub(super) fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.inner.pool
     }
 
     async fn connection(&self) -> Result<&Connection, SandboxError> {
@@ -81,8 +79,8 @@ impl Engine {
             };
             let answered = timeout(Duration::from_secs(15), async {
                 let docker = docker.negotiate_version().await?;
-                let cpus = docker.info().await?.ncpu;
-                Ok::<_, SandboxError>(Connection { docker, cpus })
+                let info = docker.info().await?;
+                Ok::<_, SandboxError>(Connection { docker, cpus: info.ncpu, memory: info.mem_total })
             });
             answered.await.unwrap_or_else(|_| Err(SandboxError::EngineGone("no answer within 15 s".to_owned())))
         };
@@ -134,7 +132,7 @@ impl Engine {
         let how = if self.config().images.contains_key(version) {
             "it is named in the settings: pull it, or remove the name to have one built".to_owned()
         } else {
-            format!("build it with: sandbox/build.sh {version} {image}")
+            format!("build it with: odoo-agent image --odoo-version {version}")
         };
         SandboxError::ImageMissing { version: version.clone(), image, how }
     }
@@ -144,25 +142,38 @@ impl Engine {
         Sandbox::open(self.clone(), version.clone(), owner.clone()).await
     }
 
-    /// A started container with PostgreSQL answering.
-    pub(super) async fn start(&self, version: &OdooVersion, owner: &Owner) -> Result<Container, SandboxError> {
+    /// A container that is ready for runs of this owner: one that waits, or a new one.
+    pub(super) async fn acquire(&self, version: &OdooVersion, owner: &Owner) -> Result<Warm, SandboxError> {
+        while let Some(mut warm) = self.pool().take(version) {
+            // One may have ended while it waited, with the engine for example.
+            if warm.is_alive().await && warm.container().rename(&owner.lease()).await.is_ok() {
+                return Ok(warm);
+            }
+            tracing::info!("a waiting sandbox is gone");
+            let _ = warm.into_container().remove().await;
+        }
+        self.start(version, &owner.lease()).await
+    }
+
+    /// A new container with PostgreSQL answering and Odoo imported.
+    pub(super) async fn start(&self, version: &OdooVersion, name: &str) -> Result<Warm, SandboxError> {
         let image = self.image(version).await?.ok_or_else(|| self.image_missing(version))?;
         let connection = self.connection().await?;
         let config = self.config();
         let body = ContainerCreateBody {
-            image: Some(image),
+            image: Some(image.clone()),
             entrypoint: Some(vec!["bash".to_owned(), "/opt/odoo-agent/start.sh".to_owned()]),
             cmd: Some(Vec::new()),
             user: Some(format!("{0}:{0}", DB.id)),
             working_dir: Some("/".to_owned()),
             hostname: Some("sandbox".to_owned()),
-            labels: Some(owner.labels()),
+            labels: Some(HashMap::from([(LABEL.to_owned(), self.inner.instance.clone())])),
             host_config: Some(config.limits.host_config(connection.cpus, config.runtime.clone())),
             ..ContainerCreateBody::default()
         };
-        let container = Container::start(&connection.docker, body).await?;
-        match container.script(&DB, &["/opt/odoo-agent/ready.sh", "60"], None).await {
-            Ok(_) => Ok(container),
+        let container = Container::start(&connection.docker, name, body).await?;
+        match self.boot(&container, version, &image).await {
+            Ok((server, catalog)) => Ok(Warm::new(container, server, catalog, version.clone())),
             Err(SandboxError::Protocol(why)) => {
                 let why = format!("{why}; PostgreSQL said: {}", container.last_words().await.trim());
                 container.remove().await?;
@@ -172,27 +183,71 @@ impl Engine {
         }
     }
 
+    /// Odoo is imported while PostgreSQL comes up.
+    async fn boot(&self, container: &Container, version: &OdooVersion, image: &str) -> Result<(ForkServer, Arc<Catalog>), SandboxError> {
+        let ready = script("ready.sh");
+        let answering = [ready.as_str(), "60"];
+        let serve = async {
+            let catalog = self.catalog(container, image).await?;
+            let mut server = ForkServer::start(container, version).await?;
+            server.load(&catalog.base()).await?;
+            Ok((server, catalog))
+        };
+        let (_, served) = tokio::try_join!(container.script(&DB, &answering, None), serve)?;
+        Ok(served)
+    }
+
+    /// What the image offers; read once.
+    async fn catalog(&self, container: &Container, image: &str) -> Result<Arc<Catalog>, SandboxError> {
+        let mut known = self.inner.catalogs.lock().await;
+        if let Some(catalog) = known.get(image) {
+            return Ok(catalog.clone());
+        }
+        let bounds = Bounds { bytes: CATALOG_BYTES, ..Bounds::SCRIPT };
+        let text = container.exec(&DB, &["cat", "/opt/warm/catalog.json"], None, bounds).await?.text();
+        let catalog = Arc::new(Catalog::parse(&text)?);
+        known.insert(image.to_owned(), catalog.clone());
+        Ok(catalog)
+    }
+
+    /// How many sandboxes the memory of the engine's machine allows, the busy ones included.
+    pub(super) async fn capacity(&self) -> Result<usize, SandboxError> {
+        let config = self.config();
+        let memory = self.connection().await?.memory.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(u64::MAX);
+        let share = (memory as f64 * config.pool.memory_share) as u64;
+        Ok(usize::try_from(share / config.limits.memory_bytes.max(1)).unwrap_or(usize::MAX))
+    }
+
+    /// How many sandboxes there are, whoever made them.
+    pub(super) async fn alive(&self) -> Result<usize, SandboxError> {
+        Ok(self.containers().await?.into_iter().filter(|found| !found.ended).count())
+    }
+
     /// Removes the containers that an earlier attempt of this run left behind; says how many.
     pub async fn remove_run(&self, run: RunId) -> Result<usize, SandboxError> {
-        let doomed = self.containers(&format!("{LABEL_RUN}={run}")).await?;
-        self.remove_all(doomed.into_iter().map(|(id, _)| id)).await
+        let part = format!(".{}.", run_part(run));
+        let doomed = self.containers().await?;
+        self.remove_all(doomed.into_iter().filter(|found| found.name.contains(&part)).map(|found| found.id)).await
     }
 
-    /// Removes the containers that are past their deadline, whoever made them; says how many.
+    /// Removes the containers that nobody owns any more, whoever made them: those past their lease, and those that ended, for
+    /// example with the engine. Says how many.
     pub async fn sweep(&self) -> Result<usize, SandboxError> {
-        let now = Utc::now().timestamp();
-        let found = self.containers(LABEL_DEADLINE).await?;
-        // A deadline that cannot be read is not ours to keep alive.
-        let overdue =
-            |labels: &HashMap<String, String>| labels.get(LABEL_DEADLINE).and_then(|at| at.parse::<i64>().ok()).is_none_or(|at| at < now);
-        self.remove_all(found.into_iter().filter(|(_, labels)| overdue(labels)).map(|(id, _)| id)).await
+        let now = Utc::now();
+        let doomed = self.containers().await?.into_iter().filter(|found| found.ended || is_over(&found.name, now));
+        self.remove_all(doomed.map(|found| found.id)).await
     }
 
-    async fn containers(&self, label: &str) -> Result<Vec<(String, HashMap<String, String>)>, SandboxError> {
-        let filters = HashMap::from([("label", vec![label])]);
+    async fn containers(&self) -> Result<Vec<Found>, SandboxError> {
+        let filters = HashMap::from([("label", vec![LABEL])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let found = self.docker().await?.list_containers(Some(options)).await?;
-        Ok(found.into_iter().filter_map(|container| Some((container.id?, container.labels.unwrap_or_default()))).collect())
+        let read = |container: ContainerSummary| {
+            let ended = matches!(container.state, Some(ContainerSummaryStateEnum::EXITED | ContainerSummaryStateEnum::DEAD));
+            let name = container.names.and_then(|names| names.into_iter().next()).unwrap_or_default();
+            Some(Found { id: container.id?, name, ended })
+        };
+        Ok(found.into_iter().filter_map(read).collect())
     }
 
     async fn remove_all(&self, ids: impl Iterator<Item = String>) -> Result<usize, SandboxError> {
@@ -204,6 +259,13 @@ impl Engine {
         }
         Ok(removed)
     }
+}
+
+/// A container of ours.
+struct Found {
+    id: String,
+    name: String,
+    ended: bool,
 }
 
 #[cfg(test)]

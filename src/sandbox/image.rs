@@ -6,7 +6,7 @@ use std::process::Stdio;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::SandboxError;
+use super::{SandboxError, series};
 use crate::domain::OdooVersion;
 
 macro_rules! context {
@@ -19,15 +19,17 @@ macro_rules! context {
 context!(
     "Dockerfile",
     "build.sh",
-    "run/clean.sh",
-    "run/closure.py",
+    "run/catalog.py",
+    "run/clone.sh",
     "run/env.sh",
-    "run/prepare.sh",
+    "run/forkserver.py",
     "run/ready.sh",
+    "run/seal.sh",
+    "run/series.py",
     "run/sources.sh",
     "run/start.sh",
     "run/state.sh",
-    "run/test.sh",
+    "series.json",
     "warm.sh",
 );
 
@@ -71,7 +73,11 @@ pub(super) async fn build(
     let dir = tempfile::tempdir().map_err(|error| failed(&format!("no temporary folder: {error}")))?;
     extract(dir.path()).map_err(|error| failed(&format!("{}: {error}", dir.path().display())))?;
     let mut command = tokio::process::Command::new("bash");
-    command.args(["-c", "exec bash \"$@\" 2>&1", "bash"]).arg(dir.path().join("build.sh")).args([version.as_str(), tag]);
+    command.args(["-c", "exec bash \"$@\" 2>&1", "bash"]).arg(dir.path().join("build.sh")).args([
+        version.as_str(),
+        tag,
+        series::official(version)?,
+    ]);
     command.env("ODOO_AGENT_CACHE_DIR", cache_dir).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     if let Some(host) = docker_host {
         command.env("DOCKER_HOST", host);
@@ -123,6 +129,6 @@ mod tests {
     fn context_survives_extraction() {
         let dir = tempfile::tempdir().unwrap();
         extract(dir.path()).unwrap();
-        assert_eq!(std::fs::read_to_string(dir.path().join("run/test.sh")).unwrap(), include_str!("../../sandbox/run/test.sh"));
+        assert_eq!(std::fs::read_to_string(dir.path().join("run/state.sh")).unwrap(), include_str!("../../sandbox/run/state.sh"));
     }
 }

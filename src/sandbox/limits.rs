@@ -52,11 +52,6 @@ impl Limits {
         Duration::from_secs(self.seconds.saturating_add(15))
     }
 
-    /// How long the log may stay silent.
-    pub(super) fn idle(&self) -> Duration {
-        Duration::from_secs(self.idle_seconds)
-    }
-
     /// The limits as the engine wants them. `cpus` is what the engine has.
     pub(super) fn host_config(&self, cpus: Option<i64>, runtime: Option<String>) -> HostConfig {
         let memory = i64::try_from(self.memory_bytes).unwrap_or(i64::MAX);

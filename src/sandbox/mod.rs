@@ -4,23 +4,32 @@
 //! tests. How a run ends is a value ([`End`]); an error means that it could not be found out. What happens inside the
 //! container stands in `sandbox/run/*.sh`. It never judges a log and never gives a container a network.
 
+mod catalog;
 mod container;
 mod engine;
 mod error;
+mod forkserver;
 mod image;
+mod lease;
 mod limits;
+mod pool;
+mod progress;
+mod series;
 mod session;
 mod sources;
+mod warm;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub use engine::{Engine, Owner};
+pub use engine::Engine;
 pub use error::SandboxError;
+pub use lease::Owner;
 pub use limits::Limits;
-pub use session::{End, Sandbox, TestPlan, TestRun};
+pub use pool::PoolConfig;
+pub use session::{End, Phases, Sandbox, TestPlan, TestRun};
 
 use crate::domain::OdooVersion;
 
@@ -34,6 +43,8 @@ pub struct Config {
     pub images: BTreeMap<OdooVersion, String>,
     /// What one run may use.
     pub limits: Limits,
+    /// Sandboxes that wait for work.
+    pub pool: PoolConfig,
     /// Another container runtime, such as `runsc`. `None`: the engine's default.
     pub runtime: Option<String>,
     /// Where building an image keeps what is slow to make again.
@@ -46,6 +57,7 @@ impl Default for Config {
             docker_host: None,
             images: BTreeMap::new(),
             limits: Limits::default(),
+            pool: PoolConfig::default(),
             runtime: None,
             cache_dir: PathBuf::from("/var/cache/odoo-agent"),
         }

@@ -62,7 +62,7 @@ mod tests {
         let module: ModuleName = "m".parse().unwrap();
         let long = format!("m/{}/x.py", "d".repeat(150));
         let addons = [addon("m", &[("m/__init__.py", ""), (&long, "x = 1\n")]), addon("dep", &[("dep/é.py", "y")])];
-        let files = unpack(&pack(&TestPlan { module: &module, addons: &addons }).unwrap());
+        let files = unpack(&pack(&TestPlan { module: &module, also: &[], addons: &addons }).unwrap());
         let expected = [("m/__init__.py", ""), (long.as_str(), "x = 1\n"), ("dep/é.py", "y")];
         assert_eq!(files, expected.map(|(path, text)| (path.to_owned(), text.to_owned())));
     }
@@ -78,14 +78,14 @@ mod tests {
     fn first_addon_of_a_name_counts() {
         let module: ModuleName = "m".parse().unwrap();
         let addons = [addon("m", &[("m/a", "1")]), addon("m", &[("m/a", "2"), ("m/b", "2")])];
-        assert_eq!(unpack(&pack(&TestPlan { module: &module, addons: &addons }).unwrap()), [("m/a".to_owned(), "1".to_owned())]);
+        assert_eq!(unpack(&pack(&TestPlan { module: &module, also: &[], addons: &addons }).unwrap()), [("m/a".to_owned(), "1".to_owned())]);
     }
 
     #[test]
     fn plan_without_its_module_is_refused() {
         let module: ModuleName = "other".parse().unwrap();
         let addons = [addon("m", &[("m/a", "1")])];
-        assert!(matches!(pack(&TestPlan { module: &module, addons: &addons }), Err(SandboxError::Sources(_))));
+        assert!(matches!(pack(&TestPlan { module: &module, also: &[], addons: &addons }), Err(SandboxError::Sources(_))));
     }
 
     #[test]
@@ -93,6 +93,6 @@ mod tests {
         let module: ModuleName = "m".parse().unwrap();
         let big = vec![0u8; usize::try_from(SOURCE_BYTES).unwrap() + 1];
         let addons = [Addon::new(module.clone(), [("m/big.bin".parse().unwrap(), big)])];
-        assert!(matches!(pack(&TestPlan { module: &module, addons: &addons }), Err(SandboxError::Sources(_))));
+        assert!(matches!(pack(&TestPlan { module: &module, also: &[], addons: &addons }), Err(SandboxError::Sources(_))));
     }
 }

@@ -7,6 +7,7 @@ mod pull;
 mod reconcile;
 mod triage;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,7 @@ impl Worker {
         }
         tasks.spawn(pull::raw_events(self.clone()));
         tasks.spawn(reconcile::every(self.clone(), Duration::from_secs(10)));
+        tasks.spawn(keep_warm(self.clone()));
         tasks.close();
         shutdown.await;
         tracing::info!("draining: no new work is taken");
@@ -78,4 +80,11 @@ impl Worker {
             tasks.wait().await;
         }
     }
+}
+
+/// Keeps sandboxes waiting for the series that the tenants have.
+async fn keep_warm(worker: Worker) {
+    let series: BTreeSet<_> = worker.app.config.tenants.values().map(|settings| settings.odoo_version.clone()).collect();
+    let series: Vec<_> = series.into_iter().collect();
+    worker.app.sandbox.keep_warm(&series, worker.stop.cancelled()).await;
 }

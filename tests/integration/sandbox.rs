@@ -64,7 +64,7 @@ fn patched(addon: &Addon, path: &str, from: &str, to: &str) -> Addon {
 
 async fn test(sandbox: &mut Sandbox, addon: &Addon) -> TestRun {
     let addons = [addon.clone()];
-    let run = sandbox.test(&TestPlan { module: addon.name(), addons: &addons }).await.unwrap();
+    let run = sandbox.test(&TestPlan { module: addon.name(), also: &[], addons: &addons }).await.unwrap();
     eprintln!("{}: {:?} installed={} {:.1} s", addon.name(), run.end, run.installed, run.seconds);
     run
 }
@@ -152,7 +152,7 @@ async fn local_dependency_is_installed_too() {
     let mut sandbox = open(&engine, &owner).await;
     let dependent = patched(&hostile("x = 1\n"), "hostile/__manifest__.py", "'base'", "'failing_tests'");
     let addons = [dependent, fixture("failing_tests")];
-    let run = sandbox.test(&TestPlan { module: addons[0].name(), addons: &addons }).await.unwrap();
+    let run = sandbox.test(&TestPlan { module: addons[0].name(), also: &[], addons: &addons }).await.unwrap();
     sandbox.close().await.unwrap();
     assert!(run.installed, "{}", run.log);
     assert!(!run.log.contains("test_fails"), "tests of a dependency were run");
@@ -279,7 +279,7 @@ async fn sources_that_are_not_there_are_refused() {
     let (engine, owner) = (engine(Limits::default()).await, owner());
     let mut sandbox = open(&engine, &owner).await;
     let module: ModuleName = "absent".parse().unwrap();
-    let refused = sandbox.test(&TestPlan { module: &module, addons: &[] }).await;
+    let refused = sandbox.test(&TestPlan { module: &module, also: &[], addons: &[] }).await;
     assert!(matches!(refused, Err(SandboxError::Sources(_))), "{refused:?}");
     sandbox.close().await.unwrap();
 }
@@ -290,7 +290,7 @@ async fn addon_that_odoo_shadows_is_refused() {
     let mut sandbox = open(&engine, &owner).await;
     let manifest = ("mail/__manifest__.py".parse().unwrap(), b"{'name': 'Mine', 'depends': ['base']}".to_vec());
     let addons = [Addon::new("mail".parse().unwrap(), [manifest])];
-    let refused = sandbox.test(&TestPlan { module: addons[0].name(), addons: &addons }).await;
+    let refused = sandbox.test(&TestPlan { module: addons[0].name(), also: &[], addons: &addons }).await;
     assert!(matches!(&refused, Err(SandboxError::Sources(why)) if why.contains("mail")), "{refused:?}");
     sandbox.close().await.unwrap();
 }
@@ -303,7 +303,7 @@ async fn garbage_is_a_verdict() {
     let module: ModuleName = "garbage".parse().unwrap();
     let file = |path: &str| (path.parse::<RelPath>().unwrap(), garbage.clone());
     let addons = [Addon::new(module.clone(), [file("garbage/__manifest__.py"), file("garbage/__init__.py")])];
-    let run = sandbox.test(&TestPlan { module: &module, addons: &addons }).await.unwrap();
+    let run = sandbox.test(&TestPlan { module: &module, also: &[], addons: &addons }).await.unwrap();
     sandbox.close().await.unwrap();
     assert!(!run.installed, "{}", run.log);
 }

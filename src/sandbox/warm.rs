@@ -1,0 +1,214 @@
+//! A container with PostgreSQL answering and Odoo imported, and how a plan is run in it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
+use super::catalog::{Catalog, Start};
+use super::container::{Bounds, Container, DB, Output, ROOT, Stop};
+use super::forkserver::{ForkServer, Order};
+use super::progress::{Tell, Watch};
+use super::{Limits, Phases, SandboxError, TestPlan, sources};
+use crate::domain::{ModuleName, OdooVersion, Progress};
+
+const SCRIPTS: &str = "/opt/odoo-agent";
+
+/// A container that is ready for runs. It is used for one job and thrown away.
+pub(super) struct Warm {
+    container: Container,
+    server: ForkServer,
+    catalog: Arc<Catalog>,
+    version: OdooVersion,
+    snapshots: Vec<Snapshot>,
+    databases: u32,
+}
+
+/// A database with the dependencies of a plan installed, which later runs of the job clone.
+struct Snapshot {
+    start: Start,
+    digest: Vec<u8>,
+    database: String,
+}
+
+/// What a run did.
+pub(super) struct Ran {
+    pub(super) stop: Stop,
+    pub(super) log: String,
+    /// Whether everything under test was installed in the end.
+    pub(super) installed: bool,
+    pub(super) out_of_memory: bool,
+    pub(super) phases: Phases,
+}
+
+/// What is known after a run that ended by itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Aftermath {
+    installed: bool,
+    out_of_memory: bool,
+}
+
+impl Warm {
+    pub(super) fn new(container: Container, server: ForkServer, catalog: Arc<Catalog>, version: OdooVersion) -> Self {
+        Self { container, server, catalog, version, snapshots: Vec::new(), databases: 0 }
+    }
+
+    /// The container.
+    pub(super) fn container(&self) -> &Container {
+        &self.container
+    }
+
+    /// Whether it can still be used.
+    pub(super) async fn is_alive(&mut self) -> bool {
+        self.server.is_alive().await
+    }
+
+    /// Gives the container back, to be removed.
+    pub(super) fn into_container(self) -> Container {
+        self.container
+    }
+
+    /// Installs what is under test on a fresh database and runs its tests.
+    pub(super) async fn run(&mut self, plan: &TestPlan<'_>, limits: &Limits, tell: &Tell) -> Result<Ran, SandboxError> {
+        let started = Instant::now();
+        let mut phases = Phases::default();
+        let archive = sources::pack(plan)?;
+        let start = self.catalog.start(plan)?;
+        if !self.server.fits(&start.core) {
+            // What it has imported cannot be taken back, and the sources do not declare all of it any more.
+            self.server = ForkServer::start(&self.container, &self.version).await?;
+            self.snapshots.clear();
+        }
+        tokio::try_join!(send(&self.container, &archive), self.server.load(&start.core))?;
+        phases.sources = started.elapsed().as_secs_f64();
+
+        let from = match self.dependencies(plan, &start, limits, tell).await? {
+            Ok(from) => from,
+            Err(failed) => {
+                return Ok(Ran { phases: Phases { dependencies: started.elapsed().as_secs_f64() - phases.sources, ..phases }, ..failed });
+            }
+        };
+        phases.dependencies = started.elapsed().as_secs_f64() - phases.sources;
+        let database = self.next("run");
+        clone_database(&self.container, &database, &from).await?;
+        phases.database = started.elapsed().as_secs_f64() - phases.sources - phases.dependencies;
+
+        let modules: Vec<&str> = plan.modules().map(ModuleName::as_str).collect();
+        tell(Progress::new("sandbox", format!("installing {} on a copy of {}", modules.join(", "), start.template)));
+        let tags = modules.iter().map(|module| format!("/{module}")).collect::<Vec<_>>().join(",");
+        let order = Order { install: &modules, tags: Some(&tags), ..Order::new(limits, &database, &from) };
+        let before = Instant::now();
+        let output = self.server.run(&order, limits.deadline(), &mut Watch::over(tell).bytes()).await?;
+        phases.odoo = before.elapsed().as_secs_f64();
+        let before = Instant::now();
+        let ran = after(&self.container, output, &database, "drop", &modules).await;
+        phases.state = before.elapsed().as_secs_f64();
+        Ok(Ran { phases, ..ran })
+    }
+
+    /// The database to start from: a template, or one with the declared dependencies installed on top of it, made once. The error is a run:
+    /// a dependency that cannot be installed is a finding about the sources.
+    async fn dependencies(
+        &mut self,
+        plan: &TestPlan<'_>,
+        start: &Start,
+        limits: &Limits,
+        tell: &Tell,
+    ) -> Result<Result<String, Ran>, SandboxError> {
+        if start.missing.is_empty() {
+            return Ok(Ok(start.template.clone()));
+        }
+        let digest = digest(plan, &start.missing);
+        if let Some(known) = self.snapshots.iter().find(|known| known.start == *start && known.digest == digest) {
+            return Ok(Ok(known.database.clone()));
+        }
+        tell(Progress::new("sandbox", format!("installing what it depends on: {}", start.missing.join(", "))));
+        let database = self.next("deps");
+        clone_database(&self.container, &database, &start.template).await?;
+        let modules: Vec<&str> = start.missing.iter().map(String::as_str).collect();
+        let order = Order { keep: true, install: &modules, ..Order::new(limits, &database, &start.template) };
+        let output = self.server.run(&order, limits.deadline(), &mut |_| {}).await?;
+        let ran = after(&self.container, output, &database, "keep", &modules).await;
+        if ran.stop != Stop::Exited(0) || !ran.installed || ran.out_of_memory {
+            return Ok(Err(Ran { installed: false, ..ran }));
+        }
+        self.container.script(&DB, &[&script("seal.sh"), &database], None).await?;
+        self.snapshots.push(Snapshot { start: start.clone(), digest, database: database.clone() });
+        Ok(Ok(database))
+    }
+
+    fn next(&mut self, kind: &str) -> String {
+        self.databases += 1;
+        format!("{kind}_{}", self.databases)
+    }
+}
+
+async fn clone_database(container: &Container, database: &str, from: &str) -> Result<(), SandboxError> {
+    container.script(&DB, &[&script("clone.sh"), database, from], None).await.map(|_| ())
+}
+
+/// Reads what a run left in its database. A state that cannot be read, for example because the code under test used up every
+/// process, makes the container useless.
+async fn after(container: &Container, output: Output, database: &str, fate: &str, modules: &[&str]) -> Ran {
+    let state = script("state.sh");
+    let command = [&[state.as_str(), database, fate], modules].concat();
+    let known = match output.stop {
+        Stop::Exited(_) => container.script(&DB, &command, None).await.ok().and_then(|text| read_state(&text)),
+        _ => None,
+    };
+    let stop = match (output.stop, &known) {
+        (Stop::Exited(_), None) => Stop::Lost,
+        (stop, _) => stop,
+    };
+    let Aftermath { installed, out_of_memory } = known.unwrap_or_default();
+    Ran { stop, log: output.text(), installed, out_of_memory, phases: Phases::default() }
+}
+
+/// What the sources of these addons are, so that a snapshot is never taken for one of other sources.
+fn digest(plan: &TestPlan<'_>, modules: &[String]) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for addon in plan.addons.iter().filter(|addon| modules.iter().any(|module| module == addon.name().as_str())) {
+        for (path, bytes) in addon.files() {
+            hash.update(format!("{path}\0{}\0", bytes.len()));
+            hash.update(bytes);
+        }
+    }
+    hash.finalize().to_vec()
+}
+
+/// Replaces the sources. The script exits with 64 if they are at fault.
+async fn send(container: &Container, archive: &[u8]) -> Result<(), SandboxError> {
+    let output = container.exec(&ROOT, &["bash", &script("sources.sh")], Some(archive), Bounds::SCRIPT).await?;
+    match output.stop {
+        Stop::Exited(0) => Ok(()),
+        Stop::Exited(64) => Err(SandboxError::Sources(output.text().trim().to_owned())),
+        stop => Err(SandboxError::Protocol(format!("sources.sh: {stop:?}: {}", output.text().trim()))),
+    }
+}
+
+pub(super) fn script(name: &str) -> String {
+    format!("{SCRIPTS}/{name}")
+}
+
+/// `None` unless the script came to its end.
+fn read_state(text: &str) -> Option<Aftermath> {
+    if text.lines().last() != Some("end") {
+        return None;
+    }
+    let killed = text.lines().find_map(|line| line.strip_prefix("oom_kill ")).and_then(|count| count.trim().parse::<u64>().ok());
+    Some(Aftermath { installed: !text.lines().any(|line| line.starts_with("missing ")), out_of_memory: killed.unwrap_or(0) > 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_is_read_and_garbage_is_no_success() {
+        assert_eq!(read_state("oom_kill 0\nend\n"), Some(Aftermath { installed: true, out_of_memory: false }));
+        assert_eq!(read_state("missing sale\noom_kill 2\nend"), Some(Aftermath { installed: false, out_of_memory: true }));
+        for garbage in ["", "oom_kill 0\n", "end\noom_kill 0", "\u{fffd}", "ended"] {
+            assert_eq!(read_state(garbage), None, "{garbage:?}");
+        }
+    }
+}
