@@ -17,6 +17,7 @@ pub use ask::{Asked, PROMPT_VERSION, Proposal, ask, estimate};
 pub use attempts::Attempt;
 use attempts::Trial;
 pub use observe::Observed;
+pub use verify::judge_dependents;
 
 use crate::claude::{Claude, ClaudeError};
 use crate::domain::{
