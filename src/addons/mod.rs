@@ -3,7 +3,9 @@
 //! Never follows a symlink, never reads outside the folders it was given, never writes what has no proof.
 
 mod apply;
+mod dependents;
 mod read;
 
 pub use apply::{Applied, ApplyError, apply, check_tested, tested};
+pub use dependents::{Dependents, dependents};
 pub use read::{AddonsError, Folder, closure};

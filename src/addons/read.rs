@@ -11,7 +11,7 @@ use crate::odoo::Addon;
 /// The largest file that is read; a larger one is left out (no source file of an addon is as large).
 const MAX_FILE: u64 = 8 * 1024 * 1024;
 /// The most bytes that one addon may have, and one together with all that it depends on.
-const MAX_ADDON: u64 = 96 * 1024 * 1024;
+pub(super) const MAX_ADDON: u64 = 96 * 1024 * 1024;
 /// The most files that one addon may have.
 const MAX_FILES: usize = 20_000;
 
@@ -41,7 +41,7 @@ pub enum AddonsError {
     #[error("{0} cannot be tested with its addon: {1}")]
     LeftOut(PathBuf, String),
     /// The addon is larger than an addon may be.
-    #[error("the addon {0} is too large: at most {MAX_FILES} files and {MAX_ADDON} bytes")]
+    #[error("the addon {0} is too large, alone or with what it depends on: at most {MAX_FILES} files and {MAX_ADDON} bytes")]
     TooLarge(ModuleName),
 }
 
@@ -160,29 +160,42 @@ fn wanted(path: &Path) -> bool {
 pub fn closure(folders: &[Folder], module: &ModuleName) -> Result<Vec<Addon>, AddonsError> {
     let Some(first) = folders.first() else { return Ok(Vec::new()) };
     let mut found = vec![first.read(module)?];
-    let mut seen: BTreeSet<String> = [module.as_str().to_owned()].into();
-    let (mut next, mut bytes) = (0, 0);
+    complete(folders, &mut found, 0, MAX_ADDON)?;
+    Ok(found)
+}
+
+/// Adds every addon of the folders that those from place `next` on depend on and that is not there yet. Fails where all together hold
+/// more than `most` bytes; what was added until then is left to the caller.
+pub(super) fn complete(folders: &[Folder], found: &mut Vec<Addon>, mut next: usize, most: u64) -> Result<(), AddonsError> {
+    let size = |addon: &Addon| addon.files().map(|(_, content)| content.len() as u64).sum::<u64>();
+    let mut seen: BTreeSet<ModuleName> = found.iter().map(|addon| addon.name().clone()).collect();
+    let mut bytes: u64 = found.iter().map(size).sum();
     while let Some(addon) = found.get(next) {
-        next += 1;
-        bytes += addon.files().map(|(_, content)| content.len() as u64).sum::<u64>();
-        if bytes > MAX_ADDON {
-            return Err(AddonsError::TooLarge(module.clone()));
+        if bytes > most {
+            return Err(AddonsError::TooLarge(addon.name().clone()));
         }
+        next += 1;
         let Some(manifest) = addon.manifest() else { continue };
         for name in manifest.texts("depends") {
             let Ok(name) = name.parse::<ModuleName>() else { continue };
-            if !seen.insert(name.as_str().to_owned()) {
+            if !seen.insert(name.clone()) {
                 continue;
             }
             for folder in folders {
                 if folder.names()?.contains(&name) {
-                    found.push(folder.read(&name)?);
+                    let addon = folder.read(&name)?;
+                    bytes += size(&addon);
+                    // Not only when its turn comes: a long list of large ones would be read until then.
+                    if bytes > most {
+                        return Err(AddonsError::TooLarge(name));
+                    }
+                    found.push(addon);
                     break;
                 }
             }
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! The last step of the cascade: Claude is shown the error and the sources, and offers edits.
 //!
-//! What it offers is a proposal and no more: edits that no fix may make are refused here, and the rest still needs its proof. It never
-//! applies anything, and it gives Claude no tool that could.
+//! What it offers is a proposal and no more: edits that make no patch are refused here, a patch that may not be is refused by `guard`,
+//! and the rest still needs its proof. It never applies anything, and it gives Claude no tool that could.
 
 mod edits;
-mod guard;
 mod prompt;
-mod rights;
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -60,7 +58,7 @@ struct Answer {
     summary: String,
 }
 
-/// A fix that Claude offers and that passed the checks on its form. It is not proven.
+/// A fix that Claude offers and that passed the checks on its form. It may be forbidden still, and is not proven.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Proposal {
     /// The change.

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::guard;
 use super::observe::{Observed, brings_tests, same_error};
-use super::verify::{judge, new_errors, not_run, weakens_tests};
+use super::verify::{judge, new_errors, not_run};
 use super::{Evidence, Failure, Grade, Patch, Progress, Request, Source, deduce};
 use crate::domain::ErrorReport;
 use crate::odoo::Addon;
@@ -33,6 +34,15 @@ pub struct Attempt {
     pub evidence: Evidence,
     /// How many errors it got past.
     pub progress: u32,
+    /// Why it may not be applied by a machine, so that it was not even run; empty if it may.
+    pub forbidden: Vec<String>,
+}
+
+/// Why a candidate was not run.
+struct Refusal {
+    why: Vec<String>,
+    /// Whether it never may be, rather than not now.
+    forbidden: bool,
 }
 
 /// The reproduction, and what was tried against it.
@@ -82,9 +92,11 @@ impl<'a> Trial<'a> {
     pub async fn attempt(&mut self, patch: &Patch, source: &Source, origin: Option<&Source>, summary: &str) -> Result<Grade, Failure> {
         let (mut patch, mut source, mut summary) = (patch.clone(), source.clone(), summary.to_owned());
         let origin = origin.cloned();
-        if let Some(why) = self.refuse(&patch) {
-            let evidence = not_run(&self.before, &why);
-            return Ok(self.keep(Attempt { source, origin, summary, patch, evidence, progress: 0 }));
+        if let Some(refusal) = self.refuse(&patch, origin.as_ref().unwrap_or(&source)) {
+            (self.progress)(Progress::new("refused", refusal.why.join("; ")));
+            let forbidden = if refusal.forbidden { refusal.why.clone() } else { Vec::new() };
+            let evidence = not_run(&self.before, refusal.why);
+            return Ok(self.keep(Attempt { source, origin, summary, patch, evidence, progress: 0, forbidden }));
         }
         let (mut evidence, mut after) = self.verify(&patch).await?;
         let mut step = 0;
@@ -101,7 +113,7 @@ impl<'a> Trial<'a> {
                 summary = format!("{summary} {what}");
             }
         }
-        Ok(self.keep(Attempt { source, origin, summary, patch, evidence, progress: step + 1 }))
+        Ok(self.keep(Attempt { source, origin, summary, patch, evidence, progress: step + 1, forbidden: Vec::new() }))
     }
 
     /// The next error to mend on top of a patch that got rid of the first but is no proof yet.
@@ -118,7 +130,8 @@ impl<'a> Trial<'a> {
         let patched = self.request.addons[0].with(patch);
         for candidate in deduce(self.request, &patched, next) {
             let Ok(both) = patch.then(&candidate.patch) else { continue };
-            if self.refuse(&both).is_some() {
+            // What it builds on has passed as its own author's; what comes on top is the rule's.
+            if self.refuse(&both, &Source::Rule(candidate.rule.to_owned())).is_some() {
                 continue;
             }
             (self.progress)(Progress::new("deduce", format!("rule {}: {}", candidate.rule, candidate.summary)));
@@ -143,22 +156,24 @@ impl<'a> Trial<'a> {
         Ok((evidence, after))
     }
 
-    /// Why a candidate is not even run.
-    fn refuse(&self, patch: &Patch) -> Option<String> {
+    /// Why a candidate of this author is not even run.
+    fn refuse(&self, patch: &Patch, author: &Source) -> Option<Refusal> {
         let addon = &self.request.addons[0];
-        let outside = patch.changes().iter().find(|change| change.path.module() != addon.name().as_str());
-        let stale = patch.changes().iter().find(|change| change.before.as_deref() != addon.text(&change.path));
-        if let Some(change) = outside {
-            Some(format!("the patch touches {}, outside the addon", change.path))
-        } else if let Some(change) = stale {
-            Some(format!("the patch was made for another state of {}", change.path))
-        } else if let Some(weaker) = weakens_tests(addon, patch) {
-            Some(weaker)
-        } else if Instant::now() >= self.answer_by() {
-            Some("the time of the job is nearly up".to_owned())
-        } else {
-            (self.runs >= MAX_RUNS).then(|| format!("{MAX_RUNS} sandbox runs were spent"))
+        let why = guard::refusals(addon, patch, author);
+        if !why.is_empty() {
+            return Some(Refusal { why, forbidden: true });
         }
+        let stale = patch.changes().iter().find(|change| change.before.as_deref() != addon.text(&change.path));
+        let why = if let Some(change) = stale {
+            format!("the patch was made for another state of {}", change.path)
+        } else if Instant::now() >= self.answer_by() {
+            "the time of the job is nearly up".to_owned()
+        } else if self.runs >= MAX_RUNS {
+            format!("{MAX_RUNS} sandbox runs were spent")
+        } else {
+            return None;
+        };
+        Some(Refusal { why: vec![why], forbidden: false })
     }
 
     /// Until when a candidate must be there to be run in time. A job that is cut off has nothing to show; one that stops by itself ends
@@ -178,6 +193,9 @@ impl<'a> Trial<'a> {
     /// What was tried so far, for whoever tries next.
     pub fn story(&self) -> Vec<String> {
         let told = |attempt: &Attempt| {
+            if !attempt.forbidden.is_empty() {
+                return format!("{} ({}): forbidden, not run. {}", attempt.summary, attempt.source, attempt.forbidden.join("; "));
+            }
             format!(
                 "{} ({}): {}. New failures: {}",
                 attempt.summary,

@@ -7,6 +7,7 @@
 
 mod ask;
 mod attempts;
+mod guard;
 mod observe;
 mod verify;
 
@@ -16,6 +17,7 @@ pub use ask::{Asked, PROMPT_VERSION, Proposal, ask, estimate};
 pub use attempts::Attempt;
 use attempts::Trial;
 pub use observe::Observed;
+pub use verify::judge_dependents;
 
 use crate::claude::{Claude, ClaudeError};
 use crate::domain::{
@@ -168,10 +170,16 @@ fn finish(trial: Trial<'_>, request: &Request<'_>, notes: &[String], cost: Cost)
         Some((ProvenPatch::new(attempt.patch, attempt.evidence)?, attempt.source, attempt.summary))
     });
     let origin = won.and_then(|index| attempts[index].origin.clone());
-    let best = attempts.iter().max_by_key(|attempt| (attempt.evidence.grade, attempt.progress)).cloned();
+    let best = attempts.iter().max_by_key(|attempt| worth(attempt)).cloned();
     attempts.truncate(20);
     let diagnosis = diagnose(request, &before, reproduced, &attempts, notes);
     Found { proven, origin, best, attempts, diagnosis, reproduced, cost }
+}
+
+/// How much a patch is worth to a person who has to mend the error by hand. One that a machine may not apply can still be right; one that
+/// was run and got past nothing but the first error, or not even that, is known not to be.
+fn worth(attempt: &Attempt) -> (Grade, u32) {
+    (attempt.evidence.grade, attempt.progress.max(u32::from(!attempt.forbidden.is_empty())))
 }
 
 /// What the reader of a ticket needs: the cause, the place, and why it was not mended.
@@ -190,6 +198,46 @@ fn diagnose(request: &Request<'_>, before: &Observed, reproduced: bool, attempts
         1 => "One candidate was tried; it was not proven.".to_owned(),
         n => format!("{n} candidates were tried; none was proven."),
     });
+    let forbidden = attempts.iter().filter(|attempt| !attempt.forbidden.is_empty());
+    why.extend(forbidden.map(|attempt| {
+        let who = attempt.origin.as_ref().unwrap_or(&attempt.source);
+        format!("A patch ({who}) was refused and is left to a person: {}.", attempt.forbidden.join("; "))
+    }));
     why.extend(notes.iter().cloned());
     Diagnosis { cause: report.title.clone(), location: report.location.clone(), why_not_fixed: why.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::FileChange;
+
+    fn attempt(source: Source, progress: u32, grade: Grade, forbidden: &[&str]) -> Attempt {
+        let change = FileChange { path: "m/a.py".parse().unwrap(), before: None, after: source.to_string() };
+        Attempt {
+            source,
+            origin: None,
+            summary: String::new(),
+            patch: Patch::new(vec![change]).unwrap(),
+            evidence: Evidence {
+                grade,
+                before: serde_json::Value::Null,
+                after: serde_json::Value::Null,
+                new_failures: Vec::new(),
+                tests: 0,
+                seconds: 0.0,
+            },
+            progress,
+            forbidden: forbidden.iter().map(|why| (*why).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn forbidden_patch_is_shown_before_a_useless_one() {
+        let rule = |progress, grade| attempt(Source::Rule("r".to_owned()), progress, grade, &[]);
+        let claude = attempt(Source::Claude, 0, Grade::Refuted, &["it adds sudo"]);
+        assert!(worth(&claude) >= worth(&rule(1, Grade::Refuted)));
+        assert!(worth(&claude) < worth(&rule(2, Grade::Refuted)));
+        assert!(worth(&claude) < worth(&rule(1, Grade::Consistent)));
+    }
 }

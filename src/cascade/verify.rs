@@ -3,9 +3,11 @@
 use serde_json::Value;
 
 use super::observe::{Observed, same_error};
-use crate::domain::{ErrorReport, Evidence, Grade, Patch};
-use crate::odoo::Addon;
+use crate::domain::{ErrorReport, Evidence, Grade, ModuleName};
 use crate::sandbox::End;
+
+/// How many addons one line names.
+const MAX_NAMES: usize = 5;
 
 /// Compares the run on the untouched sources with the run on the patched ones.
 ///
@@ -58,11 +60,36 @@ fn new_failures(before: &Observed, after: &Observed) -> Vec<String> {
     failures
 }
 
+/// What a fix of `module` broke in the addons that build on it, one line each. `before` and `after` are runs of their tests, with the
+/// untouched and with the patched sources of `module`.
+///
+/// Where there was no run before, because `module` itself could not be installed, neither could they: their own errors cannot be blamed
+/// on the fix, so that only those count that name `module`.
+pub fn judge_dependents(module: &ModuleName, before: Option<&Observed>, after: &Observed, dependents: &[ModuleName]) -> Vec<String> {
+    if dependents.is_empty() {
+        return Vec::new();
+    }
+    let broken = match before {
+        Some(before) => new_failures(before, after),
+        None => {
+            let blamed = after.reports.iter().filter(|report| is_error(report) && report.module.as_ref() == Some(module));
+            blamed.map(|report| report.title.clone()).collect()
+        }
+    };
+    let names = dependents.iter().take(MAX_NAMES).map(ModuleName::as_str).collect::<Vec<_>>().join(", ");
+    let more = dependents.len().checked_sub(MAX_NAMES + 1).map_or("", |_| ", …");
+    broken.into_iter().map(|line| format!("{line} (with {names}{more})")).collect()
+}
+
 /// Whether the log says why Odoo ended like this. A warning is no reason to fail, and nothing in a log explains a signal (128 and
 /// more; 255 is Odoo's own -1).
 fn explains_exit(after: &Observed, code: i64) -> bool {
-    let said = after.reports.iter().any(|report| matches!(report.level.as_str(), "ERROR" | "CRITICAL"));
+    let said = after.reports.iter().any(is_error);
     (said || !after.tests.failed.is_empty()) && (code < 128 || code == 255)
+}
+
+fn is_error(report: &ErrorReport) -> bool {
+    matches!(report.level.as_str(), "ERROR" | "CRITICAL")
 }
 
 /// A test that no longer runs cannot fail any more; and one that failed without a name cannot be compared.
@@ -78,48 +105,19 @@ fn lost_tests(before: &Observed, after: &Observed) -> Option<String> {
     (failing > 0 && after.tests.failed.is_empty()).then(|| format!("{failing} failing test(s) that the log does not name"))
 }
 
-/// Why a patch would weaken the tests that it is judged by, if it does. A rename within a test is no harm; a test, an assertion or an
-/// import of tests that is gone is.
-pub fn weakens_tests(addon: &Addon, patch: &Patch) -> Option<String> {
-    let of_tests = patch.changes().iter().filter(|change| change.path.within_module().starts_with("tests/"));
-    of_tests.into_iter().find_map(|change| {
-        let before = change.before.as_deref().unwrap_or_default();
-        let fewer = |word: &str| change.after.matches(word).count() < before.matches(word).count();
-        let dropped = addon.files().any(|(path, _)| {
-            let stem = path.within_module().strip_prefix("tests/").and_then(|file| file.strip_suffix(".py"));
-            change.path.as_str().ends_with("/__init__.py") && stem.is_some_and(|stem| names(before, stem) && !names(&change.after, stem))
-        });
-        let skips = change.after.matches("skip").count() > before.matches("skip").count();
-        (fewer("def test_") || fewer("assert") || dropped || skips)
-            .then(|| format!("the patch takes tests away or weakens them in {}", change.path))
-    })
-}
-
-fn names(text: &str, word: &str) -> bool {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
-}
-
 /// The errors of the later run that the earlier one does not have, most severe first.
 pub fn new_errors<'a>(before: &Observed, after: &'a Observed) -> Vec<&'a ErrorReport> {
     after.reports.iter().filter(|report| !before.reports.iter().any(|old| same_error(old, report))).collect()
 }
 
-/// A verdict on a candidate that never came to a run.
-pub fn not_run(before: &Observed, why: &str) -> Evidence {
-    Evidence {
-        grade: Grade::Refuted,
-        before: before.summary(),
-        after: Value::Null,
-        new_failures: vec![why.to_owned()],
-        tests: 0,
-        seconds: before.seconds,
-    }
+/// A verdict on a candidate that never came to a run, for these reasons.
+pub fn not_run(before: &Observed, why: Vec<String>) -> Evidence {
+    Evidence { grade: Grade::Refuted, before: before.summary(), after: Value::Null, new_failures: why, tests: 0, seconds: before.seconds }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::FileChange;
     use crate::odoo;
     use crate::sandbox::{Phases, TestRun};
 
@@ -192,23 +190,56 @@ mod tests {
         assert!(evidence.new_failures[0].contains("TestA.test_one"), "{:?}", evidence.new_failures);
     }
 
+    fn names(names: &[&str]) -> Vec<ModuleName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    fn broken_by(before: Option<&Observed>, after: &Observed) -> Vec<String> {
+        judge_dependents(&"p_base".parse().unwrap(), before, after, &names(&["p_tree", "p_other"]))
+    }
+
     #[test]
-    fn patch_must_not_weaken_tests() {
-        let init = "from . import test_a\nfrom . import test_gone\n";
-        let test = "class A(C):\n    def test_x(self):\n        self.assertTrue(self.env.cr)\n";
-        let files = [("m/tests/__init__.py", init), ("m/tests/test_a.py", test), ("m/a.py", "assert 1\n")];
-        let files = files.map(|(path, text)| (path.parse().unwrap(), text.as_bytes().to_vec()));
-        let addon = Addon::new("m".parse().unwrap(), files);
-        let weakens = |path: &str, before: &str, after: &str| {
-            let change = FileChange { path: path.parse().unwrap(), before: Some(before.to_owned()), after: after.to_owned() };
-            weakens_tests(&addon, &Patch::new(vec![change]).unwrap()).is_some()
+    fn dependents_may_be_as_broken_as_before() {
+        let healthy = run(End::Exited(0), true, &(started(&["TestA.test_one"]) + SUMMARY));
+        let broken = run(End::Exited(255), false, &log("p_tree"));
+        assert!(broken_by(Some(&healthy), &healthy).is_empty());
+        assert!(broken_by(Some(&broken), &broken).is_empty());
+        assert!(broken_by(Some(&broken), &healthy).is_empty());
+        assert!(judge_dependents(&"p_base".parse().unwrap(), Some(&healthy), &broken, &[]).is_empty());
+    }
+
+    #[test]
+    fn dependents_may_not_break() {
+        let healthy = run(End::Exited(0), true, &(started(&["TestA.test_one"]) + SUMMARY));
+        let broken = broken_by(Some(&healthy), &run(End::Exited(255), false, &log("p_tree")));
+        assert!(broken[0].ends_with("(with p_tree, p_other)"), "{broken:?}");
+        assert!(broken.iter().any(|line| line.contains("no longer installed")), "{broken:?}");
+        let failing = broken_by(Some(&healthy), &run(End::Exited(1), true, &log("p_test")));
+        assert!(failing.iter().any(|line| line.starts_with("test p_test: ")), "{failing:?}");
+        let fewer = broken_by(Some(&healthy), &run(End::Exited(0), true, SUMMARY));
+        assert!(fewer[0].contains("TestA.test_one"), "{fewer:?}");
+        assert_eq!(broken_by(Some(&healthy), &run(End::Deadline, true, SUMMARY)).len(), 1);
+    }
+
+    #[test]
+    fn dependents_that_never_ran_are_not_blamed_on_the_fix() {
+        let broken = run(End::Exited(255), false, &log("p_tree"));
+        assert!(broken_by(None, &broken).is_empty());
+        assert!(broken_by(None, &run(End::Deadline, false, "")).is_empty());
+        let named = |module: &str, log: &str| {
+            judge_dependents(&module.parse().unwrap(), None, &run(End::Exited(255), false, log), &names(&["p_other"]))
         };
-        assert!(weakens("m/tests/test_a.py", test, "class A(C):\n    pass\n"));
-        assert!(weakens("m/tests/test_a.py", test, &test.replace("self.assertTrue(", "bool(")));
-        assert!(weakens("m/tests/test_a.py", test, &format!("@unittest.skip('x')\n{test}")));
-        assert!(weakens("m/tests/__init__.py", init, "from . import test_gone\n"));
-        assert!(!weakens("m/tests/__init__.py", init, "from . import test_a\n"), "an import of nothing may go");
-        assert!(!weakens("m/tests/test_a.py", test, &test.replace("env.cr", "env")));
-        assert!(!weakens("m/a.py", "assert 1\n", "x = 1\n"));
+        assert_eq!(named("p_tree", &log("p_tree")).len(), 1);
+        assert!(named("p_noacl", &log("p_noacl")).is_empty(), "a warning breaks nothing");
+    }
+
+    #[test]
+    fn line_names_few_dependents() {
+        let many = names(&["b", "c", "d", "e", "f", "g"]);
+        let after = run(End::Exited(255), false, &log("p_tree"));
+        let lines = judge_dependents(&"p_tree".parse().unwrap(), None, &after, &many);
+        assert!(lines[0].ends_with("(with b, c, d, e, f, …)"), "{lines:?}");
+        let lines = judge_dependents(&"p_tree".parse().unwrap(), None, &after, &many[..5]);
+        assert!(lines[0].ends_with("(with b, c, d, e, f)"), "{lines:?}");
     }
 }

@@ -99,6 +99,28 @@ async fn answer_that_climbs_out_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn forbidden_answer_goes_to_a_person() {
+    let fake = FakeClaude::start().await;
+    // Both would make the error go away; neither may be applied by a machine.
+    let sudo = "from odoo import fields, models\n\n\ndef everything(env):\n    return env['res.partner'].sudo().search([])";
+    fake.reply(Script::Ok(answer("from odoo import models", sudo), Usage::default()));
+    let mut tests = answer("", "assert True\n");
+    tests["edits"][0]["path"] = json!("p_nameerr/tests/test_a.py");
+    fake.reply(Script::Ok(tests, Usage::default()));
+    let addons = support::addons(&["p_nameerr"]);
+    let test = app(&fake, addons.path()).await;
+    let (_, result) = done(&test, "p_nameerr").await;
+    assert_eq!((&result["outcome"], &result["source"], &result["grade"]), (&"ticket".into(), &"claude".into(), &"refuted".into()));
+    let why = result["why"].as_str().unwrap();
+    assert!(why.contains("adds sudo") && why.contains("is a test"), "{why}");
+    assert!(result["patch"].as_str().unwrap().contains("+++ b/p_nameerr/"), "{result:#}");
+    assert!(result["ticket"]["body"].as_str().unwrap().contains("adds sudo"), "{result:#}");
+    let asked = fake.requests();
+    assert_eq!(asked.len(), 2);
+    assert!(asked[1].body.to_string().contains("adds sudo"), "the second question says what was forbidden");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_money_no_question() {
     let fake = FakeClaude::start().await;
     let addons = support::addons(&["p_nameerr"]);

@@ -1,10 +1,9 @@
-//! From exact-match edits to a patch, or to the reasons why not.
+//! From exact-match edits to a patch, or to the reasons why not. This is about their form; what a patch may do is for the `guard`.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{guard, rights};
 use crate::domain::{FileChange, Patch, RelPath};
 use crate::odoo::Addon;
 
@@ -12,9 +11,6 @@ use crate::odoo::Addon;
 const MAX_EDITS: usize = 100;
 /// The most bytes that all edits together may hold.
 const MAX_BYTES: usize = 1024 * 1024;
-/// The kinds of file that a fix may touch: text that Odoo or a reader of the addon reads.
-const EXTENSIONS: [&str; 14] = ["py", "xml", "csv", "js", "css", "scss", "html", "sql", "po", "pot", "md", "rst", "txt", "json"];
-
 /// One edit, as Claude writes it.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Edit {
@@ -39,19 +35,12 @@ pub(super) fn to_patch(addon: &Addon, edits: &[Edit]) -> Result<Patch, Vec<Strin
     let mut drafts = BTreeMap::new();
     let mut refused: Vec<String> = edits.iter().filter_map(|edit| apply(addon, &mut drafts, edit).err()).collect();
     let changes: Vec<FileChange> = drafts.into_iter().map(|(path, draft)| draft.finish(path)).collect();
-    let own = rights::own_names(addon, &changes);
-    for change in &changes {
-        refused.extend(guard::refusals(addon, change));
-        refused.extend(rights::refusals(&own, change));
-    }
     refused.dedup();
     if refused.is_empty() { Patch::new(changes).map_err(|error| vec![error.to_string()]) } else { Err(refused) }
 }
 
 fn apply(addon: &Addon, drafts: &mut BTreeMap<RelPath, Draft>, edit: &Edit) -> Result<(), String> {
     let path: RelPath = edit.path.parse().map_err(|error: crate::domain::PatchError| error.to_string())?;
-    place(addon, &path)?;
-    guard::edit(&path, &edit.find, &edit.replace)?;
     if !drafts.contains_key(&path) {
         drafts.insert(path.clone(), Draft::of(addon, &path)?);
     }
@@ -71,25 +60,6 @@ fn apply(addon: &Addon, drafts: &mut BTreeMap<RelPath, Draft>, edit: &Edit) -> R
     }
     draft.now.replace_range(at..at + find.len(), &replace);
     Ok(())
-}
-
-/// Whether a fix may touch this path at all.
-fn place(addon: &Addon, path: &RelPath) -> Result<(), String> {
-    if path.module() != addon.name().as_str() || path.within_module().is_empty() {
-        return Err(format!("{path} is not inside the addon {}", addon.name()));
-    }
-    let parts: Vec<String> = path.within_module().split('/').map(str::to_lowercase).collect();
-    let file = parts.last().map_or("", String::as_str);
-    if parts.iter().any(|part| part == "tests") || file.starts_with("test_") || file == "conftest.py" {
-        return Err(format!("{path} is a test: a fix must not change what it is judged by"));
-    }
-    if parts.iter().any(|part| part.starts_with('.')) {
-        return Err(format!("{path} is a hidden file"));
-    }
-    match file.rsplit_once('.') {
-        Some((_, extension)) if EXTENSIONS.contains(&extension) => Ok(()),
-        _ => Err(format!("{path} is no kind of file that a fix may change")),
-    }
 }
 
 impl Draft {

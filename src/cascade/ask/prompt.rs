@@ -7,7 +7,7 @@ use regex::Regex;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::guard::pattern;
+use crate::cascade::guard::pattern;
 use crate::domain::{ErrorReport, OdooVersion, RelPath};
 use crate::odoo::{Addon, mask_source};
 
