@@ -1,5 +1,7 @@
 //! Trying candidates against one reproduction.
 
+mod confirm;
+
 use std::time::{Duration, Instant};
 
 use super::guard;
@@ -52,6 +54,8 @@ pub struct Trial<'a> {
     progress: &'a (dyn Fn(Progress) + Send + Sync),
     before: Observed,
     brings_tests: bool,
+    /// The tests of what builds on the addon, on the untouched sources; run when first needed.
+    dependents_before: Option<Observed>,
     runs: u32,
     /// Seconds of the longest run so far.
     slowest: f64,
@@ -70,7 +74,8 @@ impl<'a> Trial<'a> {
         let before = read(run).await?;
         let brings_tests = brings_tests(request.addons, module);
         let slowest = before.seconds;
-        let trial = Self { request, sandbox, progress, before, brings_tests, runs: 1, slowest, attempts: Vec::new() };
+        let trial =
+            Self { request, sandbox, progress, before, brings_tests, dependents_before: None, runs: 1, slowest, attempts: Vec::new() };
         let word = if trial.reproduced() { "the same error was reproduced" } else { "the error was not reproduced" };
         progress(Progress::new("reproduced", format!("{word} ({:.1} s)", trial.before.seconds)).with(trial.before.summary()));
         Ok(trial)
@@ -112,6 +117,9 @@ impl<'a> Trial<'a> {
             if !summary.contains(&what) {
                 summary = format!("{summary} {what}");
             }
+        }
+        if evidence.grade == Grade::Proven {
+            evidence = self.confirm(&patch, evidence, &after).await?;
         }
         Ok(self.keep(Attempt { source, origin, summary, patch, evidence, progress: step + 1, forbidden: Vec::new() }))
     }

@@ -21,7 +21,7 @@ pub use verify::judge_dependents;
 
 use crate::claude::{Claude, ClaudeError};
 use crate::domain::{
-    Cost, Diagnosis, ErrorReport, Evidence, Failure, FailureKind, Grade, OdooVersion, Patch, Progress, ProvenPatch, Source,
+    Cost, Diagnosis, ErrorReport, Evidence, Failure, FailureKind, Grade, ModuleName, OdooVersion, Patch, Progress, ProvenPatch, Source,
 };
 use crate::knowledge::PastFix;
 use crate::odoo::Addon;
@@ -40,6 +40,10 @@ pub struct Request<'a> {
     pub version: &'a OdooVersion,
     /// The addon to mend, then those it depends on.
     pub addons: &'a [Addon],
+    /// The addons that build on it, whose tests must not break either.
+    pub dependents: &'a [ModuleName],
+    /// The sources of the addon, of those and of all that they depend on.
+    pub with_dependents: &'a [Addon],
     /// Fixes that were proven for the same error before, newest first.
     pub past: Vec<PastFix>,
     /// When the time of this attempt is up.
@@ -226,6 +230,8 @@ mod tests {
                 new_failures: Vec::new(),
                 tests: 0,
                 seconds: 0.0,
+                dependents: Vec::new(),
+                findings: Vec::new(),
             },
             progress,
             forbidden: forbidden.iter().map(|why| (*why).to_owned()).collect(),

@@ -33,6 +33,8 @@ pub fn judge(error: &ErrorReport, before: &Observed, after: &Observed, brings_te
         new_failures,
         tests: after.tests.ran,
         seconds: ((before.seconds + after.seconds) * 10.0).round() / 10.0,
+        dependents: Vec::new(),
+        findings: Vec::new(),
     }
 }
 
@@ -112,7 +114,16 @@ pub fn new_errors<'a>(before: &Observed, after: &'a Observed) -> Vec<&'a ErrorRe
 
 /// A verdict on a candidate that never came to a run, for these reasons.
 pub fn not_run(before: &Observed, why: Vec<String>) -> Evidence {
-    Evidence { grade: Grade::Refuted, before: before.summary(), after: Value::Null, new_failures: why, tests: 0, seconds: before.seconds }
+    Evidence {
+        grade: Grade::Refuted,
+        before: before.summary(),
+        after: Value::Null,
+        new_failures: why,
+        tests: 0,
+        seconds: before.seconds,
+        dependents: Vec::new(),
+        findings: Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Location, Patch};
+use super::{Location, ModuleName, Patch};
 
 /// Where a candidate came from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -101,6 +101,47 @@ pub struct Evidence {
     pub tests: u32,
     /// Wall-clock seconds of both runs.
     pub seconds: f64,
+    /// The addons that build on the patched one and were tested with it.
+    #[serde(default)]
+    pub dependents: Vec<ModuleName>,
+    /// What a static scan finds in the patched files and not in those before.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Severity {
+    /// Not rated.
+    Undefined,
+    /// A matter of style, such as an `assert`.
+    Low,
+    /// Dangerous in some places.
+    Medium,
+    /// Dangerous nearly everywhere.
+    High,
+}
+
+/// Something dangerous that a scanner saw in a source file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The scanner's name for its kind, such as `B608`.
+    pub id: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file, starting with the addon's folder.
+    pub path: String,
+    /// Counted from 1.
+    pub line: u32,
+    /// What it is.
+    pub message: String,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}: {} ({})", self.path, self.line, self.message, self.id)
+    }
 }
 
 /// A patch with its proof. It can be made only from evidence that proves it, and only it can be applied.
@@ -189,6 +230,8 @@ mod tests {
             new_failures: new_failures.iter().map(ToString::to_string).collect(),
             tests: 1,
             seconds: 1.0,
+            dependents: Vec::new(),
+            findings: Vec::new(),
         };
         assert!(ProvenPatch::new(patch.clone(), evidence(Grade::Proven, &[])).is_some());
         assert!(ProvenPatch::new(patch.clone(), evidence(Grade::Proven, &["TestA.test_b"])).is_none());

@@ -7,7 +7,7 @@ mod job;
 mod patch;
 mod report;
 
-pub use evidence::{Confidence, Cost, Diagnosis, Evidence, Grade, ProvenPatch, Source};
+pub use evidence::{Confidence, Cost, Diagnosis, Evidence, Finding, Grade, ProvenPatch, Severity, Source};
 pub use failure::{Failure, FailureKind, Verdict};
 pub use ids::{EventId, Fingerprint, GroupId, InvalidId, ModuleName, OdooVersion, RunId, TenantId};
 pub use job::{Effect, Job, JobKind, Lesson, Outcome, Progress, RunState, Ticket, UnknownKind};

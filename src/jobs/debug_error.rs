@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Ctx;
 use super::report::{self, Verdict};
-use crate::addons::{AddonsError, Folder, closure};
+use crate::addons::{AddonsError, Dependents, Folder, closure, dependents};
 use crate::cascade::{self, Found};
 use crate::domain::{ErrorReport, Failure, Fingerprint, Frame, Location, ModuleName, ObjectRef, OdooVersion, Outcome, Raised};
 use crate::odoo::{self, Addon};
@@ -18,6 +18,8 @@ const MAX_MESSAGE: usize = 10 * 1024;
 const MAX_NAME: usize = 1024;
 const MAX_CHAIN: usize = 64;
 const MAX_FRAMES: usize = 500;
+/// How many of the addons that build on a patched one are tried with it.
+const MAX_DEPENDENTS: usize = 10;
 
 /// The payload, as `jobs/debug_error/schema.json` describes it.
 #[derive(Debug, Deserialize)]
@@ -47,14 +49,14 @@ pub async fn run(ctx: &Ctx, payload: &Value) -> Result<Outcome, Failure> {
         Err(why) => Verdict::Untried(why),
         Ok((folders, module)) => match sources(&folders, &module).await? {
             Err(why) => Verdict::Untried(why),
-            Ok(mut addons) => {
-                let found = search(ctx, &error, &version, &addons).await?;
+            Ok(mut sources) => {
+                let found = search(ctx, &error, &version, &sources).await?;
                 let confidence = report::confidence(ctx, &error, &found).await?;
                 Verdict::Tried {
                     found: Box::new(found),
                     confidence,
                     root: folders[0].root().to_owned(),
-                    addon: Box::new(addons.swap_remove(0)),
+                    addon: Box::new(sources.addons.swap_remove(0)),
                 }
             }
         },
@@ -155,17 +157,26 @@ fn allowed(path: &Path, settings: &[PathBuf]) -> Option<PathBuf> {
     settings.iter().filter_map(|root| root.canonicalize().ok()).any(|root| path.starts_with(root)).then_some(path)
 }
 
-/// The addon and what it depends on, or why they cannot be tested.
-async fn sources(folders: &[Folder], module: &ModuleName) -> Result<Result<Vec<Addon>, String>, Failure> {
+/// What is read of the folders.
+struct Sources {
+    /// The addon and what it depends on.
+    addons: Vec<Addon>,
+    /// What builds on it.
+    dependents: Dependents,
+}
+
+/// The addon, what it depends on and what builds on it, or why they cannot be tested.
+async fn sources(folders: &[Folder], module: &ModuleName) -> Result<Result<Sources, String>, Failure> {
     let (owned, wanted) = (folders.to_vec(), module.clone());
-    match tokio::task::spawn_blocking(move || closure(&owned, &wanted)).await.map_err(Failure::bug)? {
-        Ok(addons) => Ok(Ok(addons)),
+    let read = move || Ok(Sources { addons: closure(&owned, &wanted)?, dependents: dependents(&owned, &wanted, MAX_DEPENDENTS)? });
+    match tokio::task::spawn_blocking(read).await.map_err(Failure::bug)? {
+        Ok(sources) => Ok(Ok(sources)),
         Err(error @ AddonsError::Folder(..)) => Err(Failure::unavailable(error)),
         Err(other) => Ok(Err(format!("{other}."))),
     }
 }
 
-async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, addons: &[Addon]) -> Result<Found, Failure> {
+async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: &Sources) -> Result<Found, Failure> {
     let past = ctx.knowledge.recall(&ctx.tenant, &error.fingerprint, version).await?;
     ctx.tell(
         "recall",
@@ -175,8 +186,21 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, addons: &
         },
     );
     ctx.sandbox.ensure_image(version, &|line| ctx.tell("image", line)).await?;
-    let mut sandbox = ctx.sandbox.open(version, &ctx.owner()).await?;
-    let request = cascade::Request { report: error, version, addons, past, deadline: ctx.deadline };
+    let tell = ctx.progress.clone();
+    let mut sandbox = ctx.sandbox.open(version, &ctx.owner()).await?.telling(move |progress| tell(progress));
+    let Dependents { names, left_out, addons: with_dependents } = &sources.dependents;
+    if *left_out > 0 {
+        ctx.tell("read", format!("{left_out} more addons build on this one and are not tried: the nearest {} are", names.len()));
+    }
+    let request = cascade::Request {
+        report: error,
+        version,
+        addons: &sources.addons,
+        dependents: names,
+        with_dependents,
+        past,
+        deadline: ctx.deadline,
+    };
     let found = cascade::run(request, &mut sandbox, ctx.claude.as_ref(), &ctx.ledger, ctx.progress.as_ref()).await;
     // The container goes whatever came out; what could not be removed now is swept by its label.
     if let Err(error) = sandbox.close().await {

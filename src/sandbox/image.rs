@@ -24,6 +24,7 @@ context!(
     "run/env.sh",
     "run/forkserver.py",
     "run/ready.sh",
+    "run/scan.sh",
     "run/seal.sh",
     "run/series.py",
     "run/sources.sh",

@@ -14,6 +14,7 @@ mod lease;
 mod limits;
 mod pool;
 mod progress;
+mod scan;
 mod series;
 mod session;
 mod sources;

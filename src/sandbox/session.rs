@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::container::Stop;
 use super::progress::Tell;
 use super::warm::Warm;
-use super::{Engine, Limits, Owner, SandboxError};
-use crate::domain::{ModuleName, OdooVersion, Progress};
+use super::{Engine, Limits, Owner, SandboxError, scan};
+use crate::domain::{Finding, ModuleName, OdooVersion, Patch, Progress};
 use crate::odoo::Addon;
 
 /// What to test.
@@ -160,6 +160,28 @@ impl Sandbox {
         let installed = ran.installed && matches!(end, End::Exited(_));
         let phases = Phases { engine: engine.as_secs_f64(), ..ran.phases };
         Ok(TestRun { end, log: ran.log, installed, seconds: started.elapsed().as_secs_f64(), phases })
+    }
+
+    /// Scans the Python files of a patch for what is dangerous; gives what the patch brings.
+    pub async fn scan(&mut self, patch: &Patch) -> Result<Vec<Finding>, SandboxError> {
+        let warm = match self.warm.take() {
+            Some(warm) => warm,
+            None => self.engine.acquire(&self.version, &self.owner).await?,
+        };
+        let found = scan::scan(self.warm.insert(warm).container(), patch).await;
+        if found.is_err() {
+            self.discard().await;
+        }
+        found
+    }
+
+    /// Gets rid of a container that cannot be trusted to work any more.
+    async fn discard(&mut self) {
+        if let Some(warm) = self.warm.take()
+            && let Err(error) = warm.into_container().remove().await
+        {
+            tracing::warn!(%error, "a sandbox container was left behind");
+        }
     }
 
     /// Removes the container.

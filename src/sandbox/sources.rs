@@ -16,18 +16,22 @@ pub(super) fn pack(plan: &TestPlan<'_>) -> Result<Vec<u8>, SandboxError> {
     if total > SOURCE_BYTES {
         return Err(SandboxError::Sources(format!("{total} bytes of sources; at most {SOURCE_BYTES} can be tested")));
     }
-    let mut archive = tar::Builder::new(Vec::with_capacity(usize::try_from(total).unwrap_or_default()));
     let mut seen = BTreeSet::new();
-    for addon in plan.addons.iter().filter(|addon| seen.insert(addon.name())) {
-        for (path, bytes) in addon.files() {
-            let mut header = tar::Header::new_gnu();
-            header.set_entry_type(tar::EntryType::Regular);
-            header.set_mode(0o444);
-            header.set_size(bytes.len() as u64);
-            // Python compares times of sources with those of byte code; a fixed one keeps runs alike.
-            header.set_mtime(1_600_000_000);
-            archive.append_data(&mut header, path.as_str(), bytes).map_err(|error| SandboxError::Sources(format!("{path}: {error}")))?;
-        }
+    let first = plan.addons.iter().filter(|addon| seen.insert(addon.name()));
+    archive(first.flat_map(Addon::files).map(|(path, bytes)| (path.as_str(), bytes)))
+}
+
+/// Packs files, regular ones only, read-only.
+pub(super) fn archive<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<Vec<u8>, SandboxError> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Regular);
+        header.set_mode(0o444);
+        header.set_size(bytes.len() as u64);
+        // Python compares times of sources with those of byte code; a fixed one keeps runs alike.
+        header.set_mtime(1_600_000_000);
+        archive.append_data(&mut header, path, bytes).map_err(|error| SandboxError::Sources(format!("{path}: {error}")))?;
     }
     archive.into_inner().map_err(|error| SandboxError::Sources(error.to_string()))
 }
