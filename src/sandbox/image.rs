@@ -28,6 +28,7 @@ context!(
     "run/start.sh",
     "run/state.sh",
     "run/test.sh",
+    "seccomp.json",
     "warm.sh",
 );
 

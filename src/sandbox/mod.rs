@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod image;
 mod limits;
+mod seccomp;
 mod session;
 mod sources;
 
