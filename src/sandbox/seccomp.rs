@@ -38,7 +38,9 @@ mod tests {
     #[test]
     fn what_can_lead_out_has_a_condition() {
         for rule in rules().iter().filter(|rule| rule["action"] == "SCMP_ACT_ALLOW") {
-            for name in names(rule).filter(|name| ["clone", "ioctl", "mknod", "mknodat", "personality", "socket", "socketpair"].contains(name)) {
+            for name in
+                names(rule).filter(|name| ["clone", "ioctl", "mknod", "mknodat", "personality", "socket", "socketpair"].contains(name))
+            {
                 assert!(rule["args"].as_array().is_some_and(|args| !args.is_empty()), "{name}");
             }
         }
