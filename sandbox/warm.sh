@@ -47,6 +47,8 @@ echo 'local all all peer map=sandbox' > /opt/warm/pg/pg_hba.conf
 printf 'sandbox db db\nsandbox db addon\nsandbox addon addon\n' > /opt/warm/pg/pg_ident.conf
 as db pg_ctl -D /opt/warm/pg -w -l /tmp/pg.log start >/dev/null || { cat /tmp/pg.log; exit 1; }
 as db createuser addon
+# Odoo asks for `postgres` when it starts; nothing has to be able to reach the other one, which every new cluster has.
+sql postgres 'REVOKE CONNECT ON DATABASE template1 FROM PUBLIC'
 lap "cluster"
 
 fill() { # fill DATABASE MODULES TEMPLATE

@@ -152,11 +152,14 @@ def reap():
 
 
 def empty():
-    """Removes what a run left in the places that it could write to."""
-    subprocess.run(
-        ["find", *WRITABLE, "-mindepth", "1", "-user", "addon", "-delete"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-    )
+    """Removes what a run left: files, even in folders that it closed to itself, and shared memory, which outlives processes."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
+    left = [entry.path for folder in WRITABLE for entry in os.scandir(folder) if entry.stat(follow_symlinks=False).st_uid == os.getuid()]
+    if left:
+        subprocess.run(["chmod", "-R", "u+rwX", "--", *left[:1000]], **quiet)
+    subprocess.run(["find", *WRITABLE, "-mindepth", "1", "-user", "addon", "-delete"], **quiet)
+    if open("/proc/sysvipc/shm").read().count("\n") > 1:
+        subprocess.run(["ipcrm", "--all=shm"], **quiet)
 
 
 def keep(database):

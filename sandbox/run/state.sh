@@ -14,5 +14,8 @@ done
 for file in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
   [ -r "$file" ] && sed -n 's/^oom_kill /oom_kill /p' "$file"
 done
-[ "$fate" = keep ] || timeout 20 psql -X -q -d postgres -c "DROP DATABASE IF EXISTS $database WITH (FORCE)" >&2
-echo "end"
+# What `addon` can leave behind outside its own database: sessions, settings of its role, large objects.
+tidy=(-c "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'addon'"
+  -c "DELETE FROM pg_db_role_setting WHERE setrole = 'addon'::regrole" -c "DROP OWNED BY addon")
+[ "$fate" = keep ] || tidy+=(-c "DROP DATABASE IF EXISTS $database WITH (FORCE)")
+timeout 60 psql -X -q -v ON_ERROR_STOP=1 -d postgres "${tidy[@]}" >/dev/null && echo "end"

@@ -30,6 +30,7 @@ context!(
     "run/sources.sh",
     "run/start.sh",
     "run/state.sh",
+    "seccomp.json",
     "series.json",
     "warm.sh",
 );

@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::models::{HostConfig, HostConfigLogConfig, ResourcesUlimits};
+use bollard::models::{HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, ResourcesUlimits};
 use serde::Deserialize;
 
-use super::container::{ADDON, DB};
+use super::container::DB;
+use super::seccomp;
 
 const MIB: u64 = 1024 * 1024;
 /// The most bytes of sources that one run takes.
 pub(super) const SOURCE_BYTES: u64 = 64 * MIB;
+/// The most files in one place that can be written to, so that what a run leaves there is cleaned up in seconds.
+const FILES: u32 = 100_000;
 
 /// What one run may use. Hitting a limit is a named end of the run, see [`super::End`].
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -22,6 +25,8 @@ pub struct Limits {
     pub cpus: f64,
     /// Processes and threads, PostgreSQL included.
     pub processes: u32,
+    /// Files that one process may have open.
+    pub open_files: u32,
     /// Bytes for the databases; half as much again for temporary files.
     pub disk_bytes: u64,
     /// Bytes of log that a run may print.
@@ -38,6 +43,7 @@ impl Default for Limits {
             memory_bytes: 3 * 1024 * MIB,
             cpus: 2.0,
             processes: 512,
+            open_files: 4096,
             disk_bytes: 1024 * MIB,
             output_bytes: 8 * 1024 * 1024,
             seconds: 300,
@@ -61,17 +67,27 @@ impl Limits {
             // Without a network the engine still writes the host's resolvers into the container.
             dns: Some(vec!["127.0.0.1".to_owned()]),
             cap_drop: Some(vec!["ALL".to_owned()]),
-            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            security_opt: Some(vec!["no-new-privileges".to_owned(), format!("seccomp={}", seccomp::PROFILE)]),
             readonly_rootfs: Some(true),
             privileged: Some(false),
             ipc_mode: Some("private".to_owned()),
+            // The host's names of control groups are none of its business.
+            cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
+            shm_size: i64::try_from(16 * MIB).ok(),
+            // If the host itself runs out of memory, a sandbox goes before anything that has to last.
+            oom_score_adj: Some(500),
             memory: Some(memory),
             memory_swap: Some(memory),
             nano_cpus: Some((available * 1e9) as i64),
             pids_limit: Some(i64::from(self.processes)),
             init: Some(true),
             tmpfs: Some(self.tmpfs()),
-            ulimits: Some(vec![ResourcesUlimits { name: Some("core".to_owned()), soft: Some(0), hard: Some(0) }]),
+            ulimits: Some(vec![
+                ulimit("core", 0),
+                // Queues of messages would outlive a run, and nothing here uses them.
+                ulimit("msgqueue", 0),
+                ulimit("nofile", i64::from(self.open_files)),
+            ]),
             // Only PostgreSQL prints here; the engine would keep it on the host's disk without an end.
             log_config: Some(HostConfigLogConfig {
                 typ: Some("json-file".to_owned()),
@@ -82,19 +98,25 @@ impl Limits {
         }
     }
 
-    /// The only places that can be written to, all in memory. The sources are root's, so the code under test cannot change them.
+    /// The only places that can be written to, all in memory. The sources are root's, so the code under test cannot change them;
+    /// so are the folders for temporary files themselves, so that no run can close them to the next.
     fn tmpfs(&self) -> HashMap<String, String> {
         let mount = |path: &str, size: u64, owner: &str, mode: &str| {
-            (path.to_owned(), format!("rw,noexec,nosuid,nodev,size={size},uid={owner},gid={owner},mode={mode}"))
+            let options = format!("rw,noexec,nosuid,nodev,size={size},nr_inodes={FILES},uid={owner},gid={owner},mode={mode}");
+            (path.to_owned(), options)
         };
         HashMap::from([
             mount("/srv/db", self.disk_bytes, DB.id, "0755"),
-            mount("/tmp", self.disk_bytes / 2, ADDON.id, "1777"),
-            mount("/var/tmp", 16 * MIB, ADDON.id, "1777"),
+            mount("/tmp", self.disk_bytes / 2, "0", "1777"),
+            mount("/var/tmp", 16 * MIB, "0", "1777"),
             mount("/run", 16 * MIB, "0", "0755"),
             mount("/mnt/extra", 2 * SOURCE_BYTES, "0", "0755"),
         ])
     }
+}
+
+fn ulimit(name: &str, most: i64) -> ResourcesUlimits {
+    ResourcesUlimits { name: Some(name.to_owned()), soft: Some(most), hard: Some(most) }
 }
 
 #[cfg(test)]
@@ -116,6 +138,9 @@ mod tests {
         assert_eq!(host.readonly_rootfs, Some(true));
         assert_eq!(host.memory, host.memory_swap);
         assert!(host.binds.is_none() && host.mounts.is_none() && host.cap_add.is_none());
+        let options = host.security_opt.unwrap();
+        assert!(options.contains(&"no-new-privileges".to_owned()) && options.iter().any(|option| option.starts_with("seccomp={")));
+        assert!(host.tmpfs.unwrap().values().all(|options| options.contains("noexec,nosuid,nodev,size=")));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod limits;
 mod pool;
 mod progress;
 mod scan;
+mod seccomp;
 mod series;
 mod session;
 mod sources;

@@ -9,6 +9,7 @@ mod ask;
 mod bad_input;
 mod claude;
 mod doors;
+mod escape;
 mod fix;
 mod queue;
 mod recovery;

@@ -1,89 +1,13 @@
-//! The sandbox against a real engine: what a run shows, what the code under test cannot do, and that nothing is left behind.
+//! The sandbox against a real engine: what a run shows, and that nothing is left behind. What code cannot do: `escape.rs`.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
-
-use std::io::Write;
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use odoo_agent::domain::{FileChange, ModuleName, OdooVersion, Patch, RelPath, RunId};
+use odoo_agent::domain::{ModuleName, RelPath, RunId};
 use odoo_agent::odoo::Addon;
-use odoo_agent::sandbox::{Config, End, Engine, Limits, Owner, Sandbox, SandboxError, TestPlan, TestRun};
+use odoo_agent::sandbox::{Config, End, Engine, Limits, Owner, SandboxError, TestPlan};
 
-fn version() -> OdooVersion {
-    "19.0".parse().unwrap()
-}
-
-fn owner() -> Owner {
-    Owner {
-        run: RunId::generate(),
-        tenant: "acme".parse().unwrap(),
-        instance: "test".to_owned(),
-        deadline: Utc::now() + Duration::from_secs(600),
-    }
-}
-
-/// An engine that has its image. The first one to ask builds it.
-async fn engine(limits: Limits) -> Engine {
-    let engine = Engine::new(&Config { limits, ..Config::default() });
-    engine.ensure_image(&version(), &|line| eprintln!("{line}")).await.unwrap();
-    engine
-}
-
-async fn open(engine: &Engine, owner: &Owner) -> Sandbox {
-    engine.open(&version(), owner).await.unwrap()
-}
-
-/// An addon out of `tests/fixtures/sandbox`.
-fn fixture(name: &str) -> Addon {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sandbox");
-    let files = walkdir::WalkDir::new(root.join(name)).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
-    let files = files.map(|entry| {
-        let path: RelPath = entry.path().strip_prefix(&root).unwrap().to_str().unwrap().parse().unwrap();
-        (path, std::fs::read(entry.path()).unwrap())
-    });
-    Addon::new(name.parse().unwrap(), files)
-}
-
-/// An addon that does this when it is imported.
-fn hostile(code: &str) -> Addon {
-    let manifest = "{'name': 'Hostile', 'version': '19.0.1.0.0', 'license': 'LGPL-3', 'author': 'x', 'depends': ['base'], 'data': []}";
-    let file = |path: &str, text: &str| (path.parse::<RelPath>().unwrap(), text.as_bytes().to_vec());
-    Addon::new("hostile".parse().unwrap(), [file("hostile/__manifest__.py", manifest), file("hostile/__init__.py", code)])
-}
-
-fn patched(addon: &Addon, path: &str, from: &str, to: &str) -> Addon {
-    let path: RelPath = path.parse().unwrap();
-    let before = addon.text(&path).unwrap().to_owned();
-    let after = before.replace(from, to);
-    addon.with(&Patch::new(vec![FileChange { path, before: Some(before), after }]).unwrap())
-}
-
-async fn test(sandbox: &mut Sandbox, addon: &Addon) -> TestRun {
-    let addons = [addon.clone()];
-    let run = sandbox.test(&TestPlan { module: addon.name(), also: &[], addons: &addons }).await.unwrap();
-    eprintln!("{}: {:?} installed={} {:.1} s", addon.name(), run.end, run.installed, run.seconds);
-    run
-}
-
-/// One run of hostile code: it ends with a name, in time, and takes its container with it.
-async fn ends(limits: Limits, code: &str) -> TestRun {
-    let (engine, owner) = (engine(limits).await, owner());
-    let mut sandbox = open(&engine, &owner).await;
-    let started = Instant::now();
-    let run = test(&mut sandbox, &hostile(code)).await;
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
-    assert!(!run.installed);
-    assert_eq!(engine.remove_run(owner.run).await.unwrap(), 0, "a container was left");
-    // The sandbox can still be used: it opens a new container.
-    let healthy = test(&mut sandbox, &hostile("")).await;
-    assert_eq!((healthy.end, healthy.installed), (End::Exited(0), true), "{}", healthy.log);
-    sandbox.close().await.unwrap();
-    run
-}
+use crate::support::sandbox::{engine, fixture, hostile, open, owner, patched, test, test_with, version};
 
 #[tokio::test]
 async fn engine_tells_its_version() {
@@ -152,67 +76,10 @@ async fn local_dependency_is_installed_too() {
     let mut sandbox = open(&engine, &owner).await;
     let dependent = patched(&hostile("x = 1\n"), "hostile/__manifest__.py", "'base'", "'failing_tests'");
     let addons = [dependent, fixture("failing_tests")];
-    let run = sandbox.test(&TestPlan { module: addons[0].name(), also: &[], addons: &addons }).await.unwrap();
+    let run = test_with(&mut sandbox, &addons).await;
     sandbox.close().await.unwrap();
     assert!(run.installed, "{}", run.log);
     assert!(!run.log.contains("test_fails"), "tests of a dependency were run");
-}
-
-#[tokio::test]
-async fn code_under_test_cannot_get_out() {
-    let (engine, owner) = (engine(Limits::default()).await, owner());
-    let image = engine.image(&version()).await.unwrap().unwrap();
-    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
-    let port = listener.local_addr().unwrap().port().to_string();
-    let probe = fixture("probe");
-    let aimed = |host: &str| {
-        let probe = patched(&probe, "probe/__init__.py", "@HOST@", host);
-        patched(&probe, "probe/__init__.py", "@PORT@", &port)
-    };
-
-    // The control: what the same code can do in an ordinary container.
-    let control = ordinary_container(&image, aimed("gateway").text(&"probe/__init__.py".parse().unwrap()).unwrap());
-    assert_ne!(control["CapEff"], "0000000000000000", "{control}");
-    for allowed in ["host", "itself", "write root", "write tmp"] {
-        assert_eq!(control[allowed], "yes", "{allowed}: {control}");
-    }
-
-    let mut sandbox = open(&engine, &owner).await;
-    let addon = aimed(control["gateway"].as_str().unwrap());
-    let run = test(&mut sandbox, &addon).await;
-    let answers = answers(&run.log);
-    assert_eq!(answers["CapEff"], "0000000000000000", "{answers}");
-    assert_eq!(answers["NoNewPrivs"], "1", "{answers}");
-    assert_eq!(answers["uid"], 64001, "{answers}");
-    assert_eq!(answers["interfaces"], serde_json::json!(["lo"]), "{answers}");
-    assert_eq!(answers["sockets"], serde_json::json!([]), "{answers}");
-    for allowed in ["itself", "write tmp", "sql as itself"] {
-        assert_eq!(answers[allowed], "yes", "{allowed}: {answers}");
-    }
-    for refused in ["host", "write root", "write own source", "read cluster", "sql as superuser", "drop template"] {
-        assert!(answers[refused].as_str().unwrap().starts_with("no: "), "{refused}: {answers}");
-    }
-    // The next run finds nothing of this one: the file that the probe wrote is one more try of the probe itself.
-    let check = hostile("import os\nprint('LEFT', [n for n in os.listdir('/tmp') if n != 'data'], flush=True)\n");
-    let next = test(&mut sandbox, &check).await;
-    assert!(next.log.contains("LEFT []"), "{}", next.log);
-    sandbox.close().await.unwrap();
-}
-
-fn ordinary_container(image: &str, code: &str) -> serde_json::Value {
-    let mut child = Command::new("docker")
-        .args(["run", "--rm", "-i", "--user", "0", image, "python3", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(code.as_bytes()).unwrap();
-    answers(&String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap())
-}
-
-fn answers(log: &str) -> serde_json::Value {
-    let line = log.lines().find_map(|line| line.strip_prefix("PROBE ")).unwrap_or_else(|| panic!("no answers in {log}"));
-    serde_json::from_str(line).unwrap()
 }
 
 #[tokio::test]
@@ -226,51 +93,6 @@ async fn process_left_running_is_ended() {
     assert!(control.log.contains("FOUND 1"), "{}", control.log);
     let next = test(&mut sandbox, &hostile(look)).await;
     assert!(next.log.contains("FOUND 0"), "{}", next.log);
-    sandbox.close().await.unwrap();
-}
-
-#[tokio::test]
-async fn memory_hog_ends_by_name() {
-    let limits = Limits { memory_bytes: 700 << 20, disk_bytes: 300 << 20, ..Limits::default() };
-    let run = ends(limits, "hog = []\nwhile True:\n    hog.append(bytearray(1 << 24))\n").await;
-    assert_eq!(run.end, End::OutOfMemory, "{}", run.log);
-}
-
-#[tokio::test]
-async fn fork_bomb_ends_by_name() {
-    let bomb = "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass\n";
-    let run = ends(Limits { seconds: 8, processes: 200, ..Limits::default() }, bomb).await;
-    assert_eq!(run.end, End::Deadline, "{}", run.log);
-}
-
-#[tokio::test]
-async fn endless_loop_meets_the_deadline() {
-    let deaf = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True:\n    pass\n";
-    let run = ends(Limits { seconds: 8, ..Limits::default() }, deaf).await;
-    assert_eq!(run.end, End::Deadline, "{}", run.log);
-}
-
-#[tokio::test]
-async fn silence_ends_by_name() {
-    let run = ends(Limits { idle_seconds: 8, ..Limits::default() }, "import time\ntime.sleep(1000)\n").await;
-    assert_eq!(run.end, End::NoOutput, "{}", run.log);
-}
-
-#[tokio::test]
-async fn flood_of_output_is_cut() {
-    let run = ends(Limits { output_bytes: 1 << 20, ..Limits::default() }, "while True:\n    print('x' * 1000)\n").await;
-    assert_eq!(run.end, End::TooMuchOutput);
-    assert!(run.log.len() <= 1 << 20);
-}
-
-#[tokio::test]
-async fn full_disk_is_no_danger() {
-    let fill = "with open('/tmp/big', 'wb') as file:\n    while True:\n        file.write(bytes(1 << 20))\n";
-    let (engine, owner) = (engine(Limits::default()).await, owner());
-    let mut sandbox = open(&engine, &owner).await;
-    let run = test(&mut sandbox, &hostile(fill)).await;
-    assert!(run.log.contains("No space left on device"), "{:?} {}", run.end, run.log);
-    assert!(test(&mut sandbox, &hostile("")).await.installed);
     sandbox.close().await.unwrap();
 }
 

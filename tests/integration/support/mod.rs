@@ -1,6 +1,7 @@
 //! What the tests share: one embedded stack, a database and a stream prefix for each test, the program itself.
 
 pub mod claude;
+pub mod sandbox;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
