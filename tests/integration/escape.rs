@@ -405,15 +405,17 @@ async fn full_disk_is_no_danger() {
 }
 
 #[tokio::test]
-async fn next_run_finds_no_file_of_this_one() {
+async fn next_run_finds_nothing_of_this_one() {
     let (engine, owner) = (engine(Limits::default()).await, owner());
     let mut sandbox = open(&engine, &owner).await;
-    let leave = "for folder in ('/tmp', '/var/tmp', '/dev/shm'):\n    open(f'{folder}/left', 'w').close()\n";
-    let look = "import glob\nprint('LEFT', glob.glob('/tmp/left') + glob.glob('/var/tmp/left') + glob.glob('/dev/shm/left'), flush=True)\n";
-    let control = test(&mut sandbox, &hostile(&format!("{leave}{look}"))).await;
-    assert!(control.log.contains("LEFT ['/tmp/left', '/var/tmp/left', '/dev/shm/left']"), "{}", control.log);
-    let next = test(&mut sandbox, &hostile(look)).await;
-    assert!(next.log.contains("LEFT []"), "{}", next.log);
+    let text = |addon: &Addon, path: &str| addon.text(&path.parse().unwrap()).unwrap().to_owned();
+    let leftovers = fixture("leftovers");
+    let (leave, look) = (text(&leftovers, "leftovers/leave.py"), text(&leftovers, "leftovers/look.py"));
+    let control = test(&mut sandbox, &hostile(&format!("{leave}\n{look}"))).await;
+    let all = ["/tmp/left", "/tmp/closed", "/var/tmp/left", "/dev/shm/left", "shared memory", "role setting", "large object", "session"];
+    assert!(control.log.contains(&format!("LEFT {}\n", json!(all))), "{}", control.log);
+    let next = test(&mut sandbox, &hostile(&look)).await;
+    assert!(next.log.contains("LEFT []\n"), "{}", next.log);
     sandbox.close().await.unwrap();
 }
 
