@@ -86,7 +86,7 @@ as db pg_ctl -D /opt/warm/pg -w -m fast stop >/dev/null
 lap "stopped"
 
 # Missing byte code costs five seconds a run, and the root file system is read-only by then.
-python3 -m compileall -q -j 0 /usr/lib/python3/dist-packages "$(python3 /opt/odoo-agent/series.py "$series" addons)" /opt/odoo-agent >/dev/null 2>&1 || true
+python3 -m compileall -q -j 0 /usr/lib/python3/dist-packages "$(python3 /opt/odoo-agent/series.py "$series" addons)" >/dev/null 2>&1 || true
 PYTHONDONTWRITEBYTECODE=1 python3 /opt/odoo-agent/catalog.py "$series" > /opt/warm/catalog.json
 # PostgreSQL would want to remove these at every start, and could not.
 rm -f /opt/warm/pg/base/*/pg_internal.init

@@ -230,6 +230,7 @@ def serve(series, order):
     options = series.options(database, DATA) + ["-i", ",".join(order["install"])]
     if order["tags"]:
         options += ["--test-enable", "--test-tags", order["tags"]]
+    sys.argv = [*series.server, *options]
     odoo.cli.server.main(options)
     return 0
 

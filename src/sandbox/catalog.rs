@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::earned::Wanted;
 use super::{SandboxError, TestPlan};
 use crate::odoo::Addon;
 
@@ -75,6 +76,29 @@ impl Catalog {
         Ok(Start { template: template.to_owned(), core: in_order(&known, core), missing })
     }
 
+    /// The addons of Odoo itself that this plan needs and no template holds.
+    pub(super) fn wanted(&self, plan: &TestPlan<'_>) -> Result<Option<Wanted>, SandboxError> {
+        let Start { template, missing, .. } = self.start(plan)?;
+        let modules: Vec<String> = missing.into_iter().filter(|module| self.core.contains_key(module)).collect();
+        Ok((!modules.is_empty()).then_some(Wanted { template, modules }))
+    }
+
+    /// The addons that a template holds.
+    pub(super) fn held(&self, template: &str) -> &Names {
+        self.templates.get(template).unwrap_or(&self.templates[BASE])
+    }
+
+    /// Whether a database with these addons would hold nothing that the plan does not declare.
+    pub(super) fn fits(&self, plan: &TestPlan<'_>, modules: &Names) -> bool {
+        let tested: Names = plan.modules().map(|module| module.as_str().to_owned()).collect();
+        nothing_else(modules, &self.declared(&self.known(plan.addons), &tested), &tested)
+    }
+
+    /// Everything that a database may hold: what the addons under test declare, and what Odoo installs with that by itself.
+    fn declared(&self, known: &BTreeMap<String, Depends>, tested: &Names) -> Names {
+        with_automatic(known, tested.union(&self.templates[BASE]).cloned().collect())
+    }
+
     /// Every addon that Odoo would find.
     fn known(&self, addons: &[Addon]) -> BTreeMap<String, Depends> {
         // A local addon that Odoo would install by itself is not part of what another one declares.
@@ -88,11 +112,14 @@ impl Catalog {
 
     /// The richest template that holds nothing which the addons under test do not declare.
     fn template(&self, known: &BTreeMap<String, Depends>, tested: &Names) -> &str {
-        let declared = with_automatic(known, tested.union(&self.templates[BASE]).cloned().collect());
-        let fits = |modules: &Names| modules.iter().all(|module| declared.contains(module) && !tested.contains(module));
-        let fitting = self.templates.iter().filter(|(_, modules)| fits(modules));
+        let declared = self.declared(known, tested);
+        let fitting = self.templates.iter().filter(|(_, modules)| nothing_else(modules, &declared, tested));
         fitting.max_by_key(|(name, modules)| (modules.len(), *name)).map_or(BASE, |(name, _)| name)
     }
+}
+
+fn nothing_else(modules: &Names, declared: &Names, tested: &Names) -> bool {
+    modules.iter().all(|module| declared.contains(module) && !tested.contains(module))
 }
 
 /// The modules and everything that they depend on, known or not.

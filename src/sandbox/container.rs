@@ -85,6 +85,11 @@ impl Container {
         Ok(container)
     }
 
+    /// The engine's name for it.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Runs a command; its standard output and standard error come as one text, in the order in which they arrive.
     pub(super) async fn exec(&self, user: &User, cmd: &[&str], stdin: Option<&[u8]>, bounds: Bounds) -> Result<Output, SandboxError> {
         let started = Instant::now();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::{ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum};
+use bollard::models::{ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, HostConfig};
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use chrono::Utc;
 use tokio::sync::{Mutex, OnceCell};
@@ -67,6 +67,11 @@ impl Engine {
         &self.inner.config
     }
 
+    /// The value of the label that marks the containers of this process.
+    pub fn instance(&self) -> &str {
+        &self.inner.instance
+    }
+
     pub(super) fn pool(&self) -> &Pool {
         &self.inner.pool
     }
@@ -87,7 +92,17 @@ impl Engine {
         self.inner.connection.get_or_try_init(connect).await
     }
 
-    async fn docker(&self) -> Result<&Docker, SandboxError> {
+    /// The limits of a container, as this engine wants them.
+    pub(super) async fn host_config(&self) -> Result<HostConfig, SandboxError> {
+        Ok(self.config().limits.host_config(self.connection().await?.cpus, self.config().runtime.clone()))
+    }
+
+    /// What marks a container as ours.
+    pub(super) fn labels(&self) -> HashMap<String, String> {
+        HashMap::from([(LABEL.to_owned(), self.inner.instance.clone())])
+    }
+
+    pub(super) async fn docker(&self) -> Result<&Docker, SandboxError> {
         Ok(&self.connection().await?.docker)
     }
 
@@ -98,7 +113,7 @@ impl Engine {
     }
 
     /// The image that runs of this series use: one that was named, or the one that this program builds.
-    fn tag(&self, version: &OdooVersion) -> String {
+    pub(super) fn tag(&self, version: &OdooVersion) -> String {
         self.config().images.get(version).cloned().unwrap_or_else(|| image::tag(version))
     }
 
@@ -127,7 +142,7 @@ impl Engine {
         self.image(version).await?.ok_or_else(|| SandboxError::ImageBuild(format!("{tag} is still not there after its build")))
     }
 
-    fn image_missing(&self, version: &OdooVersion) -> SandboxError {
+    pub(super) fn image_missing(&self, version: &OdooVersion) -> SandboxError {
         let image = self.tag(version);
         let how = if self.config().images.contains_key(version) {
             "it is named in the settings: pull it, or remove the name to have one built".to_owned()
@@ -158,21 +173,24 @@ impl Engine {
     /// A new container with PostgreSQL answering and Odoo imported.
     pub(super) async fn start(&self, version: &OdooVersion, name: &str) -> Result<Warm, SandboxError> {
         let image = self.image(version).await?.ok_or_else(|| self.image_missing(version))?;
-        let connection = self.connection().await?;
-        let config = self.config();
+        self.start_from(&image, version, name).await
+    }
+
+    /// The same from an image that is known to be there.
+    pub(super) async fn start_from(&self, image: &str, version: &OdooVersion, name: &str) -> Result<Warm, SandboxError> {
         let body = ContainerCreateBody {
-            image: Some(image.clone()),
-            entrypoint: Some(vec!["bash".to_owned(), "/opt/odoo-agent/start.sh".to_owned()]),
+            image: Some(image.to_owned()),
+            entrypoint: Some(vec!["bash".to_owned(), script("start.sh")]),
             cmd: Some(Vec::new()),
             user: Some(format!("{0}:{0}", DB.id)),
             working_dir: Some("/".to_owned()),
             hostname: Some("sandbox".to_owned()),
-            labels: Some(HashMap::from([(LABEL.to_owned(), self.inner.instance.clone())])),
-            host_config: Some(config.limits.host_config(connection.cpus, config.runtime.clone())),
+            labels: Some(self.labels()),
+            host_config: Some(self.host_config().await?),
             ..ContainerCreateBody::default()
         };
-        let container = Container::start(&connection.docker, name, body).await?;
-        match self.boot(&container, version, &image).await {
+        let container = Container::start(self.docker().await?, name, body).await?;
+        match self.boot(&container, version, image).await {
             Ok((server, catalog)) => Ok(Warm::new(container, server, catalog, version.clone())),
             Err(SandboxError::Protocol(why)) => {
                 let why = format!("{why}; PostgreSQL said: {}", container.last_words().await.trim());

@@ -30,11 +30,14 @@ context!(
     "run/sources.sh",
     "run/start.sh",
     "run/state.sh",
+    "run/template.sh",
     "seccomp.json",
     "series.json",
     "warm.sh",
 );
 
+/// What the images of this program are called.
+pub(super) const REPOSITORY: &str = "odoo-agent-sandbox";
 /// How many lines of a failed build are kept for the error.
 const LAST_LINES: usize = 15;
 /// The most characters of one line of the build.
@@ -48,7 +51,7 @@ pub(super) fn tag(version: &OdooVersion) -> String {
         hash.update(text);
     }
     let digest: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("odoo-agent-sandbox:{version}-{digest}")
+    format!("{REPOSITORY}:{version}-{digest}")
 }
 
 /// Writes the context below `dir`.

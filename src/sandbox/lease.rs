@@ -11,6 +11,9 @@ const PREFIX: &str = "odoo-agent";
 /// How long nobody may own a container that waits for work. It is renewed while its worker lives.
 pub(super) const IDLE: Duration = Duration::from_secs(300);
 
+/// How long a template may take to make.
+const MAKING: Duration = Duration::from_secs(30 * 60);
+
 /// Whose container it is.
 #[derive(Debug, Clone)]
 pub struct Owner {
@@ -29,6 +32,11 @@ impl Owner {
     pub(super) fn lease(&self) -> String {
         name(&format!("{}.{}", run_part(self.run), self.tenant), self.deadline)
     }
+}
+
+/// A name for a container that makes a template.
+pub(super) fn making() -> String {
+    name("making", Utc::now() + MAKING)
 }
 
 /// A name for a container that waits for work.

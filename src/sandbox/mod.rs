@@ -6,6 +6,7 @@
 
 mod catalog;
 mod container;
+mod earned;
 mod engine;
 mod error;
 mod forkserver;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use earned::TemplatesConfig;
 pub use engine::Engine;
 pub use error::SandboxError;
 pub use lease::Owner;
@@ -47,6 +49,8 @@ pub struct Config {
     pub limits: Limits,
     /// Sandboxes that wait for work.
     pub pool: PoolConfig,
+    /// Templates that are made because they are wanted often.
+    pub templates: TemplatesConfig,
     /// Another container runtime, such as `runsc`. `None`: the engine's default.
     pub runtime: Option<String>,
     /// Where building an image keeps what is slow to make again.
@@ -60,6 +64,7 @@ impl Default for Config {
             images: BTreeMap::new(),
             limits: Limits::default(),
             pool: PoolConfig::default(),
+            templates: TemplatesConfig::default(),
             runtime: None,
             cache_dir: PathBuf::from("/var/cache/odoo-agent"),
         }

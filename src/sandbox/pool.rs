@@ -100,6 +100,11 @@ impl Pool {
         state.demand.iter().find(lacks).map(|(version, _)| version.clone())
     }
 
+    /// The series that were ever asked for.
+    fn versions(&self) -> Vec<OdooVersion> {
+        self.state().demand.keys().cloned().collect()
+    }
+
     fn add(&self, version: OdooVersion, warm: Warm) {
         self.state().idle.push(Idle { version, warm, renewed: Instant::now() });
     }
@@ -145,6 +150,11 @@ impl Engine {
             if let Err(error) = self.fill_pool(most).await {
                 tracing::debug!(%error, "no sandbox could be started ahead");
                 tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+            for version in self.pool().versions() {
+                if let Err(error) = self.earn(&version).await {
+                    tracing::debug!(%error, "templates were not looked after");
+                }
             }
             let (stale, renew) = self.pool().due();
             for idle in stale {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::catalog::Catalog;
 use super::container::Stop;
 use super::progress::Tell;
 use super::warm::Warm;
@@ -114,12 +115,14 @@ pub struct Sandbox {
     tell: Tell,
     /// `None` after a run that did not end well: what it left behind is thrown away with its container.
     warm: Option<Warm>,
+    /// Whether what this job lacks was noted.
+    noted: bool,
 }
 
 impl Sandbox {
     pub(super) async fn open(engine: Engine, version: OdooVersion, owner: Owner) -> Result<Self, SandboxError> {
         let warm = Some(engine.acquire(&version, &owner).await?);
-        Ok(Self { engine, version, owner, tell: Arc::new(|_| {}), warm })
+        Ok(Self { engine, version, owner, tell: Arc::new(|_| {}), warm, noted: false })
     }
 
     /// Has every run tell what it does while it does it.
@@ -136,6 +139,10 @@ impl Sandbox {
             Some(warm) => warm,
             None => self.engine.acquire(&self.version, &self.owner).await?,
         };
+        if let Some(better) = self.better(&warm.catalog(), plan).await? {
+            warm.into_container().remove().await?;
+            warm = better;
+        }
         let engine = started.elapsed();
         let limits = &self.engine.config().limits;
         let ran = match warm.run(plan, limits, &self.tell).await {
@@ -160,6 +167,21 @@ impl Sandbox {
         let installed = ran.installed && matches!(end, End::Exited(_));
         let phases = Phases { engine: engine.as_secs_f64(), ..ran.phases };
         Ok(TestRun { end, log: ran.log, installed, seconds: started.elapsed().as_secs_f64(), phases })
+    }
+
+    /// A container whose templates spare the job an installation, if there is an image for it. Notes what would have spared it one.
+    async fn better(&mut self, catalog: &Catalog, plan: &TestPlan<'_>) -> Result<Option<Warm>, SandboxError> {
+        let Some(wanted) = catalog.wanted(plan)? else { return Ok(None) };
+        if std::mem::replace(&mut self.noted, true) {
+            return Ok(None);
+        }
+        let held = catalog.held(&wanted.template);
+        let earned = self.engine.better_image(&self.version, held, |modules| catalog.fits(plan, modules)).await;
+        self.engine.want(&self.version, wanted, earned.clone()).await;
+        match earned {
+            Some(earned) => Ok(Some(self.engine.start_from(&earned.image, &self.version, &self.owner.lease()).await?)),
+            None => Ok(None),
+        }
     }
 
     /// Scans the Python files of a patch for what is dangerous; gives what the patch brings.

@@ -53,6 +53,11 @@ impl Warm {
         Self { container, server, catalog, version, snapshots: Vec::new(), databases: 0 }
     }
 
+    /// What its image offers.
+    pub(super) fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.clone()
+    }
+
     /// The container.
     pub(super) fn container(&self) -> &Container {
         &self.container
@@ -130,6 +135,11 @@ impl Warm {
         let output = self.server.run(&order, limits.deadline(), &mut |_| {}).await?;
         let ran = after(&self.container, output, &database, "keep", &modules).await;
         if ran.stop != Stop::Exited(0) || !ran.installed || ran.out_of_memory {
+            // Nothing may be left that a later run could reach.
+            let dropped = [&script("state.sh"), database.as_str(), "drop"];
+            if matches!(ran.stop, Stop::Exited(_)) {
+                self.container.script(&DB, &dropped, None).await?;
+            }
             return Ok(Err(Ran { installed: false, ..ran }));
         }
         self.container.script(&DB, &[&script("seal.sh"), &database], None).await?;

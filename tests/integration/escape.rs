@@ -386,7 +386,7 @@ async fn full_disk_is_no_danger() {
     };
     let rows = |rows: u64| {
         format!(
-            "import subprocess\nname = next(a for a in open('/proc/self/cmdline').read().split(chr(0)) if a.startswith('run_'))\n\
+            "import subprocess, sys\nname = sys.argv[sys.argv.index('-d') + 1]\n\
              fill = \"create table filler as select repeat('x', 1000) from generate_series(1, {rows})\"\n\
              done = subprocess.run(['psql', '-X', '-h', '/srv/db', '-U', 'addon', '-d', name, '-c', fill], capture_output=True, text=True)\n\
              print(done.stderr or 'ROOM')\n"

@@ -11,6 +11,7 @@ mod claude;
 mod doors;
 mod escape;
 mod fix;
+mod pool;
 mod queue;
 mod recovery;
 mod sandbox;
