@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Trial, read};
 use crate::cascade::verify::judge_dependents;
 use crate::cascade::{Evidence, Failure, Grade, Observed, Patch, Progress};
-use crate::domain::Severity;
+use crate::domain::{ModuleName, Severity};
 use crate::odoo::Addon;
 use crate::sandbox::TestPlan;
 
@@ -33,7 +33,7 @@ impl Trial<'_> {
     }
 
     async fn try_dependents(&mut self, patch: &Patch, evidence: Evidence, after: &Observed) -> Result<Evidence, Failure> {
-        let names = self.request.dependents.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+        let names = self.request.dependents.iter().map(ModuleName::as_str).collect::<Vec<_>>().join(", ");
         if Instant::now() >= self.answer_by() {
             let why = format!("the addons that build on it ({names}) were not tried: the time of the job is nearly up");
             return Ok(Evidence { grade: Grade::Consistent, new_failures: vec![why], ..evidence });
