@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::{ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum};
+use bollard::models::{ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, HostConfig};
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use chrono::Utc;
 use tokio::sync::{Mutex, OnceCell};
@@ -13,12 +13,13 @@ use tokio::time::timeout;
 
 use super::catalog::Catalog;
 use super::container::{Bounds, Container, DB, remove};
+use super::egress::{self, Egress};
 use super::forkserver::ForkServer;
 use super::lease::{is_over, run_part};
 use super::pool::Pool;
 use super::warm::{Warm, script};
 use super::{Config, Owner, Sandbox, SandboxError, image};
-use crate::domain::{OdooVersion, RunId};
+use crate::domain::{Domain, OdooVersion, RunId};
 
 /// Marks a container of ours; its value is the process that made it. Who may use it stands in its name.
 const LABEL: &str = "odoo-agent.sandbox";
@@ -139,11 +140,21 @@ impl Engine {
 
     /// A sandbox for this series with PostgreSQL ready. Fails with [`SandboxError::ImageMissing`] if there is no image.
     pub async fn open(&self, version: &OdooVersion, owner: &Owner) -> Result<Sandbox, SandboxError> {
-        Sandbox::open(self.clone(), version.clone(), owner.clone()).await
+        self.open_with(version, owner, &[]).await
+    }
+
+    /// The same with a way out to these domains. One with none at all can reach nothing.
+    pub async fn open_with(&self, version: &OdooVersion, owner: &Owner, allow: &[Domain]) -> Result<Sandbox, SandboxError> {
+        Sandbox::open(self.clone(), version.clone(), owner.clone(), allow.to_vec()).await
     }
 
     /// A container that is ready for runs of this owner: one that waits, or a new one.
-    pub(super) async fn acquire(&self, version: &OdooVersion, owner: &Owner) -> Result<Warm, SandboxError> {
+    pub(super) async fn acquire(&self, version: &OdooVersion, owner: &Owner, allow: &[Domain]) -> Result<Warm, SandboxError> {
+        // The ones that wait have no way out, and none can be added.
+        if !allow.is_empty() {
+            let egress = self.egress(version, owner, allow).await?;
+            return self.start_with(version, &owner.lease(), Some(egress)).await;
+        }
         while let Some(mut warm) = self.pool().take(version) {
             // One may have ended while it waited, with the engine for example.
             if warm.is_alive().await && warm.container().rename(&owner.lease()).await.is_ok() {
@@ -157,6 +168,20 @@ impl Engine {
 
     /// A new container with PostgreSQL answering and Odoo imported.
     pub(super) async fn start(&self, version: &OdooVersion, name: &str) -> Result<Warm, SandboxError> {
+        self.start_with(version, name, None).await
+    }
+
+    async fn egress(&self, version: &OdooVersion, owner: &Owner, allow: &[Domain]) -> Result<Egress, SandboxError> {
+        let image = self.image(version).await?.ok_or_else(|| self.image_missing(version))?;
+        let connection = self.connection().await?;
+        Egress::start(&connection.docker, &owner.lease(), image, self.labels(), connection.cpus, self.config(), allow).await
+    }
+
+    fn labels(&self) -> HashMap<String, String> {
+        HashMap::from([(LABEL.to_owned(), self.inner.instance.clone())])
+    }
+
+    async fn start_with(&self, version: &OdooVersion, name: &str, egress: Option<Egress>) -> Result<Warm, SandboxError> {
         let image = self.image(version).await?.ok_or_else(|| self.image_missing(version))?;
         let connection = self.connection().await?;
         let config = self.config();
@@ -167,11 +192,18 @@ impl Engine {
             user: Some(format!("{0}:{0}", DB.id)),
             working_dir: Some("/".to_owned()),
             hostname: Some("sandbox".to_owned()),
-            labels: Some(HashMap::from([(LABEL.to_owned(), self.inner.instance.clone())])),
-            host_config: Some(config.limits.host_config(connection.cpus, config.runtime.clone())),
+            labels: Some(self.labels()),
+            env: egress.as_ref().map(|_| egress::environment()),
+            host_config: Some(HostConfig {
+                mounts: egress.as_ref().map(|egress| vec![egress.mount()]),
+                ..config.limits.host_config(connection.cpus, config.runtime.clone())
+            }),
             ..ContainerCreateBody::default()
         };
-        let container = Container::start(&connection.docker, name, body).await?;
+        let mut container = Container::start(&connection.docker, name, body).await?;
+        if let Some(egress) = egress {
+            container.hold(egress);
+        }
         match self.boot(&container, version, &image).await {
             Ok((server, catalog)) => Ok(Warm::new(container, server, catalog, version.clone())),
             Err(SandboxError::Protocol(why)) => {
@@ -193,7 +225,8 @@ impl Engine {
             server.load(&catalog.base()).await?;
             Ok((server, catalog))
         };
-        let (_, served) = tokio::try_join!(container.script(&DB, &answering, None), serve)?;
+        let egress = async { if container.has_egress() { egress::connect(container).await } else { Ok(()) } };
+        let (_, served, ()) = tokio::try_join!(container.script(&DB, &answering, None), serve, egress)?;
         Ok(served)
     }
 
@@ -227,7 +260,9 @@ impl Engine {
     pub async fn remove_run(&self, run: RunId) -> Result<usize, SandboxError> {
         let part = format!(".{}.", run_part(run));
         let doomed = self.containers().await?;
-        self.remove_all(doomed.into_iter().filter(|found| found.name.contains(&part)).map(|found| found.id)).await
+        let removed = self.remove_all(doomed.into_iter().filter(|found| found.name.contains(&part)).map(|found| found.id)).await?;
+        egress::remove_volumes(self.docker().await?, LABEL, |name| name.contains(&part)).await?;
+        Ok(removed)
     }
 
     /// Removes the containers that nobody owns any more, whoever made them: those past their lease, and those that ended, for
@@ -235,7 +270,9 @@ impl Engine {
     pub async fn sweep(&self) -> Result<usize, SandboxError> {
         let now = Utc::now();
         let doomed = self.containers().await?.into_iter().filter(|found| found.ended || is_over(&found.name, now));
-        self.remove_all(doomed.map(|found| found.id)).await
+        let removed = self.remove_all(doomed.map(|found| found.id)).await?;
+        egress::remove_volumes(self.docker().await?, LABEL, |_| true).await?;
+        Ok(removed)
     }
 
     async fn containers(&self) -> Result<Vec<Found>, SandboxError> {

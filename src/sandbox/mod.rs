@@ -2,10 +2,11 @@
 //!
 //! An [`Engine`] opens a [`Sandbox`] for an owner; [`Sandbox::test`] installs one addon on a fresh database and runs its
 //! tests. How a run ends is a value ([`End`]); an error means that it could not be found out. What happens inside the
-//! container stands in `sandbox/run/*.sh`. It never judges a log and never gives a container a network.
+//! container stands in `sandbox/run/*.sh`. It never judges a log and never gives a container with code under test a network.
 
 mod catalog;
 mod container;
+mod egress;
 mod engine;
 mod error;
 mod forkserver;
@@ -22,6 +23,7 @@ mod sources;
 mod warm;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -33,7 +35,7 @@ pub use limits::Limits;
 pub use pool::PoolConfig;
 pub use session::{End, Phases, Sandbox, TestPlan, TestRun};
 
-use crate::domain::OdooVersion;
+use crate::domain::{HostName, OdooVersion};
 
 /// Settings of the sandbox.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,6 +51,8 @@ pub struct Config {
     pub pool: PoolConfig,
     /// Another container runtime, such as `runsc`. `None`: the engine's default.
     pub runtime: Option<String>,
+    /// Names that the proxy of a sandbox resolves itself, for approved hosts that no name server knows.
+    pub hosts: BTreeMap<HostName, IpAddr>,
     /// Where building an image keeps what is slow to make again.
     pub cache_dir: PathBuf,
 }
@@ -61,6 +65,7 @@ impl Default for Config {
             limits: Limits::default(),
             pool: PoolConfig::default(),
             runtime: None,
+            hosts: BTreeMap::new(),
             cache_dir: PathBuf::from("/var/cache/odoo-agent"),
         }
     }

@@ -7,7 +7,7 @@ use super::container::Stop;
 use super::progress::Tell;
 use super::warm::Warm;
 use super::{Engine, Limits, Owner, SandboxError, scan};
-use crate::domain::{Finding, ModuleName, OdooVersion, Patch, Progress};
+use crate::domain::{Domain, Finding, ModuleName, OdooVersion, Patch, Progress};
 use crate::odoo::Addon;
 
 /// What to test.
@@ -111,15 +111,17 @@ pub struct Sandbox {
     engine: Engine,
     version: OdooVersion,
     owner: Owner,
+    /// What it may talk to.
+    allow: Vec<Domain>,
     tell: Tell,
     /// `None` after a run that did not end well: what it left behind is thrown away with its container.
     warm: Option<Warm>,
 }
 
 impl Sandbox {
-    pub(super) async fn open(engine: Engine, version: OdooVersion, owner: Owner) -> Result<Self, SandboxError> {
-        let warm = Some(engine.acquire(&version, &owner).await?);
-        Ok(Self { engine, version, owner, tell: Arc::new(|_| {}), warm })
+    pub(super) async fn open(engine: Engine, version: OdooVersion, owner: Owner, allow: Vec<Domain>) -> Result<Self, SandboxError> {
+        let warm = Some(engine.acquire(&version, &owner, &allow).await?);
+        Ok(Self { engine, version, owner, allow, tell: Arc::new(|_| {}), warm })
     }
 
     /// Has every run tell what it does while it does it.
@@ -134,7 +136,7 @@ impl Sandbox {
         // Taken out, so that a run that is given up half way (this future dropped) takes its container with it.
         let mut warm = match self.warm.take() {
             Some(warm) => warm,
-            None => self.engine.acquire(&self.version, &self.owner).await?,
+            None => self.engine.acquire(&self.version, &self.owner, &self.allow).await?,
         };
         let engine = started.elapsed();
         let limits = &self.engine.config().limits;
@@ -166,7 +168,7 @@ impl Sandbox {
     pub async fn scan(&mut self, patch: &Patch) -> Result<Vec<Finding>, SandboxError> {
         let warm = match self.warm.take() {
             Some(warm) => warm,
-            None => self.engine.acquire(&self.version, &self.owner).await?,
+            None => self.engine.acquire(&self.version, &self.owner, &self.allow).await?,
         };
         let found = scan::scan(self.warm.insert(warm).container(), patch).await;
         if found.is_err() {
