@@ -25,7 +25,7 @@ recipe=(
   --variant=minbase --components=main
   --aptopt='APT::Default-Release "trixie"' --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"'
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*'
-  --include=postgresql,tzdata,tzdata-legacy,python3-websocket,bandit,odoo-19
+  --include=postgresql,tzdata,tzdata-legacy,python3-websocket,bandit,tinyproxy-bin,socat,odoo-19
 )
 
 # The mirror that this machine itself takes Debian from; apt knows it once it has fetched its lists.

@@ -100,6 +100,35 @@ string_id!(
     Fingerprint, "fingerprint", "use 32 hexadecimal digits",
     |text| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
 );
+string_id!(
+    /// The name of a host: two or more labels, lower case.
+    HostName, "host name", "use a name such as api.example.com: lower case, no address, port, path or wildcard",
+    host_name
+);
+string_id!(
+    /// A host that code under test may talk to, or with a dot in front, such as `.example.org`, that host and every one below it.
+    Domain, "domain", "use a name such as api.example.com, or .example.org for it and all below it: lower case, no address, port, path or wildcard",
+    |text| host_name(text.strip_prefix('.').unwrap_or(text))
+);
+
+/// Never an address, in whatever way it is written: the last label of a name is no number.
+fn host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = text.rsplit('.').next().unwrap_or(text);
+    text.len() <= 253 && text.contains('.') && text.split('.').all(label) && last.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+impl Domain {
+    /// The host, and whether those below it are meant too.
+    pub fn parts(&self) -> (&str, bool) {
+        self.0.strip_prefix('.').map_or((&self.0, false), |name| (name, true))
+    }
+}
 
 impl OdooVersion {
     /// The major number: 19 for `19.0`.
@@ -175,6 +204,25 @@ mod tests {
             assert!(bad.parse::<ModuleName>().is_err(), "{bad:?}");
         }
         assert!("l10n_es".parse::<ModuleName>().is_ok());
+    }
+
+    #[test]
+    fn domain_is_a_name_and_nothing_more() {
+        for good in ["api.example.com", "a.b", ".example.org", "_x.1-2.xn--p1ai", "1.2.3.4.example.com"] {
+            assert!(good.parse::<Domain>().is_ok(), "{good:?}");
+        }
+        assert_eq!(".example.org".parse::<Domain>().unwrap().parts(), ("example.org", true));
+        assert_eq!("example.org".parse::<Domain>().unwrap().parts(), ("example.org", false));
+        let addresses = ["10.0.0.1", "127.1", "0x7f.0x1", "2130706433", "10.0.0.0x1", "[::1]", "::1", "1.2.3.4."];
+        let names =
+            ["", ".", "..", "..a.b", "localhost", ".com", "*.example.com", "a..b", "a.b.", "A.b", "a b.c", "a.b:443", "a.b/c", "u@a.b"];
+        let tricks = ["a.b\n", "a.b|c.d", "a.b$", "(a).b", "a.b#", "\u{e9}.fr", "-a.b", "a-.b", "http://a.b", "a.b\0"];
+        let long = [format!("{}.b", "a".repeat(64)), format!("{}b.c", "a.".repeat(126))];
+        for bad in addresses.iter().chain(&names).chain(&tricks).copied().chain(long.iter().map(String::as_str)) {
+            assert!(bad.parse::<Domain>().is_err(), "{bad:?}");
+            assert!(bad.parse::<HostName>().is_err(), "{bad:?}");
+        }
+        assert!(".example.org".parse::<HostName>().is_err());
     }
 
     #[test]

@@ -115,7 +115,7 @@ pub enum Effect {
         /// The addons folder.
         root: PathBuf,
         /// What is written.
-        proven: ProvenPatch,
+        proven: Box<ProvenPatch>,
         /// What identifies the rest of the addon as it was when the proof was made.
         tested: String,
         /// The ticket to file if the sources have changed since.

@@ -187,7 +187,8 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: 
     );
     ctx.sandbox.ensure_image(version, &|line| ctx.tell("image", line)).await?;
     let tell = ctx.progress.clone();
-    let mut sandbox = ctx.sandbox.open(version, &ctx.owner()).await?.telling(move |progress| tell(progress));
+    let opened = ctx.sandbox.open_with(version, &ctx.owner(), &ctx.settings.allow_domains).await?;
+    let mut sandbox = opened.telling(move |progress| tell(progress));
     let Dependents { names, left_out, addons: with_dependents } = &sources.dependents;
     if *left_out > 0 {
         ctx.tell("read", format!("{left_out} more addons build on this one and are not tried: the nearest {} are", names.len()));

@@ -70,7 +70,7 @@ pub fn outcome(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, verdict: V
         Verdict::Tried { ref found, ref root, ref addon, .. } if told.fixed => match &found.proven {
             Some((proven, _, _)) if apply => {
                 let tested = addons::tested(addon, proven.patch());
-                vec![Effect::Apply { root: root.clone(), proven: proven.clone(), tested, otherwise: told.ticket() }, lesson]
+                vec![Effect::Apply { root: root.clone(), proven: Box::new(proven.clone()), tested, otherwise: told.ticket() }, lesson]
             }
             _ => vec![lesson],
         },

@@ -13,6 +13,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use super::SandboxError;
+use super::egress::Egress;
 
 /// A user inside the image, by number: names would need the engine to read the image's files.
 pub(super) struct User {
@@ -73,6 +74,8 @@ pub(super) struct Container {
     docker: Docker,
     id: String,
     removed: bool,
+    /// Its way out, which goes with it.
+    egress: Option<Box<Egress>>,
 }
 
 impl Container {
@@ -80,7 +83,7 @@ impl Container {
     pub(super) async fn start(docker: &Docker, name: &str, body: ContainerCreateBody) -> Result<Self, SandboxError> {
         let options = CreateContainerOptionsBuilder::new().name(name).build();
         let created = docker.create_container(Some(options), body).await?;
-        let container = Self { docker: docker.clone(), id: created.id, removed: false };
+        let container = Self { docker: docker.clone(), id: created.id, removed: false, egress: None };
         docker.start_container(&container.id, None).await?;
         Ok(container)
     }
@@ -88,6 +91,16 @@ impl Container {
     /// The engine's name for it.
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Has its way out removed with it.
+    pub(super) fn hold(&mut self, egress: Egress) {
+        self.egress = Some(Box::new(egress));
+    }
+
+    /// Whether it has a way out.
+    pub(super) fn has_egress(&self) -> bool {
+        self.egress.is_some()
     }
 
     /// Runs a command; its standard output and standard error come as one text, in the order in which they arrive.
@@ -176,7 +189,10 @@ impl Container {
     pub(super) async fn remove(mut self) -> Result<(), SandboxError> {
         remove(&self.docker, &self.id).await?;
         self.removed = true;
-        Ok(())
+        match self.egress.take() {
+            Some(egress) => egress.remove().await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -187,10 +203,15 @@ impl Drop for Container {
         }
         // A drop cannot wait. If the program ends before this is done, the sweep by label finds the container.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (docker, id) = (self.docker.clone(), std::mem::take(&mut self.id));
+            let (docker, id, egress) = (self.docker.clone(), std::mem::take(&mut self.id), self.egress.take());
             runtime.spawn(async move {
                 if let Err(error) = remove(&docker, &id).await {
                     tracing::warn!(container = id, %error, "a sandbox container was left behind");
+                }
+                if let Some(egress) = egress
+                    && let Err(error) = egress.remove().await
+                {
+                    tracing::warn!(%error, "the way out of a sandbox was left behind");
                 }
             });
         }

@@ -5,25 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::{ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, HostConfig};
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, HostConfig};
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use chrono::Utc;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
 
 use super::catalog::Catalog;
-use super::container::{Bounds, Container, DB, remove};
-use super::forkserver::ForkServer;
+use super::container::remove;
+use super::egress;
 use super::lease::{is_over, run_part};
 use super::pool::Pool;
-use super::warm::{Warm, script};
-use super::{Config, Owner, Sandbox, SandboxError, image};
+use super::{Config, SandboxError, image};
 use crate::domain::{OdooVersion, RunId};
 
 /// Marks a container of ours; its value is the process that made it. Who may use it stands in its name.
 const LABEL: &str = "odoo-agent.sandbox";
-/// The most bytes of a catalog; that of 19.0 has 90 kB.
-const CATALOG_BYTES: usize = 4 * 1024 * 1024;
 
 /// A connection to the container engine that is made when it is first needed. Clones share it.
 #[derive(Debug, Clone)]
@@ -92,9 +89,18 @@ impl Engine {
         self.inner.connection.get_or_try_init(connect).await
     }
 
+    pub(super) async fn cpus(&self) -> Result<Option<i64>, SandboxError> {
+        Ok(self.connection().await?.cpus)
+    }
+
+    /// The catalogs that were read, by image.
+    pub(super) fn catalogs(&self) -> &Mutex<HashMap<String, Arc<Catalog>>> {
+        &self.inner.catalogs
+    }
+
     /// The limits of a container, as this engine wants them.
     pub(super) async fn host_config(&self) -> Result<HostConfig, SandboxError> {
-        Ok(self.config().limits.host_config(self.connection().await?.cpus, self.config().runtime.clone()))
+        Ok(self.config().limits.host_config(self.cpus().await?, self.config().runtime.clone()))
     }
 
     /// What marks a container as ours.
@@ -152,82 +158,6 @@ impl Engine {
         SandboxError::ImageMissing { version: version.clone(), image, how }
     }
 
-    /// A sandbox for this series with PostgreSQL ready. Fails with [`SandboxError::ImageMissing`] if there is no image.
-    pub async fn open(&self, version: &OdooVersion, owner: &Owner) -> Result<Sandbox, SandboxError> {
-        Sandbox::open(self.clone(), version.clone(), owner.clone()).await
-    }
-
-    /// A container that is ready for runs of this owner: one that waits, or a new one.
-    pub(super) async fn acquire(&self, version: &OdooVersion, owner: &Owner) -> Result<Warm, SandboxError> {
-        while let Some(mut warm) = self.pool().take(version) {
-            // One may have ended while it waited, with the engine for example.
-            if warm.is_alive().await && warm.container().rename(&owner.lease()).await.is_ok() {
-                return Ok(warm);
-            }
-            tracing::info!("a waiting sandbox is gone");
-            let _ = warm.into_container().remove().await;
-        }
-        self.start(version, &owner.lease()).await
-    }
-
-    /// A new container with PostgreSQL answering and Odoo imported.
-    pub(super) async fn start(&self, version: &OdooVersion, name: &str) -> Result<Warm, SandboxError> {
-        let image = self.image(version).await?.ok_or_else(|| self.image_missing(version))?;
-        self.start_from(&image, version, name).await
-    }
-
-    /// The same from an image that is known to be there.
-    pub(super) async fn start_from(&self, image: &str, version: &OdooVersion, name: &str) -> Result<Warm, SandboxError> {
-        let body = ContainerCreateBody {
-            image: Some(image.to_owned()),
-            entrypoint: Some(vec!["bash".to_owned(), script("start.sh")]),
-            cmd: Some(Vec::new()),
-            user: Some(format!("{0}:{0}", DB.id)),
-            working_dir: Some("/".to_owned()),
-            hostname: Some("sandbox".to_owned()),
-            labels: Some(self.labels()),
-            host_config: Some(self.host_config().await?),
-            ..ContainerCreateBody::default()
-        };
-        let container = Container::start(self.docker().await?, name, body).await?;
-        match self.boot(&container, version, image).await {
-            Ok((server, catalog)) => Ok(Warm::new(container, server, catalog, version.clone())),
-            Err(SandboxError::Protocol(why)) => {
-                let why = format!("{why}; PostgreSQL said: {}", container.last_words().await.trim());
-                container.remove().await?;
-                Err(SandboxError::Protocol(why))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Odoo is imported while PostgreSQL comes up.
-    async fn boot(&self, container: &Container, version: &OdooVersion, image: &str) -> Result<(ForkServer, Arc<Catalog>), SandboxError> {
-        let ready = script("ready.sh");
-        let answering = [ready.as_str(), "60"];
-        let serve = async {
-            let catalog = self.catalog(container, image).await?;
-            let mut server = ForkServer::start(container, version).await?;
-            server.load(&catalog.base()).await?;
-            Ok((server, catalog))
-        };
-        let (_, served) = tokio::try_join!(container.script(&DB, &answering, None), serve)?;
-        Ok(served)
-    }
-
-    /// What the image offers; read once.
-    async fn catalog(&self, container: &Container, image: &str) -> Result<Arc<Catalog>, SandboxError> {
-        let mut known = self.inner.catalogs.lock().await;
-        if let Some(catalog) = known.get(image) {
-            return Ok(catalog.clone());
-        }
-        let bounds = Bounds { bytes: CATALOG_BYTES, ..Bounds::SCRIPT };
-        let text = container.exec(&DB, &["cat", "/opt/warm/catalog.json"], None, bounds).await?.text();
-        let catalog = Arc::new(Catalog::parse(&text)?);
-        known.insert(image.to_owned(), catalog.clone());
-        Ok(catalog)
-    }
-
     /// How many sandboxes the memory of the engine's machine allows, the busy ones included.
     pub(super) async fn capacity(&self) -> Result<usize, SandboxError> {
         let config = self.config();
@@ -245,7 +175,9 @@ impl Engine {
     pub async fn remove_run(&self, run: RunId) -> Result<usize, SandboxError> {
         let part = format!(".{}.", run_part(run));
         let doomed = self.containers().await?;
-        self.remove_all(doomed.into_iter().filter(|found| found.name.contains(&part)).map(|found| found.id)).await
+        let removed = self.remove_all(doomed.into_iter().filter(|found| found.name.contains(&part)).map(|found| found.id)).await?;
+        egress::remove_volumes(self.docker().await?, LABEL, |name| name.contains(&part)).await?;
+        Ok(removed)
     }
 
     /// Removes the containers that nobody owns any more, whoever made them: those past their lease, and those that ended, for
@@ -253,7 +185,9 @@ impl Engine {
     pub async fn sweep(&self) -> Result<usize, SandboxError> {
         let now = Utc::now();
         let doomed = self.containers().await?.into_iter().filter(|found| found.ended || is_over(&found.name, now));
-        self.remove_all(doomed.map(|found| found.id)).await
+        let removed = self.remove_all(doomed.map(|found| found.id)).await?;
+        egress::remove_volumes(self.docker().await?, LABEL, |_| true).await?;
+        Ok(removed)
     }
 
     async fn containers(&self) -> Result<Vec<Found>, SandboxError> {

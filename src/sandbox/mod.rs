@@ -2,11 +2,12 @@
 //!
 //! An [`Engine`] opens a [`Sandbox`] for an owner; [`Sandbox::test`] installs one addon on a fresh database and runs its
 //! tests. How a run ends is a value ([`End`]); an error means that it could not be found out. What happens inside the
-//! container stands in `sandbox/run/*.sh`. It never judges a log and never gives a container a network.
+//! container stands in `sandbox/run/*.sh`. It never judges a log and never gives a container with code under test a network.
 
 mod catalog;
 mod container;
 mod earned;
+mod egress;
 mod engine;
 mod error;
 mod forkserver;
@@ -20,9 +21,11 @@ mod seccomp;
 mod series;
 mod session;
 mod sources;
+mod start;
 mod warm;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -35,7 +38,7 @@ pub use limits::Limits;
 pub use pool::PoolConfig;
 pub use session::{End, Phases, Sandbox, TestPlan, TestRun};
 
-use crate::domain::OdooVersion;
+use crate::domain::{HostName, OdooVersion};
 
 /// Settings of the sandbox.
 #[derive(Debug, Clone, Deserialize)]
@@ -53,6 +56,8 @@ pub struct Config {
     pub templates: TemplatesConfig,
     /// Another container runtime, such as `runsc`. `None`: the engine's default.
     pub runtime: Option<String>,
+    /// Names that the proxy of a sandbox resolves itself, for approved hosts that no name server knows.
+    pub hosts: BTreeMap<HostName, IpAddr>,
     /// Where building an image keeps what is slow to make again.
     pub cache_dir: PathBuf,
 }
@@ -66,6 +71,7 @@ impl Default for Config {
             pool: PoolConfig::default(),
             templates: TemplatesConfig::default(),
             runtime: None,
+            hosts: BTreeMap::new(),
             cache_dir: PathBuf::from("/var/cache/odoo-agent"),
         }
     }

@@ -176,7 +176,7 @@ impl Engine {
             if self.image(&version).await?.is_none() || self.alive().await? >= self.capacity().await? {
                 return Ok(());
             }
-            let warm = self.start(&version, &lease::idle()).await?;
+            let warm = self.start_idle(&version, &lease::idle()).await?;
             self.pool().add(version, warm);
         }
         Ok(())

@@ -8,7 +8,7 @@ use super::container::Stop;
 use super::progress::Tell;
 use super::warm::Warm;
 use super::{Engine, Limits, Owner, SandboxError, scan};
-use crate::domain::{Finding, ModuleName, OdooVersion, Patch, Progress};
+use crate::domain::{Domain, Finding, ModuleName, OdooVersion, Patch, Progress};
 use crate::odoo::Addon;
 
 /// What to test.
@@ -112,6 +112,8 @@ pub struct Sandbox {
     engine: Engine,
     version: OdooVersion,
     owner: Owner,
+    /// What it may talk to.
+    allow: Vec<Domain>,
     tell: Tell,
     /// `None` after a run that did not end well: what it left behind is thrown away with its container.
     warm: Option<Warm>,
@@ -120,9 +122,9 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    pub(super) async fn open(engine: Engine, version: OdooVersion, owner: Owner) -> Result<Self, SandboxError> {
-        let warm = Some(engine.acquire(&version, &owner).await?);
-        Ok(Self { engine, version, owner, tell: Arc::new(|_| {}), warm, noted: false })
+    pub(super) async fn open(engine: Engine, version: OdooVersion, owner: Owner, allow: Vec<Domain>) -> Result<Self, SandboxError> {
+        let warm = Some(engine.acquire(&version, &owner, &allow).await?);
+        Ok(Self { engine, version, owner, allow, tell: Arc::new(|_| {}), warm, noted: false })
     }
 
     /// Has every run tell what it does while it does it.
@@ -137,7 +139,7 @@ impl Sandbox {
         // Taken out, so that a run that is given up half way (this future dropped) takes its container with it.
         let mut warm = match self.warm.take() {
             Some(warm) => warm,
-            None => self.engine.acquire(&self.version, &self.owner).await?,
+            None => self.engine.acquire(&self.version, &self.owner, &self.allow).await?,
         };
         if let Some(better) = self.better(&warm.catalog(), plan).await? {
             warm.into_container().remove().await?;
@@ -145,7 +147,7 @@ impl Sandbox {
         }
         let engine = started.elapsed();
         let limits = &self.engine.config().limits;
-        let ran = match warm.run(plan, limits, &self.tell).await {
+        let ran = match Box::pin(warm.run(plan, limits, &self.tell)).await {
             Ok(ran) => ran,
             Err(error) => {
                 if let Err(left) = warm.into_container().remove().await {
@@ -179,7 +181,7 @@ impl Sandbox {
         let earned = self.engine.better_image(&self.version, held, |modules| catalog.fits(plan, modules)).await;
         self.engine.want(&self.version, wanted, earned.clone()).await;
         match earned {
-            Some(earned) => Ok(Some(self.engine.start_from(&earned.image, &self.version, &self.owner.lease()).await?)),
+            Some(earned) => Ok(Some(Box::pin(self.engine.start_for(&earned.image, &self.version, &self.owner, &self.allow)).await?)),
             None => Ok(None),
         }
     }
@@ -188,7 +190,7 @@ impl Sandbox {
     pub async fn scan(&mut self, patch: &Patch) -> Result<Vec<Finding>, SandboxError> {
         let warm = match self.warm.take() {
             Some(warm) => warm,
-            None => self.engine.acquire(&self.version, &self.owner).await?,
+            None => self.engine.acquire(&self.version, &self.owner, &self.allow).await?,
         };
         let found = scan::scan(self.warm.insert(warm).container(), patch).await;
         if found.is_err() {

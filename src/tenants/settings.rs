@@ -6,7 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::db::DbError;
-use crate::domain::OdooVersion;
+use crate::domain::{Domain, OdooVersion};
+
+/// The most domains that one tenant may have approved.
+const MAX_DOMAINS: usize = 50;
 
 /// The settings of a tenant. Every key has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +30,9 @@ pub struct Settings {
     pub odoo_version: OdooVersion,
     /// Whether proven fixes are applied at all.
     pub apply: bool,
+    /// What the code of its addons may talk to while it is tested: HTTPS and plain HTTP to these hosts. Empty: nothing at all.
+    #[serde(deserialize_with = "domains")]
+    pub allow_domains: Vec<Domain>,
 }
 
 impl Default for Settings {
@@ -38,6 +44,7 @@ impl Default for Settings {
             max_usd_per_day: 20.0,
             odoo_version: default_version(),
             apply: false,
+            allow_domains: Vec::new(),
         }
     }
 }
@@ -74,6 +81,16 @@ fn within<'de, D: Deserializer<'de>>(deserializer: D, range: std::ops::RangeIncl
     if range.contains(&value) { Ok(value) } else { Err(serde::de::Error::custom(format!("{value} is not valid: {rule}"))) }
 }
 
+fn domains<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Domain>, D::Error> {
+    let domains = Vec::<Domain>::deserialize(deserializer)?;
+    let count = domains.len();
+    if count <= MAX_DOMAINS {
+        Ok(domains)
+    } else {
+        Err(serde::de::Error::custom(format!("{count} domains are too many: use at most {MAX_DOMAINS}")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +108,17 @@ mod tests {
         for bad in [json!([]), json!({"threshold": -1}), json!({"threshold": "x"}), json!({"max_usd_per_job": -0.1}), json!({"typo": 1})] {
             assert!(Settings::default().overlaid(bad.clone()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn domain_that_is_none_is_named() {
+        let own = |domains: Vec<&str>| Settings::default().overlaid(json!({ "allow_domains": domains }));
+        assert_eq!(own(vec![".example.org"]).unwrap().allow_domains, [".example.org".parse().unwrap()]);
+        for bad in ["*.example.org", "10.0.0.1", "https://example.org", "Example.org"] {
+            let error = own(vec![bad]).unwrap_err().to_string();
+            assert!(error.contains(bad) && error.contains("api.example.com"), "{error}");
+        }
+        assert!(own(vec!["a.b"; MAX_DOMAINS]).is_ok());
+        assert!(own(vec!["a.b"; MAX_DOMAINS + 1]).unwrap_err().to_string().contains("at most 50"));
     }
 }

@@ -9,6 +9,7 @@ mod ask;
 mod bad_input;
 mod claude;
 mod doors;
+mod egress;
 mod escape;
 mod fix;
 mod pool;
