@@ -17,7 +17,7 @@ use crate::domain::{Cost, Diagnosis, ErrorReport, OdooVersion, Patch};
 use crate::odoo::Addon;
 
 /// The version of the prompt and its answer's schema, stored with what came of it. Raise it when either changes.
-pub const PROMPT_VERSION: u32 = 1;
+pub const PROMPT_VERSION: u32 = 2;
 
 const SYSTEM: &str = include_str!("../../jobs/debug_error/prompt.md");
 /// The most characters of Claude's own words that are kept.

@@ -54,7 +54,10 @@ fn new_failures(before: &Observed, after: &Observed) -> Vec<String> {
                 failures.push(format!("odoo exited with {code}"));
             }
         }
-        other => failures.push(format!("the run did not end by itself: {other}")),
+        other => failures.push(match other.advice() {
+            Some(advice) => format!("the run did not end by itself: {other}; {advice}"),
+            None => format!("the run did not end by itself: {other}"),
+        }),
     }
     if failures.is_empty() {
         failures.extend(lost_tests(before, after));

@@ -190,6 +190,8 @@ impl<'a> Told<'a> {
                 "new_failures": evidence.new_failures,
                 "tests": evidence.tests,
                 "seconds": evidence.seconds,
+                "dependents": evidence.dependents,
+                "findings": evidence.findings,
             })),
             "cost": self.cost,
             "ticket": Value::Null,
@@ -219,12 +221,7 @@ impl<'a> Told<'a> {
         if !self.attempts.is_empty() {
             body.push_str("**Tried:**\n\n");
             for attempt in self.attempts {
-                let new = if attempt.evidence.new_failures.is_empty() {
-                    String::new()
-                } else {
-                    format!("; new: {}", inline(&attempt.evidence.new_failures.join("; ")))
-                };
-                let _ = writeln!(body, "- {} ({}): {}{new}", plain(&attempt.summary), attempt.source, attempt.evidence.grade.as_str());
+                let _ = writeln!(body, "- {} ({}): {}", plain(&attempt.summary), attempt.source, fate(attempt));
             }
             body.push('\n');
         }
@@ -246,6 +243,15 @@ impl<'a> Told<'a> {
             },
         }
     }
+}
+
+/// What became of an attempt.
+fn fate(attempt: &Attempt) -> String {
+    if !attempt.forbidden.is_empty() {
+        return format!("not run, because a person must decide: {}", inline(&attempt.forbidden.join("; ")));
+    }
+    let grade = attempt.evidence.grade.as_str();
+    if attempt.evidence.new_failures.is_empty() { grade.to_owned() } else { format!("{grade}; new: {}", inline(&attempt.evidence.new_failures.join("; "))) }
 }
 
 fn yes_no(value: bool) -> &'static str {

@@ -140,6 +140,24 @@ impl Engine {
         Ok(docker.list_images(Some(options)).await?.into_iter().filter_map(read).collect())
     }
 
+    /// Removes the images of a series that are neither the current one nor made from it; gives their names. What is in use stays.
+    pub async fn prune_images(&self, version: &OdooVersion) -> Result<Vec<String>, SandboxError> {
+        let (docker, current) = (self.docker().await?, self.tag(version));
+        let earned = self.earned(version).await?;
+        let kept = |tag: &String| *tag == current || earned.iter().any(|earned| earned.image == *tag && earned.parent == current);
+        let prefix = format!("{}:{version}-", super::image::REPOSITORY);
+        let images = docker.list_images(Some(ListImagesOptionsBuilder::new().build())).await?;
+        let old = images.into_iter().flat_map(|image| image.repo_tags).filter(|tag| tag.starts_with(&prefix) && !kept(tag));
+        let mut removed = Vec::new();
+        for tag in old {
+            match docker.remove_image(&tag, Some(RemoveImageOptionsBuilder::new().build()), None).await {
+                Ok(_) => removed.push(tag),
+                Err(error) => tracing::debug!(%error, tag, "an image could not be removed"),
+            }
+        }
+        Ok(removed)
+    }
+
     /// Counts that these addons were wanted on top of a template, and that an image was used because of it.
     pub(super) async fn want(&self, version: &OdooVersion, wanted: Wanted, used: Option<Earned>) {
         let path = self.counts_path(version);

@@ -110,3 +110,33 @@ async fn error_that_is_not_there_is_not_proven() {
     assert_eq!((&result["outcome"], &result["reproduced"]), (&"ticket".into(), &false.into()), "{result:#}");
     assert_eq!(output.status.code(), Some(1));
 }
+
+/// A fix of `p_noacl` with `p_leans` beside it, whose test is changed by this.
+async fn fix_beside(change: impl Fn(&str) -> String) -> Value {
+    let app = support::app(&[], |_| {}).await;
+    let addons = support::addons(&["p_noacl", "p_leans"]);
+    let test = addons.path().join("p_leans/tests/test_leans.py");
+    std::fs::write(&test, change(&std::fs::read_to_string(&test).unwrap())).unwrap();
+    let log = support::fixture("logs/p_noacl.log");
+    let mut command = app.command(&["fix", "--json", "--log", log.to_str().unwrap(), "--addons", addons.path().to_str().unwrap()]);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    support::json(&output)
+}
+
+#[tokio::test]
+async fn fix_that_breaks_what_builds_on_it_becomes_a_ticket() {
+    let result = fix_beside(str::to_owned).await;
+    assert_eq!((&result["outcome"], &result["grade"]), (&"ticket".into(), &"refuted".into()), "{result:#}");
+    let broken = result["verification"]["new_failures"].to_string();
+    assert!(broken.contains("TestLeans.test_nobody_has_rights") && broken.contains("(with p_leans)"), "{broken}");
+    assert!(result["patch"].as_str().unwrap().contains("ir.model.access.csv"), "{result:#}");
+}
+
+#[tokio::test]
+async fn fix_is_proven_with_what_builds_on_it() {
+    // A test that fails with and without the fix is nothing that the fix broke.
+    let result = fix_beside(|test| test.replace("assertFalse(rights)", "fail('always')")).await;
+    assert_eq!((&result["outcome"], &result["grade"]), (&"fixed".into(), &"proven".into()), "{result:#}");
+    assert_eq!(result["verification"]["dependents"], serde_json::json!(["p_leans"]));
+    assert_eq!(result["verification"]["findings"], serde_json::json!([]));
+}
