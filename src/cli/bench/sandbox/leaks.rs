@@ -14,6 +14,8 @@ use crate::sandbox::Engine;
 const TIMES: usize = 20;
 /// The label of our containers; its value starts with the number of the process that made them.
 const LABEL: &str = "odoo-agent.sandbox";
+/// Megabytes by which this process may grow between the first verification and the last.
+const GROWTH_MB: f64 = 8.0;
 /// How long the engine may take to be rid of what it removed.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -24,8 +26,8 @@ pub struct Stock {
     pub containers: BTreeSet<String>,
     pub volumes: BTreeSet<String>,
     pub networks: BTreeSet<String>,
-    /// Control groups of containers, whoever made them; 0 where the engine runs on another machine.
-    pub cgroups: usize,
+    /// Control groups whose container is gone, whoever made it; none where the engine runs on another machine.
+    pub orphans: BTreeSet<String>,
     /// Megabytes of this process; 0 where the system does not tell.
     pub own_mb: f64,
     /// Megabytes that files in memory hold on the whole machine, those of removed containers included.
@@ -52,8 +54,19 @@ impl Leaks {
         ]
     }
 
+    /// Control groups that outlived their container.
+    pub fn orphans(&self) -> usize {
+        self.after.orphans.difference(&self.before.orphans).count()
+    }
+
+    /// Whether nothing is left that the engine would keep.
     pub fn is_clean(&self) -> bool {
         self.left() == [0, 0, 0]
+    }
+
+    /// Whether no memory is left either: not in this process, and not in a container's control group.
+    pub fn is_free_of_memory(&self) -> bool {
+        self.orphans() == 0 && self.after.own_mb - self.first.own_mb < GROWTH_MB
     }
 }
 
@@ -80,7 +93,7 @@ pub async fn check(config: &Config, docker: &Docker, version: &OdooVersion, subj
     let end = tokio::time::Instant::now() + PATIENCE;
     loop {
         let leaks = Leaks { times: TIMES, before: before.clone(), first: first.clone(), after: stock(docker).await? };
-        if leaks.is_clean() || tokio::time::Instant::now() > end {
+        if (leaks.is_clean() && leaks.orphans() == 0) || tokio::time::Instant::now() > end {
             return Ok(leaks);
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -88,6 +101,11 @@ pub async fn check(config: &Config, docker: &Docker, version: &OdooVersion, subj
 }
 
 async fn stock(docker: &Docker) -> anyhow::Result<Stock> {
+    // Before the containers are listed: one that is made in between has its group later.
+    let mut orphans = cgroups();
+    for id in docker.lines(&["ps", "-a", "-q", "--no-trunc"]).await? {
+        orphans.remove(&id);
+    }
     let filter = format!("label={LABEL}");
     let format = format!("{{{{.ID}}}} {{{{.Label {LABEL:?}}}}}");
     let ours = format!(" {}-", std::process::id());
@@ -96,20 +114,22 @@ async fn stock(docker: &Docker) -> anyhow::Result<Stock> {
         containers: containers.into_iter().filter(|line| line.contains(&ours)).collect(),
         volumes: docker.lines(&["volume", "ls", "-q"]).await?.into_iter().collect(),
         networks: docker.lines(&["network", "ls", "-q", "--no-trunc"]).await?.into_iter().collect(),
-        cgroups: cgroups(),
+        orphans,
         own_mb: field("/proc/self/status", "VmRSS:"),
         shared_mb: field("/proc/meminfo", "Shmem:"),
     })
 }
 
-/// Control groups that are named after a container, as the engine names them with either driver.
-fn cgroups() -> usize {
-    let named = |name: &str| {
-        let id = name.trim_start_matches("docker-").trim_end_matches(".scope");
-        id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
-    };
+/// The containers that have a control group, as the engine names them with either driver.
+fn cgroups() -> BTreeSet<String> {
     let found = walkdir::WalkDir::new("/sys/fs/cgroup").max_depth(5).into_iter().filter_map(Result::ok);
-    found.filter(|entry| entry.file_type().is_dir() && entry.file_name().to_str().is_some_and(named)).count()
+    let folders = found.filter(|entry| entry.file_type().is_dir());
+    folders.filter_map(|entry| container_of(entry.file_name().to_str()?).map(str::to_owned)).collect()
+}
+
+fn container_of(name: &str) -> Option<&str> {
+    let id = name.strip_prefix("docker-").and_then(|name| name.strip_suffix(".scope")).unwrap_or(name);
+    (id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
 }
 
 /// A line such as `VmRSS:   1024 kB`, in megabytes.
@@ -132,6 +152,25 @@ mod tests {
         for text in ["", "VmRSS:", "VmRSS: -1 kB", "VmRSS: \u{fffd} kB", "VmRSS: 99999999999999999999 kB"] {
             assert!(kilobytes(text, "VmRSS:").abs() < 0.1, "{text}");
         }
+    }
+
+    #[test]
+    fn container_is_read_from_the_name_of_its_group() {
+        let id = "0af3".repeat(16);
+        assert_eq!(container_of(&id), Some(id.as_str()));
+        assert_eq!(container_of(&format!("docker-{id}.scope")), Some(id.as_str()));
+        for name in ["", "docker", "docker-.scope", "system.slice", &id[1..], &"é".repeat(32)] {
+            assert_eq!(container_of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn growth_of_this_process_is_a_leak_of_memory() {
+        let mb = |own_mb| Stock { own_mb, ..Stock::default() };
+        assert!(Leaks { first: mb(30.0), after: mb(31.0), ..Leaks::default() }.is_free_of_memory());
+        assert!(!Leaks { first: mb(30.0), after: mb(60.0), ..Leaks::default() }.is_free_of_memory());
+        let orphan = Stock { orphans: ["c".to_owned()].into(), ..Stock::default() };
+        assert!(!Leaks { after: orphan, ..Leaks::default() }.is_free_of_memory());
     }
 
     #[test]

@@ -119,9 +119,15 @@ fn leftovers(leaks: &Leaks) -> String {
     let (before, first, after) = (&leaks.before, &leaks.first, &leaks.after);
     format!(
         "After {} verifications in a row, each in a sandbox of its own: {containers} containers, {volumes} volumes and {networks} networks left; \
-         control groups of containers {} before, {} after; memory of this process {:.1} MB before, {:.1} MB after the first, {:.1} MB after the \
+         {} control groups without their container; memory of this process {:.1} MB before, {:.1} MB after the first, {:.1} MB after the \
          last; files in the machine's memory {:.0} MB before, {:.0} MB after.",
-        leaks.times, before.cgroups, after.cgroups, before.own_mb, first.own_mb, after.own_mb, before.shared_mb, after.shared_mb,
+        leaks.times,
+        leaks.orphans(),
+        before.own_mb,
+        first.own_mb,
+        after.own_mb,
+        before.shared_mb,
+        after.shared_mb,
     )
 }
 
@@ -143,7 +149,11 @@ fn verdicts(measured: &[Measured], leaks: &Leaks) -> String {
         format!("| at least {TIMES_DEEPER} times, on product or mail | {} |", times(&deeper, TIMES_DEEPER)),
         format!("| at most {TIMES_FLOOR} times the floor plus the tests; share of that, waiting | {} |", floor(|round| &round.waiting)),
         format!("| the same, second candidate | {} |", floor(|round| &round.second)),
-        format!("| {} verifications in a row leave no container, volume or network | {} |", leaks.times, yes(leaks.is_clean())),
+        format!(
+            "| {} verifications in a row leave no container, volume, network or memory | {} |",
+            leaks.times,
+            yes(leaks.is_clean() && leaks.is_free_of_memory())
+        ),
     ]
     .join("\n")
 }
