@@ -50,6 +50,15 @@ impl Measured {
         (name, installed.len())
     }
 
+    /// How many tests ran in every run, and how many of them failed in the naive one.
+    fn tests(&self) -> String {
+        match self.rounds.first().map(|round| (round.naive.tests, round.naive.failed)) {
+            Some((tests, 0)) => tests.to_string(),
+            Some((tests, failed)) => format!("{tests}; {failed} fail in the naive run"),
+            None => String::new(),
+        }
+    }
+
     fn ratio(&self, of: impl Fn(&Round) -> &Timed) -> f64 {
         self.median(|round| round.naive.seconds / of(round).seconds)
     }
@@ -79,7 +88,7 @@ fn wholes(measured: &[Measured]) -> String {
         lines.push(format!(
             "| {} | {depth}, {modules} modules | {} | {} | {} | {} | {} | **{:.1}** | {:.1} | {:.1} | {} | {:.2} | {:.1} s | {} | {} |",
             addon.module,
-            addon.rounds.first().map_or(0, |round| round.naive.tests),
+            addon.tests(),
             seconds(|round| &round.naive),
             seconds(|round| &round.waiting),
             seconds(|round| &round.second),
@@ -188,7 +197,7 @@ mod tests {
 
     fn timed(install: f64, tests: f64, installed: &[&str]) -> Timed {
         let parts = Parts { engine: 0.5, install, tests, ..Parts::default() };
-        Timed { seconds: parts.sum(), parts, tests: 7, installed: installed.iter().map(|name| (*name).to_owned()).collect() }
+        Timed { seconds: parts.sum(), parts, tests: 7, failed: 0, installed: installed.iter().map(|name| (*name).to_owned()).collect() }
     }
 
     fn measured(module: &str, naive: &[f64], installed: &[&str]) -> Measured {

@@ -6,6 +6,8 @@ use chrono::NaiveDateTime;
 
 /// How far the clocks of the log and our own may be apart.
 const SLACK: f64 = 0.05;
+/// What Odoo says when everything is loaded, and instead of it when a test has failed by then.
+const LOADED: [&str; 2] = ["Modules loaded.", "At least one test failed when loading the modules."];
 
 /// Seconds by part.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -62,7 +64,7 @@ pub fn process(log: &str, start: f64, end: f64) -> anyhow::Result<Process> {
                 if let Some((module, _)) = message.strip_prefix("Loading module ").and_then(|rest| rest.split_once(" (")) {
                     first = first.or(Some(at));
                     installed.push(module.to_owned());
-                } else if message == "Modules loaded." {
+                } else if LOADED.contains(&message) {
                     loaded = loaded.or(Some(at));
                 }
             }
@@ -140,6 +142,8 @@ mod tests {
         assert_eq!(read.installed, ["base", "m"]);
         read.parts.check(19.0).unwrap();
         assert!(read.parts.check(20.0).is_err(), "a second is missing");
+        let failing = LOG.replace("Modules loaded.", "At least one test failed when loading the modules.");
+        assert_eq!(process(&failing, START, START + 19.0).unwrap(), read);
     }
 
     #[test]
