@@ -102,7 +102,9 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     // Measuring takes minutes; a file that cannot take the result is better known before.
     args.write.as_ref().map(|file| table::insert(&std::fs::read_to_string(file)?, "")).transpose()?;
     let mut config = config.clone();
+    // What else the engine is doing, or a small one, is no reason to measure without a sandbox that waits.
     config.sandbox.pool.most = config.sandbox.pool.most.max(1);
+    config.sandbox.pool.memory_share = f64::INFINITY;
     let version = &args.odoo_version;
     let engine = Engine::new(&config.sandbox);
     let image = engine.ensure_image(version, &|text| show::line(&format!("  image       {text}"))).await.map_err(Failure::from)?;
