@@ -1,3 +1,4 @@
+#!/bin/bash
 # floor.sh prepare|run MODULE SERIES DATABASE, as `addon`: one fresh process of Odoo, which installs the addon (`prepare`), or finds
 # it installed and does nothing but load its registry and run its tests (`run`).
 set -euo pipefail

@@ -1,3 +1,4 @@
+#!/bin/bash
 # naive.sh MODULE SERIES, sources as tar on standard input: what `docker run … odoo -i MODULE --test-enable` does, from nothing.
 # A line `@@ NAME SECONDS` says when each step was done. All in favour of this run: nothing is flushed to disk, byte code is there.
 set -euo pipefail
