@@ -2,12 +2,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench fmt lint doc image clean
+.PHONY: help setup check test demo bench bench-sandbox fmt lint doc image clean
 
 CARGO ?= cargo
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r name what; do printf '  make %-13s %s\n' "$$name" "$$what"; done
 
 setup: ## make this machine ready: packages, Docker engine, NATS and PostgreSQL (skips what is there)
 	@scripts/setup.sh
@@ -26,6 +26,10 @@ demo: setup ## from an error in a log to a proven fix, on this machine
 
 bench: ## measure: reading logs, a proof in the sandbox (builds the release)
 	$(CARGO) run --quiet --release -- bench
+
+bench-sandbox: setup ## measure: verifying real addons beside a naive run and the floor; written to docs/benchmarks.md (20 minutes)
+	$(CARGO) build --release
+	options=$$(scripts/bench-addons.sh) && target/release/odoo-agent bench sandbox $$options --write docs/benchmarks.md
 
 fmt: ## format the sources
 	$(CARGO) fmt

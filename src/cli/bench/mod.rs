@@ -1,4 +1,7 @@
-//! `odoo-agent bench`: what this machine does, measured, as a Markdown table.
+//! `odoo-agent bench`: what this machine does, measured, as Markdown tables.
+
+mod log;
+mod sandbox;
 
 use std::time::{Duration, Instant};
 
@@ -6,16 +9,17 @@ use chrono::Utc;
 
 use super::{Exit, show};
 use crate::config::Config;
-use crate::domain::{Failure, JobKind, ModuleName, OdooVersion, RunId};
-use crate::odoo::{self, Addon};
+use crate::domain::{Failure, OdooVersion, RunId};
 use crate::rules;
 use crate::sandbox::{Engine, Owner, TestPlan};
 
-/// How much log is read for the throughput.
-const LOG_BYTES: usize = 16 * 1024 * 1024;
+use log::Sample;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    only: Option<Only>,
     /// Rounds in the sandbox; the median is shown.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=50))]
     rounds: u8,
@@ -24,59 +28,43 @@ pub struct Args {
     odoo_version: OdooVersion,
 }
 
+/// Without one of these: reading a log, and one proof from the log to the mended addon.
+#[derive(Debug, clap::Subcommand)]
+enum Only {
+    /// Reading a log.
+    Log,
+    /// Verifying real addons: a naive run from nothing, ours, and the floor, side by side; and what twenty runs leave behind.
+    Sandbox(sandbox::Args),
+}
+
 pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
+    if let Some(Only::Sandbox(args)) = args.only {
+        return sandbox::run(config, args).await;
+    }
     show::out(&format!("Measured on {}, {} CPUs\n", Utc::now().format("%Y-%m-%d"), std::thread::available_parallelism()?));
     show::out("| what | result |\n|---|---|");
-    let sample = sample()?;
-    read(&sample);
-    sandbox(config, &args, &sample).await?;
+    let sample = log::sample()?;
+    log::read(&sample);
+    if args.only.is_none() {
+        proof(config, &args, &sample).await?;
+    }
     Ok(Exit::Done)
 }
 
-/// The example of the job kind: a log, and an addon that prints it.
-struct Sample {
-    log: String,
-    addon: Addon,
-}
-
-fn sample() -> anyhow::Result<Sample> {
-    let example: serde_json::Value = serde_json::from_str(JobKind::DebugError.example())?;
-    let module: ModuleName = example["module"].as_str().unwrap_or_default().parse()?;
-    let manifest =
-        format!("{{'name': '{module}', 'version': '19.0.1.0.0', 'license': 'LGPL-3', 'depends': ['base'], 'data': ['v.xml']}}\n");
-    let view = "<odoo>\n  <record id=\"v\" model=\"ir.ui.view\">\n    <field name=\"name\">v</field>\n    <field name=\"model\">res.partner</field>\n    \
-                <field name=\"arch\" type=\"xml\"><tree><field name=\"name\"/></tree></field>\n  </record>\n</odoo>\n";
-    let files = [("__init__.py", String::new()), ("__manifest__.py", manifest), ("v.xml", view.to_owned())];
-    let files = files.into_iter().map(|(name, text)| Ok((format!("{module}/{name}").parse()?, text.into_bytes())));
-    let files: Result<Vec<_>, crate::domain::PatchError> = files.collect();
-    Ok(Sample { log: example["log"].as_str().unwrap_or_default().to_owned(), addon: Addon::new(module, files?) })
-}
-
-/// One core: entries, tracebacks, classes, fingerprints.
-fn read(sample: &Sample) {
-    let log = sample.log.repeat(LOG_BYTES / sample.log.len().max(1));
-    let started = Instant::now();
-    let found = odoo::occurrences(&log);
-    let rate = log.len() as f64 / started.elapsed().as_secs_f64() / 1e6;
-    let errors: u32 = found.iter().map(|(_, times)| times).sum();
-    show::out(&format!("| reading a log, one core | {rate:.0} MB/s ({errors} errors in {} MB) |", log.len() / 1_000_000));
-}
-
 /// A whole proof: open, before, rule, after, close.
-async fn sandbox(config: &Config, args: &Args, sample: &Sample) -> anyhow::Result<()> {
+async fn proof(config: &Config, args: &Args, sample: &Sample) -> anyhow::Result<()> {
     let engine = Engine::new(&config.sandbox);
     engine.ensure_image(&args.odoo_version, &|text| show::line(&format!("  image       {text}"))).await.map_err(Failure::from)?;
     let (mut open, mut before, mut after, mut close) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..args.rounds {
-        let deadline = Utc::now() + Duration::from_secs(600);
-        let owner = Owner { run: RunId::generate(), tenant: "local".parse()?, instance: "bench".to_owned(), deadline };
         let started = Instant::now();
-        let mut sandbox = engine.open(&args.odoo_version, &owner).await.map_err(Failure::from)?;
+        let mut sandbox = engine.open(&args.odoo_version, &owner()?).await.map_err(Failure::from)?;
         open.push(started.elapsed().as_secs_f64());
         let broken = sandbox.test(&TestPlan { module: sample.addon.name(), also: &[], addons: std::slice::from_ref(&sample.addon) }).await;
         let broken = broken.map_err(Failure::from)?;
         before.push(broken.seconds);
-        let report = odoo::reports(&broken.log).into_iter().next().ok_or_else(|| anyhow::anyhow!("the sample is not broken any more"))?;
+        let report =
+            crate::odoo::reports(&broken.log).into_iter().next().ok_or_else(|| anyhow::anyhow!("the sample is not broken any more"))?;
         let case = rules::Case { report: &report, addon: &sample.addon, version: &args.odoo_version };
         let fix = rules::propose(&case).into_iter().next().ok_or_else(|| anyhow::anyhow!("no rule mends the sample any more"))?;
         let mended = sample.addon.with(&fix.patch);
@@ -98,6 +86,12 @@ async fn sandbox(config: &Config, args: &Args, sample: &Sample) -> anyhow::Resul
         show::out(&format!("| {what} (median of {}) | {:.1} s |", args.rounds, median(seconds)));
     }
     Ok(())
+}
+
+/// Whose the sandboxes of a measurement are.
+fn owner() -> anyhow::Result<Owner> {
+    let deadline = Utc::now() + Duration::from_secs(900);
+    Ok(Owner { run: RunId::generate(), tenant: "local".parse()?, instance: "bench".to_owned(), deadline })
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
