@@ -61,19 +61,25 @@ fill() { # fill DATABASE MODULES TEMPLATE
   templates+=("$1")
   lap "$1"
 }
-# The deeper an addon stands, the more a template saves; one more costs 40 MB and some seconds here. The last is the common
-# applications together; what else is asked for often gets a template later (see template.sh).
+# What addons are built on most; one more costs some 40 MB and some seconds here. What else is asked for often gets a template later
+# (see template.sh).
 templates=()
 fill t_base base template0
 fill t_mail mail t_base
+fill t_contacts contacts t_mail
 fill t_product product t_mail
 fill t_account account t_product
 fill t_sale sale_management t_account
 fill t_stock stock t_product
+fill t_purchase purchase t_account
+fill t_crm crm t_contacts
 fill t_hr hr t_mail
 fill t_project project t_mail
 fill t_website website t_mail
-fill t_apps crm,purchase_stock,sale_stock,stock_account,project,hr t_sale
+fill t_sale_stock sale_stock t_sale
+fill t_purchase_stock purchase_stock t_purchase
+fill t_mrp mrp t_stock
+fill t_apps crm,purchase_stock,project,hr t_sale_stock
 
 for name in "${templates[@]}"; do
   sql "$name" 'VACUUM ANALYZE'
@@ -88,8 +94,6 @@ lap "stopped"
 # Missing byte code costs five seconds a run, and the root file system is read-only by then.
 python3 -m compileall -q -j 0 /usr/lib/python3/dist-packages "$(python3 /opt/odoo-agent/series.py "$series" addons)" >/dev/null 2>&1 || true
 PYTHONDONTWRITEBYTECODE=1 python3 /opt/odoo-agent/catalog.py "$series" > /opt/warm/catalog.json
-# PostgreSQL would want to remove these at every start, and could not.
-rm -f /opt/warm/pg/base/*/pg_internal.init
 rm -rf /tmp/* "$DB_ROOT"/.s.* /opt/warm/pg/pg_stat_tmp/* /opt/odoo-agent/warm.sh
 chmod -R a+rX /opt/warm/data /opt/odoo-agent
 lap "done, $(du -sh /opt/warm/pg | cut -f1) of databases"

@@ -31,8 +31,6 @@ case $step in
     psql -X -q -d "$1" -c 'VACUUM ANALYZE'
     bash /opt/odoo-agent/seal.sh "$1"
     psql -X -q -d postgres -c CHECKPOINT
-    oid=$(psql -X -At -d postgres -c "select oid from pg_database where datname = '$1'")
-    rm -f "/opt/warm/pg/base/$oid/pg_internal.init"
     exec pg_ctl -D /opt/warm/pg -m fast --no-wait stop
     ;;
 esac

@@ -251,7 +251,11 @@ fn fate(attempt: &Attempt) -> String {
         return format!("not run, because a person must decide: {}", inline(&attempt.forbidden.join("; ")));
     }
     let grade = attempt.evidence.grade.as_str();
-    if attempt.evidence.new_failures.is_empty() { grade.to_owned() } else { format!("{grade}; new: {}", inline(&attempt.evidence.new_failures.join("; "))) }
+    if attempt.evidence.new_failures.is_empty() {
+        grade.to_owned()
+    } else {
+        format!("{grade}; new: {}", inline(&attempt.evidence.new_failures.join("; ")))
+    }
 }
 
 fn yes_no(value: bool) -> &'static str {

@@ -147,13 +147,19 @@ impl ForkServer {
     /// Imports those addons of Odoo itself that are not imported yet.
     pub(super) async fn load(&mut self, modules: &[String]) -> Result<(), SandboxError> {
         let new: Vec<&str> = modules.iter().filter(|module| !self.loaded.contains(*module)).map(String::as_str).collect();
-        if new.is_empty() {
-            return Ok(());
-        }
-        self.send(&Command::Load { modules: &new }).await;
+        if new.is_empty() { Ok(()) } else { self.import(&new).await }
+    }
+
+    /// Waits until what the last run left is taken away.
+    pub(super) async fn settle(&mut self) -> Result<(), SandboxError> {
+        self.import(&[]).await
+    }
+
+    async fn import(&mut self, new: &[&str]) -> Result<(), SandboxError> {
+        self.send(&Command::Load { modules: new }).await;
         match self.frame(Instant::now() + BOOT).await? {
             Some(Frame::Said(Said::Loaded { loaded })) if loaded == new.len() => {
-                self.loaded.extend(new.into_iter().map(str::to_owned));
+                self.loaded.extend(new.iter().map(|module| (*module).to_owned()));
                 Ok(())
             }
             _ => Err(SandboxError::Protocol(format!("Odoo's addons could not be imported: {}", self.complaints()))),

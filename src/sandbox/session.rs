@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::catalog::Catalog;
 use super::container::Stop;
 use super::progress::Tell;
-use super::warm::Warm;
-use super::{Engine, Limits, Owner, SandboxError, scan};
+use super::warm::{Terms, Warm};
+use super::{Engine, Limits, Owner, SandboxError};
 use crate::domain::{Domain, Finding, ModuleName, OdooVersion, Patch, Progress};
 use crate::odoo::Addon;
 
@@ -79,11 +79,11 @@ impl std::fmt::Display for End {
 pub struct Phases {
     /// Until a container with Odoo imported was there; zero if it was.
     pub engine: f64,
-    /// Sources sent, and Odoo's own addons imported.
+    /// Sources sent, and Odoo's own addons imported; the database cloned meanwhile, if it could be.
     pub sources: f64,
     /// Dependencies installed that no template holds; only in the first run of a job.
     pub dependencies: f64,
-    /// The database cloned.
+    /// The database cloned after the dependencies were installed.
     pub database: f64,
     /// Odoo: registry, installation, tests.
     pub odoo: f64,
@@ -147,7 +147,7 @@ impl Sandbox {
         }
         let engine = started.elapsed();
         let limits = &self.engine.config().limits;
-        let ran = match Box::pin(warm.run(plan, limits, &self.tell)).await {
+        let ran = match Box::pin(warm.run(plan, Terms { limits, tell: &self.tell })).await {
             Ok(ran) => ran,
             Err(error) => {
                 if let Err(left) = warm.into_container().remove().await {
@@ -174,7 +174,7 @@ impl Sandbox {
     /// A container whose templates spare the job an installation, if there is an image for it. Notes what would have spared it one.
     async fn better(&mut self, catalog: &Catalog, plan: &TestPlan<'_>) -> Result<Option<Warm>, SandboxError> {
         let Some(wanted) = catalog.wanted(plan)? else { return Ok(None) };
-        if std::mem::replace(&mut self.noted, true) {
+        if self.engine.config().templates.after == 0 || std::mem::replace(&mut self.noted, true) {
             return Ok(None);
         }
         let held = catalog.held(&wanted.template);
@@ -192,7 +192,7 @@ impl Sandbox {
             Some(warm) => warm,
             None => self.engine.acquire(&self.version, &self.owner, &self.allow).await?,
         };
-        let found = scan::scan(self.warm.insert(warm).container(), patch).await;
+        let found = self.warm.insert(warm).scan(patch).await;
         if found.is_err() {
             self.discard().await;
         }

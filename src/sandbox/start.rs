@@ -50,14 +50,13 @@ impl Engine {
         owner: &Owner,
         allow: &[Domain],
     ) -> Result<Warm, SandboxError> {
-        let name = owner.lease();
         let egress = if allow.is_empty() {
             None
         } else {
             let (docker, cpus) = (self.docker().await?, self.cpus().await?);
-            Some(Egress::start(docker, &name, image.to_owned(), self.labels(), cpus, self.config(), allow).await?)
+            Some(Egress::start(docker, &owner.lease(), image.to_owned(), self.labels(), cpus, self.config(), allow).await?)
         };
-        self.start_from(image, version, &name, egress).await
+        self.start_from(image, version, &owner.lease(), egress).await
     }
 
     /// A new container that belongs to nobody yet.

@@ -9,8 +9,9 @@ use super::catalog::{Catalog, Start};
 use super::container::{Bounds, Container, DB, Output, ROOT, Stop};
 use super::forkserver::{ForkServer, Order};
 use super::progress::{Tell, Watch};
+use super::scan::scan;
 use super::{Limits, Phases, SandboxError, TestPlan, sources};
-use crate::domain::{ModuleName, OdooVersion, Progress};
+use crate::domain::{Finding, ModuleName, OdooVersion, Patch, Progress};
 
 const SCRIPTS: &str = "/opt/odoo-agent";
 
@@ -22,6 +23,13 @@ pub(super) struct Warm {
     version: OdooVersion,
     snapshots: Vec<Snapshot>,
     databases: u32,
+}
+
+/// What a run may use, and who is told what it does.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'a> {
+    pub(super) limits: &'a Limits,
+    pub(super) tell: &'a Tell,
 }
 
 /// A database with the dependencies of a plan installed, which later runs of the job clone.
@@ -53,6 +61,12 @@ impl Warm {
         Self { container, server, catalog, version, snapshots: Vec::new(), databases: 0 }
     }
 
+    /// Scans the Python files of a patch.
+    pub(super) async fn scan(&mut self, patch: &Patch) -> Result<Vec<Finding>, SandboxError> {
+        self.server.settle().await?;
+        scan(&self.container, patch).await
+    }
+
     /// What its image offers.
     pub(super) fn catalog(&self) -> Arc<Catalog> {
         self.catalog.clone()
@@ -74,8 +88,8 @@ impl Warm {
     }
 
     /// Installs what is under test on a fresh database and runs its tests.
-    pub(super) async fn run(&mut self, plan: &TestPlan<'_>, limits: &Limits, tell: &Tell) -> Result<Ran, SandboxError> {
-        let started = Instant::now();
+    pub(super) async fn run(&mut self, plan: &TestPlan<'_>, terms: Terms<'_>) -> Result<Ran, SandboxError> {
+        let Terms { limits, tell } = terms;
         let mut phases = Phases::default();
         let archive = sources::pack(plan)?;
         let start = self.catalog.start(plan)?;
@@ -84,19 +98,11 @@ impl Warm {
             self.server = ForkServer::start(&self.container, &self.version).await?;
             self.snapshots.clear();
         }
-        tokio::try_join!(send(&self.container, &archive), self.server.load(&start.core))?;
-        phases.sources = started.elapsed().as_secs_f64();
-
-        let from = match self.dependencies(plan, &start, limits, tell).await? {
-            Ok(from) => from,
-            Err(failed) => {
-                return Ok(Ran { phases: Phases { dependencies: started.elapsed().as_secs_f64() - phases.sources, ..phases }, ..failed });
-            }
-        };
-        phases.dependencies = started.elapsed().as_secs_f64() - phases.sources;
         let database = self.next("run");
-        clone_database(&self.container, &database, &from).await?;
-        phases.database = started.elapsed().as_secs_f64() - phases.sources - phases.dependencies;
+        let from = match self.prepare(plan, &start, &archive, &database, terms, &mut phases).await? {
+            Ok(from) => from,
+            Err(failed) => return Ok(Ran { phases, ..failed }),
+        };
 
         let modules: Vec<&str> = plan.modules().map(ModuleName::as_str).collect();
         tell(Progress::new("sandbox", format!("installing {} on a copy of {}", modules.join(", "), start.template)));
@@ -111,22 +117,39 @@ impl Warm {
         Ok(Ran { phases, ..ran })
     }
 
-    /// The database to start from: a template, or one with the declared dependencies installed on top of it, made once. The error is a run:
-    /// a dependency that cannot be installed is a finding about the sources.
-    async fn dependencies(
+    /// Sends the sources and makes the database of a run; gives what that was cloned from. The inner error is a run: a dependency that
+    /// cannot be installed is a finding about the sources.
+    async fn prepare(
         &mut self,
         plan: &TestPlan<'_>,
         start: &Start,
-        limits: &Limits,
-        tell: &Tell,
+        archive: &[u8],
+        database: &str,
+        terms: Terms<'_>,
+        phases: &mut Phases,
     ) -> Result<Result<String, Ran>, SandboxError> {
-        if start.missing.is_empty() {
-            return Ok(Ok(start.template.clone()));
-        }
+        let started = Instant::now();
         let digest = digest(plan, &start.missing);
-        if let Some(known) = self.snapshots.iter().find(|known| known.start == *start && known.digest == digest) {
-            return Ok(Ok(known.database.clone()));
+        let sent = async { tokio::try_join!(send(&self.container, archive), self.server.load(&start.core)) };
+        if let Some(from) = ready(&self.snapshots, start, &digest) {
+            tokio::try_join!(sent, clone_database(&self.container, database, &from))?;
+            phases.sources = started.elapsed().as_secs_f64();
+            return Ok(Ok(from));
         }
+        sent.await?;
+        phases.sources = started.elapsed().as_secs_f64();
+        let from = self.dependencies(start, digest, terms).await?;
+        phases.dependencies = started.elapsed().as_secs_f64() - phases.sources;
+        if let Ok(from) = &from {
+            clone_database(&self.container, database, from).await?;
+            phases.database = started.elapsed().as_secs_f64() - phases.sources - phases.dependencies;
+        }
+        Ok(from)
+    }
+
+    /// Installs what the template lacks on a copy of it, to start from.
+    async fn dependencies(&mut self, start: &Start, digest: Vec<u8>, terms: Terms<'_>) -> Result<Result<String, Ran>, SandboxError> {
+        let Terms { limits, tell } = terms;
         tell(Progress::new("sandbox", format!("installing what it depends on: {}", start.missing.join(", "))));
         let database = self.next("deps");
         clone_database(&self.container, &database, &start.template).await?;
@@ -151,6 +174,14 @@ impl Warm {
         self.databases += 1;
         format!("{kind}_{}", self.databases)
     }
+}
+
+/// The database to start from, if it is there: a template that lacks nothing, or what an earlier run of the job made of one.
+fn ready(snapshots: &[Snapshot], start: &Start, digest: &[u8]) -> Option<String> {
+    if start.missing.is_empty() {
+        return Some(start.template.clone());
+    }
+    snapshots.iter().find(|known| known.start == *start && known.digest == digest).map(|known| known.database.clone())
 }
 
 async fn clone_database(container: &Container, database: &str, from: &str) -> Result<(), SandboxError> {

@@ -294,14 +294,10 @@ async fn edits_become_a_patch() {
 }
 
 #[tokio::test]
-async fn forbidden_edits_make_no_patch() {
-    for (path, find, replace, reason) in [
-        ("../../etc/cron.d/x", "", "x", "not allowed"),
-        ("other/views/v.xml", "", "x", "not inside"),
-        ("shop/views/v.xml", "record", "x", "more than once"),
-        ("shop/tests/test_v.py", "assert 1", "pass", "is a test"),
-        ("shop/models/x.py", "", "self.sudo().unlink()", "sudo"),
-    ] {
+async fn edits_of_bad_form_make_no_patch() {
+    for (path, find, replace, reason) in
+        [("../../etc/cron.d/x", "", "x", "not allowed"), ("shop/views/v.xml", "record", "x", "more than once")]
+    {
         let good = json!({ "path": "shop/views/v.xml", "find": "<tree/>", "replace": "<list/>" });
         let (asked, _fake) = asked(json!([good, { "path": path, "find": find, "replace": replace }])).await;
         assert!(asked.proposal.is_none(), "{path}");

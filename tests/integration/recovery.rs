@@ -30,7 +30,7 @@ async fn step(test: &TestApp, job: &Job, name: &str) {
 
 async fn containers(run: RunId) -> usize {
     let docker = bollard::Docker::connect_with_local_defaults().unwrap().negotiate_version().await.unwrap();
-    let filters = std::collections::HashMap::from([("label".to_owned(), vec![format!("odoo-agent.run={run}")])]);
+    let filters = std::collections::HashMap::from([("name".to_owned(), vec![format!("odoo-agent.run-{run}.")])]);
     let options = bollard::query_parameters::ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
     docker.list_containers(Some(options)).await.unwrap().len()
 }

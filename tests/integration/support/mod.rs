@@ -133,6 +133,7 @@ pub async fn app(addons: &[&Path], change: impl FnOnce(&mut Config)) -> TestApp 
     config.claude.api_key = None;
     // Sandboxes that wait would only take the processors from the tests beside this one.
     config.sandbox.pool.most = 0;
+    config.sandbox.templates.after = 0;
     for tenant in ["acme", "other", "default"] {
         let settings = config.tenants.entry(tenant.parse().unwrap()).or_default();
         settings.addons = addons.iter().map(|path| path.to_path_buf()).collect();
@@ -142,6 +143,7 @@ pub async fn app(addons: &[&Path], change: impl FnOnce(&mut Config)) -> TestApp 
         ("DATABASE_URL".to_owned(), database.url),
         ("NATS_URL".to_owned(), nats_url()),
         ("ODOO_AGENT_SANDBOX__POOL__MOST".to_owned(), config.sandbox.pool.most.to_string()),
+        ("ODOO_AGENT_SANDBOX__TEMPLATES__AFTER".to_owned(), config.sandbox.templates.after.to_string()),
         ("ODOO_AGENT_QUEUE__PREFIX".to_owned(), config.queue.prefix.clone()),
         ("ODOO_AGENT_DATA_DIR".to_owned(), dir.path().display().to_string()),
         ("ODOO_AGENT_TELEMETRY__FILTER".to_owned(), "warn".to_owned()),

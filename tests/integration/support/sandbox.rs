@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::Utc;
 use odoo_agent::domain::{FileChange, OdooVersion, Patch, RelPath, RunId};
 use odoo_agent::odoo::Addon;
-use odoo_agent::sandbox::{Config, Engine, Limits, Owner, Sandbox, TestPlan, TestRun};
+use odoo_agent::sandbox::{Config, Engine, Limits, Owner, Sandbox, TemplatesConfig, TestPlan, TestRun};
 
 pub fn version() -> OdooVersion {
     "19.0".parse().unwrap()
@@ -23,9 +23,14 @@ pub fn owner() -> Owner {
 
 /// An engine that has its image. The first one to ask builds it.
 pub async fn engine(limits: Limits) -> Engine {
-    let engine = Engine::new(&Config { limits, ..Config::default() });
+    let engine = Engine::new(&Config { limits, templates: without_earned(), ..Config::default() });
     engine.ensure_image(&version(), &|line| eprintln!("{line}")).await.unwrap();
     engine
+}
+
+/// No templates but the image's own: what another test earned would change what this one sees.
+pub fn without_earned() -> TemplatesConfig {
+    TemplatesConfig { after: 0, ..TemplatesConfig::default() }
 }
 
 pub async fn open(engine: &Engine, owner: &Owner) -> Sandbox {
