@@ -203,7 +203,8 @@ impl FromStr for RunState {
 /// One step of a run, as its followers see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// The step: `queued picked_up read recall deduce ask reproduce verify apply ticket done failed`, or `note`.
+    /// The step: `queued picked_up read recall deduce ask reproduce sandbox verify scanned dependents refused apply ticket done failed`, or
+    /// `note`.
     pub step: String,
     /// One sentence for people.
     pub message: String,

@@ -106,16 +106,16 @@ fn count(heard: &Mutex<Vec<String>>, text: &str) -> usize {
 async fn dependencies_are_installed_once_a_job() {
     let engine = engine(Limits::default()).await;
     let (mut sandbox, heard) = listening(open(&engine, &owner()).await);
-    let addons = |code: &str| [addon("top", "'below'", code), addon("below", "'contacts'", "")];
+    let addons = |code: &str| [addon("top", "'below'", code), addon("below", "'lunch'", "")];
     let first = test_with(&mut sandbox, &addons("")).await;
     assert!(first.installed && !first.log.contains("Loading module below"), "{}", first.log);
     let second = test_with(&mut sandbox, &addons("x = 1")).await;
     assert!(second.installed && second.log.contains("Loading module top"), "{}", second.log);
-    assert_eq!(count(&heard, "installing what it depends on: contacts, below"), 1, "{heard:?}");
+    assert_eq!(count(&heard, "installing what it depends on: lunch, below"), 1, "{heard:?}");
     // Another state of a dependency is another database.
-    let changed = [addon("top", "'below'", ""), addon("below", "'contacts'", "x = 1")];
+    let changed = [addon("top", "'below'", ""), addon("below", "'lunch'", "x = 1")];
     assert!(test_with(&mut sandbox, &changed).await.installed);
-    assert_eq!(count(&heard, "installing what it depends on: contacts, below"), 2, "{heard:?}");
+    assert_eq!(count(&heard, "installing what it depends on: lunch, below"), 2, "{heard:?}");
     assert!(count(&heard, "loading top (") >= 3, "{heard:?}");
     sandbox.close().await.unwrap();
 }

@@ -10,8 +10,18 @@ use serde_json::json;
 
 use crate::support::{self, TestApp};
 
-fn worker(test: &TestApp) -> Child {
-    test.command(&["work"]).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
+/// A worker in a process of its own, which no failing test leaves behind.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn worker(test: &TestApp) -> Process {
+    Process(test.command(&["work"]).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap())
 }
 
 async fn submit(test: &TestApp) -> Job {
@@ -40,13 +50,12 @@ async fn killed_worker_is_followed_by_another() {
     let addons = support::addons(&["p_tree"]);
     let test = support::app(&[addons.path()], |config| config.queue.ack_wait = Duration::from_secs(5)).await;
     let job = submit(&test).await;
-    let mut first = worker(&test);
+    let first = worker(&test);
     step(&test, &job, "reproduce").await;
     assert_eq!(containers(job.run_id).await, 1, "the sandbox runs");
-    first.kill().unwrap();
-    first.wait().unwrap();
+    drop(first);
 
-    let mut second = worker(&test);
+    let second = worker(&test);
     step(&test, &job, "done").await;
     let view = test.app.run(&job.tenant, job.run_id).await.unwrap().unwrap();
     assert_eq!((view.state, view.attempts), (RunState::Done, 2));
@@ -60,8 +69,7 @@ async fn killed_worker_is_followed_by_another() {
         (test.app.queue.depth(StreamName::Jobs).await.unwrap().messages == 0).then_some(())
     })
     .await;
-    second.kill().unwrap();
-    second.wait().unwrap();
+    drop(second);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,9 +79,9 @@ async fn stopped_worker_hands_its_job_back() {
     let job = submit(&test).await;
     let mut first = worker(&test);
     step(&test, &job, "picked_up").await;
-    let pid = nix::unistd::Pid::from_raw(first.id().try_into().unwrap());
+    let pid = nix::unistd::Pid::from_raw(first.0.id().try_into().unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-    let ended = tokio::task::spawn_blocking(move || first.wait().unwrap()).await.unwrap();
+    let ended = tokio::task::spawn_blocking(move || first.0.wait().unwrap()).await.unwrap();
     assert!(ended.success(), "a drained worker ends well");
     let view = test.app.run(&job.tenant, job.run_id).await.unwrap().unwrap();
     assert_ne!(view.state, RunState::Running, "the run is finished or handed back");
