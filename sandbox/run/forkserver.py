@@ -3,8 +3,9 @@
 Commands come on standard input, one JSON object a line:
 
   {"do": "load", "modules": [NAME…]}   imports addons of Odoo itself, in this order
-  {"do": "run", "database": NAME, "from": NAME, "keep": BOOL, "install": [NAME…], "tags": TEXT or null,
-   "seconds": N, "idle": N, "bytes": N}     `from` is the template whose filestore the run starts with; what is kept is one, too
+  {"do": "run", "database": NAME, "from": NAME, "keep": BOOL, "install": [NAME…], "alone": BOOL, "tags": TEXT or null,
+   "seconds": N, "idle": N, "bytes": N}     `from` is the template whose filestore the run starts with; what is kept is one,
+   too. `alone`: Odoo sees no other addon of the sources, so that it installs none of them by itself
 
 Answers go to standard output as frames: four bytes of length, big endian, then one byte of kind and the payload. `L` is log of
 the run, `J` one JSON object that ends a command: {"ready": …}, {"loaded": …} or {"done": "exit"|"deadline"|"idle"|"flood", "code": N}.
@@ -58,7 +59,6 @@ def boot(series):
     """Imports what every run needs, tests included."""
     from odoo.tools import config
 
-    os.makedirs(DATA, exist_ok=True)
     # Without the sources: they are not there yet, and some series refuse an empty folder.
     config.parse_config(series.options("none", DATA, sources=None))
     import odoo.cli.server  # noqa: F401
@@ -73,6 +73,8 @@ def boot(series):
     initialize_sys_path()
     # What is imported is frozen before each fork, and a run is short: most collections would find nothing.
     gc.set_threshold(50_000, 20, 20)
+    # Odoo has made its data folder; each run gets its own.
+    empty()
 
 
 def run(series, order):
@@ -100,14 +102,17 @@ def relay(reader, pidfd, pid, order):
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     poll.register(pidfd, select.POLLIN)
-    talking = True
+    talking, drained = True, None
     while talking:
         now = time.monotonic()
+        if drained and now >= drained:
+            # It ended, and somebody else holds its log open: whatever that is, it is not the run.
+            break
         if code is None and ended is None:
             ended = "deadline" if now >= deadline else "idle" if now >= heard + idle else None
             if ended:
                 kill_all()
-        wait = min(deadline, heard + idle) - now
+        wait = (drained or min(deadline, heard + idle)) - now
         for descriptor, _ in poll.poll(max(0.0, wait) * 1000 + 1):
             if descriptor == pidfd:
                 poll.unregister(pidfd)
@@ -115,6 +120,7 @@ def relay(reader, pidfd, pid, order):
                 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
                 # What it started may hold the log open; nothing of it may outlive the run.
                 kill_all()
+                drained = time.monotonic() + 2
                 continue
             chunk = os.read(reader, 65536)
             talking = bool(chunk)
@@ -154,14 +160,23 @@ def reap():
 
 
 def empty():
-    """Removes what a run left: files, even in folders that it closed to itself, and shared memory, which outlives processes."""
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
+    """Removes what a run left: files, even in folders that it closed to itself, and shared memory, which outlives processes.
+
+    If anything stays, so must no run come after it: this process ends, and the container with it.
+    """
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "timeout": 30}
+    mine = [*WRITABLE, "-mindepth", "1", "-user", "addon"]
+    try:
+        # Before it goes into a folder, find has it opened; links are never followed.
+        subprocess.run(["find", *mine, "-type", "d", "!", "-perm", "-700", "-exec", "chmod", "u+rwx", "{}", ";"], **quiet)
+        subprocess.run(["find", *mine, "-delete"], **quiet)
+        if open("/proc/sysvipc/shm").read().count("\n") > 1:
+            subprocess.run(["ipcrm", "--all=shm"], **quiet)
+    except subprocess.TimeoutExpired:
+        os._exit(1)
     left = [entry.path for folder in WRITABLE for entry in os.scandir(folder) if entry.stat(follow_symlinks=False).st_uid == os.getuid()]
     if left:
-        subprocess.run(["chmod", "-R", "u+rwX", "--", *left[:1000]], **quiet)
-    subprocess.run(["find", *WRITABLE, "-mindepth", "1", "-user", "addon", "-delete"], **quiet)
-    if open("/proc/sysvipc/shm").read().count("\n") > 1:
-        subprocess.run(["ipcrm", "--all=shm"], **quiet)
+        os._exit(1)
 
 
 def keep(database):
@@ -209,6 +224,8 @@ def leave(code):
 
 def serve(series, order):
     database = order["database"]
+    if os.path.lexists(DATA):
+        raise RuntimeError(f"{DATA} is there before the run")
     filestore = f"{DATA}/filestore/{database}"
     os.makedirs(f"{DATA}/filestore", exist_ok=True)
     if order["from"] in KEPT:
@@ -219,7 +236,7 @@ def serve(series, order):
     import odoo.cli.server
     import odoo.service.server as service
 
-    series.list_only(SOURCES)
+    series.list_only(SOURCES, order["install"] if order["alone"] else None)
     preload, result = service.preload_registries, []
 
     def preloaded(names):

@@ -6,4 +6,5 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 tar -xf - -C "$folder" --no-same-owner || exit 64
 cd "$folder"
-HOME=$folder bandit -q --ignore-nosec --exit-zero -f json -r .
+# Its own list of what to leave out goes by parts of names; nothing is left out here.
+HOME=$folder bandit -q --ignore-nosec --exit-zero -x /nonexistent -f json -r . 2>/dev/null

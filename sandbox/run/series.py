@@ -41,8 +41,8 @@ class Series:
         owner, name = _found(self._load)
         getattr(owner, name)(module)
 
-    def list_only(self, folder):
-        """Makes Odoo see only the addons of this folder as new or changed.
+    def list_only(self, folder, names=None):
+        """Makes Odoo see only the addons of this folder, or only those of these names, as new or changed.
 
         Those of Odoo itself are in every template as this image has them; comparing hundreds of manifests with their
         rows once more would change nothing and take most of a second.
@@ -51,17 +51,18 @@ class Series:
             owner, name = _found(at)
             whole = getattr(owner, name)
             narrow = _names if self._listing["of"] == "names" else _manifests
-            setattr(owner, name, functools.partial(narrow, whole, folder))
+            setattr(owner, name, functools.partial(narrow, whole, folder, names))
 
 
-def _names(_whole, folder):
-    return sorted(path.parent.name for path in pathlib.Path(folder).glob("*/__manifest__.py"))
+def _names(_whole, folder, only):
+    found = (path.parent.name for path in pathlib.Path(folder).glob("*/__manifest__.py"))
+    return sorted(name for name in found if only is None or name in only)
 
 
-def _manifests(_whole, folder):
+def _manifests(_whole, folder, only):
     from odoo.modules.module import Manifest
 
-    found = (Manifest.for_addon(name, display_warning=False) for name in _names(None, folder))
+    found = (Manifest.for_addon(name, display_warning=False) for name in _names(None, folder, only))
     return [manifest for manifest in found if manifest]
 
 

@@ -16,6 +16,7 @@ for file in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_contro
 done
 # What `addon` can leave behind outside its own database: sessions, settings of its role, large objects.
 tidy=(-c "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'addon'"
-  -c "DELETE FROM pg_db_role_setting WHERE setrole = 'addon'::regrole" -c "DROP OWNED BY addon")
+  -c "DELETE FROM pg_db_role_setting WHERE setrole = 'addon'::regrole" -c "DROP OWNED BY addon"
+  -c "VACUUM pg_largeobject" -c "VACUUM pg_largeobject_metadata")
 [ "$fate" = keep ] || tidy+=(-c "DROP DATABASE IF EXISTS $database WITH (FORCE)")
 timeout 60 psql -X -q -v ON_ERROR_STOP=1 -d postgres "${tidy[@]}" >/dev/null && echo "end"

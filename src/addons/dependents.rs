@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use super::read::{MAX_ADDON, complete};
+use super::read::complete;
 use super::{AddonsError, Folder, closure};
 use crate::domain::ModuleName;
 use crate::odoo::{Addon, Manifest};
@@ -23,13 +23,9 @@ pub struct Dependents {
 }
 
 /// The addons of the folders that depend on `module`, directly or over other addons there, and that can be installed as far as their
-/// manifests and those of what they depend on tell; at most `most` of them, the nearest. Of addons with one name the first folder's counts,
+/// manifests and those of what they depend on tell; at most `most` of them, the nearest, and no more than `bytes` of sources in all. Of addons with one name the first folder's counts,
 /// as for Odoo; `module` itself lies in the first folder. An addon whose manifest cannot be read depends on nothing.
-pub fn dependents(folders: &[Folder], module: &ModuleName, most: usize) -> Result<Dependents, AddonsError> {
-    within(folders, module, most, MAX_ADDON)
-}
-
-fn within(folders: &[Folder], module: &ModuleName, most: usize, bytes: u64) -> Result<Dependents, AddonsError> {
+pub fn dependents(folders: &[Folder], module: &ModuleName, most: usize, bytes: u64) -> Result<Dependents, AddonsError> {
     let shelf = Shelf::of(folders)?;
     let candidates: Vec<_> = shelf.above(module).into_iter().filter(|name| shelf.installs(name, module)).collect();
     let mut found = Dependents { addons: closure(folders, module)?, ..Dependents::default() };
@@ -129,6 +125,8 @@ fn depends(folder: &Folder, name: &ModuleName) -> Option<Vec<ModuleName>> {
 
 #[cfg(test)]
 mod tests {
+    const BYTES: u64 = 64 << 20;
+
     use std::path::Path;
 
     use tempfile::{TempDir, tempdir};
@@ -150,7 +148,7 @@ mod tests {
     }
 
     fn found(roots: &[&Path], most: usize) -> (String, usize, String) {
-        shown(&dependents(&folders(roots), &"a".parse().unwrap(), most).unwrap())
+        shown(&dependents(&folders(roots), &"a".parse().unwrap(), most, BYTES).unwrap())
     }
 
     fn shown(found: &Dependents) -> (String, usize, String) {
@@ -251,7 +249,7 @@ mod tests {
         on(&root, "d", "'c'");
         std::fs::write(root.path().join("large/data.txt"), "x".repeat(5_000)).unwrap();
         let folders = folders(&[root.path()]);
-        let limited = |bytes| shown(&within(&folders, &"a".parse().unwrap(), 9, bytes).unwrap());
+        let limited = |bytes| shown(&dependents(&folders, &"a".parse().unwrap(), 9, bytes).unwrap());
         assert_eq!(limited(1_000), is("b", 2, "a b"));
         assert_eq!(limited(10_000), is("b c d", 0, "a b c large d"));
         assert_eq!(limited(0), is("", 3, "a"));
@@ -261,7 +259,7 @@ mod tests {
     fn addon_that_is_missing_is_an_error() {
         let root = tempdir().unwrap();
         on(&root, "b", "'a'");
-        assert!(matches!(dependents(&folders(&[root.path()]), &"a".parse().unwrap(), 9), Err(AddonsError::Missing { .. })));
-        assert!(dependents(&[], &"a".parse().unwrap(), 9).unwrap().addons.is_empty());
+        assert!(matches!(dependents(&folders(&[root.path()]), &"a".parse().unwrap(), 9, BYTES), Err(AddonsError::Missing { .. })));
+        assert!(dependents(&[], &"a".parse().unwrap(), 9, BYTES).unwrap().addons.is_empty());
     }
 }

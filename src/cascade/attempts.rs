@@ -8,7 +8,7 @@ use super::guard;
 use super::observe::{Observed, brings_tests, same_error};
 use super::verify::{judge, new_errors, not_run};
 use super::{Evidence, Failure, Grade, Patch, Progress, Request, Source, deduce};
-use crate::domain::ErrorReport;
+use crate::domain::{ErrorReport, ModuleName};
 use crate::odoo::Addon;
 use crate::sandbox::{Sandbox, TestPlan, TestRun};
 
@@ -54,8 +54,8 @@ pub struct Trial<'a> {
     progress: &'a (dyn Fn(Progress) + Send + Sync),
     before: Observed,
     brings_tests: bool,
-    /// The tests of what builds on the addon, on the untouched sources; run when first needed.
-    dependents_before: Option<Observed>,
+    /// Which of the addons that build on this one are tried, and their tests on the untouched sources; made when first needed.
+    dependents_before: Option<(Vec<ModuleName>, Option<Observed>)>,
     runs: u32,
     /// Seconds of the longest run so far.
     slowest: f64,

@@ -11,6 +11,7 @@ use crate::addons::{AddonsError, Dependents, Folder, closure, dependents};
 use crate::cascade::{self, Found};
 use crate::domain::{ErrorReport, Failure, Fingerprint, Frame, Location, ModuleName, ObjectRef, OdooVersion, Outcome, Raised};
 use crate::odoo::{self, Addon};
+use crate::sandbox::SOURCE_BYTES;
 
 // Somewhat more than triage keeps of each, so that nothing of its reports is lost.
 const MAX_TEXT: usize = 64 * 1024;
@@ -168,7 +169,8 @@ struct Sources {
 /// The addon, what it depends on and what builds on it, or why they cannot be tested.
 async fn sources(folders: &[Folder], module: &ModuleName) -> Result<Result<Sources, String>, Failure> {
     let (owned, wanted) = (folders.to_vec(), module.clone());
-    let read = move || Ok(Sources { addons: closure(&owned, &wanted)?, dependents: dependents(&owned, &wanted, MAX_DEPENDENTS)? });
+    let read =
+        move || Ok(Sources { addons: closure(&owned, &wanted)?, dependents: dependents(&owned, &wanted, MAX_DEPENDENTS, SOURCE_BYTES)? });
     match tokio::task::spawn_blocking(read).await.map_err(Failure::bug)? {
         Ok(sources) => Ok(Ok(sources)),
         Err(error @ AddonsError::Folder(..)) => Err(Failure::unavailable(error)),

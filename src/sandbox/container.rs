@@ -6,7 +6,7 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::{StartExecOptions, StartExecResults};
-use bollard::models::{ContainerCreateBody, ExecConfig};
+use bollard::models::{ContainerCreateBody, ContainerUpdateBody, ExecConfig};
 use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder};
 use futures::{Stream, StreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -151,6 +151,12 @@ impl Container {
         Ok(self.docker.rename_container(&self.id, options).await?)
     }
 
+    /// Sets its weight where processors are scarce.
+    pub(super) async fn set_shares(&self, shares: i32) -> Result<(), SandboxError> {
+        let update = ContainerUpdateBody { cpu_shares: Some(shares.into()), ..ContainerUpdateBody::default() };
+        Ok(self.docker.update_container(&self.id, update).await?)
+    }
+
     /// The engine closes the output a moment before it knows the exit code.
     async fn exit_code(&self, exec: &str) -> Result<i64, SandboxError> {
         for _ in 0..100 {
@@ -172,10 +178,11 @@ impl Container {
         }
     }
 
-    /// Whether the kernel ended the container for want of memory.
-    pub(super) async fn out_of_memory(&self) -> bool {
-        let state = self.docker.inspect_container(&self.id, None).await.ok().and_then(|container| container.state);
-        state.and_then(|state| state.oom_killed).unwrap_or(false)
+    /// Whether the kernel ended the container for want of memory. Fails if it is not there any more.
+    pub(super) async fn out_of_memory(&self) -> Result<bool, SandboxError> {
+        let container = self.docker.inspect_container(&self.id, None).await;
+        let state = container.map_err(|error| SandboxError::EngineGone(format!("a sandbox is gone: {error}")))?.state;
+        Ok(state.and_then(|state| state.oom_killed).unwrap_or(false))
     }
 
     /// The last lines of the main process, for an error text.

@@ -43,6 +43,8 @@ pub(super) struct Order<'a> {
     /// Whether later runs start from what this one leaves.
     pub(super) keep: bool,
     pub(super) install: &'a [&'a str],
+    /// Whether Odoo sees no other addon of the sources, so that it installs none of them by itself.
+    pub(super) alone: bool,
     /// Which tests run; none if there is none.
     pub(super) tags: Option<&'a str>,
     /// Seconds until it is ended.
@@ -57,7 +59,7 @@ impl<'a> Order<'a> {
     /// A run of nothing yet, in a copy of `from`.
     pub(super) fn new(limits: &Limits, database: &'a str, from: &'a str) -> Self {
         let Limits { seconds, idle_seconds, output_bytes, .. } = *limits;
-        Self { database, from, keep: false, install: &[], tags: None, seconds, idle: idle_seconds, bytes: output_bytes }
+        Self { database, from, keep: false, install: &[], alone: false, tags: None, seconds, idle: idle_seconds, bytes: output_bytes }
     }
 }
 

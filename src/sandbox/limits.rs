@@ -11,7 +11,7 @@ use super::seccomp;
 
 const MIB: u64 = 1024 * 1024;
 /// The most bytes of sources that one run takes.
-pub(super) const SOURCE_BYTES: u64 = 64 * MIB;
+pub const SOURCE_BYTES: u64 = 64 * MIB;
 /// The most files in one place that can be written to, so that what a run leaves there is cleaned up in seconds.
 const FILES: u32 = 100_000;
 

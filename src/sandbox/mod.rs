@@ -34,7 +34,7 @@ pub use earned::TemplatesConfig;
 pub use engine::Engine;
 pub use error::SandboxError;
 pub use lease::Owner;
-pub use limits::Limits;
+pub use limits::{Limits, SOURCE_BYTES};
 pub use pool::PoolConfig;
 pub use session::{End, Phases, Sandbox, TestPlan, TestRun};
 

@@ -20,6 +20,16 @@ const MESSAGE_CHARS: usize = 300;
 #[derive(Deserialize)]
 struct Report {
     results: Vec<Found>,
+    /// One entry for each file that was read.
+    metrics: BTreeMap<String, serde_json::Value>,
+    /// What could not be read to the end.
+    #[serde(default)]
+    errors: Vec<Unread>,
+}
+
+#[derive(Deserialize)]
+struct Unread {
+    filename: String,
 }
 
 #[derive(Deserialize)]
@@ -43,23 +53,40 @@ pub(super) async fn scan(container: &Container, patch: &Patch) -> Result<Vec<Fin
     let archive = sources::archive(files.iter().map(|(path, text)| (path.as_str(), text.as_bytes())))?;
     let bounds = Bounds { bytes: REPORT_BYTES, ..Bounds::SCRIPT };
     let output = container.exec(&ADDON, &["bash", &script("scan.sh")], Some(&archive), bounds).await?;
-    let text = output.text();
-    match output.stop {
-        Stop::Exited(0) => Ok(new(read(&text)?, &files)),
-        stop => Err(SandboxError::Protocol(format!("scan.sh: {stop:?}: {}", text.chars().take(MESSAGE_CHARS).collect::<String>()))),
+    let report = match output.stop {
+        Stop::Exited(0) => read(&output.text()),
+        _ => None,
+    };
+    // What was not scanned may hold anything.
+    Ok(match report {
+        Some(report) => new(report, &files),
+        None => changes.iter().map(|change| unscanned(change.path.as_str())).collect(),
+    })
+}
+
+fn unscanned(path: &str) -> Finding {
+    Finding {
+        id: "unscanned".to_owned(),
+        severity: Severity::High,
+        path: path.to_owned(),
+        line: 1,
+        message: "could not be scanned".to_owned(),
     }
 }
 
-fn read(text: &str) -> Result<Vec<Found>, SandboxError> {
-    // Warnings may stand before the report.
-    let start = text.find('{').unwrap_or(text.len());
-    let report: Report = serde_json::from_str(&text[start..])
-        .map_err(|error| SandboxError::Protocol(format!("the report of the scanner cannot be read: {error}")))?;
-    Ok(report.results)
+/// `None` if it cannot be read.
+fn read(text: &str) -> Option<Report> {
+    serde_json::from_str(text).ok()
 }
 
 /// What was found after and not before. A finding is the same if it is of the same kind, about the same text, in the same file.
-fn new(found: Vec<Found>, files: &[(String, &str)]) -> Vec<Finding> {
+fn new(report: Report, files: &[(String, &str)]) -> Vec<Finding> {
+    let Report { results: found, metrics, errors } = report;
+    let bare = |name: &str| name.trim_start_matches("./").to_owned();
+    let (scanned, unread): (Vec<_>, Vec<_>) =
+        (metrics.keys().map(|name| bare(name)).collect(), errors.iter().map(|error| bare(&error.filename)).collect());
+    let missed = files.iter().filter(|(path, _)| !scanned.contains(path) || unread.contains(path));
+    let missed: Vec<Finding> = missed.filter_map(|(path, _)| path.strip_prefix("after/")).map(unscanned).collect();
     let line = |found: &Found| {
         let file = files.iter().find(|(path, _)| path == found.filename.trim_start_matches("./"));
         file.and_then(|(_, text)| text.lines().nth(found.line_number.checked_sub(1)?)).unwrap_or_default().trim().to_owned()
@@ -88,7 +115,7 @@ fn new(found: Vec<Found>, files: &[(String, &str)]) -> Vec<Finding> {
         _ => true,
     };
     let mut is_new = is_new;
-    fresh.into_iter().filter_map(|(key, finding)| is_new(&key).then_some(finding)).collect()
+    missed.into_iter().chain(fresh.into_iter().filter_map(|(key, finding)| is_new(&key).then_some(finding))).collect()
 }
 
 #[cfg(test)]
@@ -101,7 +128,10 @@ mod tests {
                 r#"{{"filename": "./{file}", "line_number": {line}, "test_id": "{id}", "issue_severity": "HIGH", "issue_text": "t", "more": 1}}"#
             )
         };
-        format!("[warning] x\n{{\"results\": [{}], \"errors\": []}}", results.iter().map(result).collect::<Vec<_>>().join(","))
+        let results = results.iter().map(result).collect::<Vec<_>>().join(",");
+        format!(
+            r#"{{"results": [{results}], "errors": [], "metrics": {{"_totals": {{}}, "./before/m/a.py": {{}}, "./after/m/a.py": {{}}}}}}"#
+        )
     }
 
     fn files() -> Vec<(String, &'static str)> {
@@ -123,9 +153,18 @@ mod tests {
     }
 
     #[test]
+    fn file_that_was_not_read_is_a_finding() {
+        let missing = r#"{"results": [], "errors": [], "metrics": {"./before/m/a.py": {}}}"#;
+        let failed = r#"{"results": [], "errors": [{"filename": "./after/m/a.py", "reason": "x"}], "metrics": {"./after/m/a.py": {}}}"#;
+        for text in [missing, failed] {
+            assert_eq!(new(read(text).unwrap(), &files()), [unscanned("m/a.py")], "{text}");
+        }
+    }
+
+    #[test]
     fn garbage_is_no_report() {
-        for text in ["", "no", "{}", r#"{"results": [{}]}"#, r#"{"results": 3}"#] {
-            assert!(read(text).is_err(), "{text}");
+        for text in ["", "no", "{}", r#"{"results": [{}], "metrics": {}}"#, r#"{"results": 3, "metrics": {}}"#] {
+            assert!(read(text).is_none(), "{text}");
         }
         let odd = report(&[("elsewhere", 1, "B1"), ("after/m/a.py", 0, "B2"), ("after/m/gone.py", 9, "B3")]);
         assert_eq!(new(read(&odd).unwrap(), &files()).len(), 2);

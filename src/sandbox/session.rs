@@ -137,22 +137,36 @@ impl Sandbox {
     pub async fn test(&mut self, plan: &TestPlan<'_>) -> Result<TestRun, SandboxError> {
         let started = Instant::now();
         // Taken out, so that a run that is given up half way (this future dropped) takes its container with it.
-        let mut warm = match self.warm.take() {
-            Some(warm) => warm,
-            None => self.engine.acquire(&self.version, &self.owner, &self.allow).await?,
+        let mut kept = self.warm.take();
+        let used = match &mut kept {
+            Some(warm) => warm.is_clean().await,
+            None => false,
+        };
+        let mut warm = match kept {
+            Some(warm) if used => warm,
+            dirty => {
+                discard(dirty).await;
+                self.engine.acquire(&self.version, &self.owner, &self.allow).await?
+            }
         };
         if let Some(better) = self.better(&warm.catalog(), plan).await? {
-            warm.into_container().remove().await?;
+            discard(Some(warm)).await;
             warm = better;
         }
         let engine = started.elapsed();
         let limits = &self.engine.config().limits;
-        let ran = match Box::pin(warm.run(plan, Terms { limits, tell: &self.tell })).await {
+        let terms = Terms { limits, tell: &self.tell };
+        let mut ran = Box::pin(warm.run(plan, terms)).await;
+        if used && matches!(ran, Err(SandboxError::Protocol(_))) {
+            // Whatever an earlier run did to this container, it must not be held against this one.
+            discard(Some(warm)).await;
+            warm = self.engine.acquire(&self.version, &self.owner, &self.allow).await?;
+            ran = Box::pin(warm.run(plan, terms)).await;
+        }
+        let ran = match ran {
             Ok(ran) => ran,
             Err(error) => {
-                if let Err(left) = warm.into_container().remove().await {
-                    tracing::warn!(error = %left, "a sandbox container was left behind");
-                }
+                discard(Some(warm)).await;
                 return Err(error);
             }
         };
@@ -161,7 +175,8 @@ impl Sandbox {
             self.warm = Some(warm);
         } else {
             let container = warm.into_container();
-            if container.out_of_memory().await {
+            // One that vanished with its run says nothing about the run.
+            if container.out_of_memory().await? {
                 end = End::OutOfMemory;
             }
             container.remove().await?;
@@ -194,18 +209,9 @@ impl Sandbox {
         };
         let found = self.warm.insert(warm).scan(patch).await;
         if found.is_err() {
-            self.discard().await;
+            discard(self.warm.take()).await;
         }
         found
-    }
-
-    /// Gets rid of a container that cannot be trusted to work any more.
-    async fn discard(&mut self) {
-        if let Some(warm) = self.warm.take()
-            && let Err(error) = warm.into_container().remove().await
-        {
-            tracing::warn!(%error, "a sandbox container was left behind");
-        }
     }
 
     /// Removes the container.
@@ -214,6 +220,15 @@ impl Sandbox {
             Some(warm) => warm.into_container().remove().await,
             None => Ok(()),
         }
+    }
+}
+
+/// Gets rid of a container that cannot be trusted to work any more.
+async fn discard(warm: Option<Warm>) {
+    if let Some(warm) = warm
+        && let Err(error) = warm.into_container().remove().await
+    {
+        tracing::warn!(%error, "a sandbox container was left behind");
     }
 }
 

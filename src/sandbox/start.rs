@@ -14,6 +14,9 @@ use crate::domain::{Domain, OdooVersion};
 
 /// The most bytes of a catalog; that of 19.0 has 90 kB.
 const CATALOG_BYTES: usize = 4 * 1024 * 1024;
+/// The engine's default weight of a container where processors are scarce, and that of one which nobody works in yet.
+const SHARES: i32 = 1024;
+const IDLE_SHARES: i64 = 16;
 
 impl Engine {
     /// A sandbox for this series with PostgreSQL ready. Fails with [`SandboxError::ImageMissing`] if there is no image.
@@ -31,7 +34,7 @@ impl Engine {
         // The ones that wait have no way out, and none can be added.
         while let Some(mut warm) = allow.is_empty().then(|| self.pool().take(version)).flatten() {
             // One may have ended while it waited, with the engine for example.
-            if warm.is_alive().await && warm.container().rename(&owner.lease()).await.is_ok() {
+            if warm.is_alive().await && self.hand_over(warm.container(), &owner.lease()).await.is_ok() {
                 return Ok(warm);
             }
             tracing::info!("a waiting sandbox is gone");
@@ -59,10 +62,17 @@ impl Engine {
         self.start_from(image, version, &owner.lease(), egress).await
     }
 
-    /// A new container that belongs to nobody yet.
+    /// A new container that belongs to nobody yet. While it starts it takes only the processor time that no run wants.
     pub(super) async fn start_idle(&self, version: &OdooVersion, name: &str) -> Result<Warm, SandboxError> {
         let image = self.present_image(version).await?;
-        self.start_from(&image, version, name, None).await
+        let host = HostConfig { cpu_shares: Some(IDLE_SHARES), ..self.host_config().await? };
+        self.start_on(&image, version, name, host, None).await
+    }
+
+    /// Makes a container that waited one that works.
+    async fn hand_over(&self, container: &Container, name: &str) -> Result<(), SandboxError> {
+        container.set_shares(SHARES).await?;
+        container.rename(name).await
     }
 
     async fn present_image(&self, version: &OdooVersion) -> Result<String, SandboxError> {
@@ -70,6 +80,18 @@ impl Engine {
     }
 
     async fn start_from(&self, image: &str, version: &OdooVersion, name: &str, egress: Option<Egress>) -> Result<Warm, SandboxError> {
+        let host = HostConfig { mounts: egress.as_ref().map(|egress| vec![egress.mount()]), ..self.host_config().await? };
+        self.start_on(image, version, name, host, egress).await
+    }
+
+    async fn start_on(
+        &self,
+        image: &str,
+        version: &OdooVersion,
+        name: &str,
+        host: HostConfig,
+        egress: Option<Egress>,
+    ) -> Result<Warm, SandboxError> {
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),
             entrypoint: Some(vec!["bash".to_owned(), script("start.sh")]),
@@ -79,7 +101,7 @@ impl Engine {
             hostname: Some("sandbox".to_owned()),
             labels: Some(self.labels()),
             env: egress.as_ref().map(|_| egress::environment()),
-            host_config: Some(HostConfig { mounts: egress.as_ref().map(|egress| vec![egress.mount()]), ..self.host_config().await? }),
+            host_config: Some(host),
             ..ContainerCreateBody::default()
         };
         let mut container = Container::start(self.docker().await?, name, body).await?;

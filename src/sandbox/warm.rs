@@ -77,9 +77,14 @@ impl Warm {
         &self.container
     }
 
-    /// Whether it can still be used.
+    /// Whether one that waited can still be used.
     pub(super) async fn is_alive(&mut self) -> bool {
         self.server.is_alive().await
+    }
+
+    /// Whether one that was used can be used again: everything that the last run left is gone.
+    pub(super) async fn is_clean(&mut self) -> bool {
+        self.server.settle().await.is_ok()
     }
 
     /// Gives the container back, to be removed.
@@ -154,7 +159,7 @@ impl Warm {
         let database = self.next("deps");
         clone_database(&self.container, &database, &start.template).await?;
         let modules: Vec<&str> = start.missing.iter().map(String::as_str).collect();
-        let order = Order { keep: true, install: &modules, ..Order::new(limits, &database, &start.template) };
+        let order = Order { keep: true, install: &modules, alone: true, ..Order::new(limits, &database, &start.template) };
         let output = self.server.run(&order, limits.deadline(), &mut |_| {}).await?;
         let ran = after(&self.container, output, &database, "keep", &modules).await;
         if ran.stop != Stop::Exited(0) || !ran.installed || ran.out_of_memory {

@@ -182,7 +182,7 @@ async fn scan_finds_what_a_patch_brings() {
     let found = sandbox.scan(&patch(None, &new)).await.unwrap();
     assert!(found.iter().any(|finding| finding.id == "B605"), "the control: {found:?}");
     let found = sandbox.scan(&patch(Some(""), "\u{0}(((\n")).await.unwrap();
-    assert_eq!(found, [], "garbage");
+    assert_eq!(found.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(), ["unscanned"], "garbage");
     sandbox.close().await.unwrap();
 }
 

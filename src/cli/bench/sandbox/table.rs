@@ -167,14 +167,19 @@ fn verdicts(measured: &[Measured], leaks: &Leaks) -> String {
     .join("\n")
 }
 
-/// Whether all of them hold, and each by its number.
+/// How many of them hold, and each by its number.
 fn verdict(numbers: impl Iterator<Item = (f64, String)>, holds: impl Fn(f64) -> bool) -> String {
     let numbers: Vec<(f64, String)> = numbers.collect();
     if numbers.is_empty() {
         return "not measured".to_owned();
     }
     let told = numbers.iter().map(|(number, name)| format!("{name} {number:.2}{}", if holds(*number) { "" } else { " ✗" }));
-    format!("{}: {}", yes(numbers.iter().all(|(number, _)| holds(*number))), told.collect::<Vec<_>>().join(", "))
+    let told = told.collect::<Vec<_>>().join(", ");
+    match numbers.iter().filter(|(number, _)| holds(*number)).count() {
+        0 => format!("no: {told}"),
+        some if some < numbers.len() => format!("by {some} of {}: {told}", numbers.len()),
+        _ => format!("yes: {told}"),
+    }
 }
 
 fn yes(holds: bool) -> &'static str {
