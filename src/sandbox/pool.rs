@@ -148,8 +148,8 @@ impl Engine {
         }
         tokio::select! {
             () = stop => {}
-            () = self.tend(most) => {}
-            () = self.tend_templates() => {}
+            () = Box::pin(self.tend(most)) => {}
+            () = Box::pin(self.tend_templates()) => {}
         }
         for idle in self.pool().drain() {
             let _ = idle.warm.into_container().remove().await;
