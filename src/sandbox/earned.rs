@@ -5,9 +5,11 @@
 //! longest goes first, and so do those that were made from an image that is no longer the current one. Only Odoo's own code is ever in one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use bollard::models::{ContainerConfig, ContainerCreateBody, HostConfig};
+use bollard::models::{ContainerConfig, ContainerCreateBody, HostConfig, ImageSummary};
 use bollard::query_parameters::{
     CommitContainerOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder, WaitContainerOptionsBuilder,
 };
@@ -25,6 +27,8 @@ use crate::domain::OdooVersion;
 const LABEL_PARENT: &str = "odoo-agent.parent";
 /// The addons that its template holds, with commas between them.
 const LABEL_MODULES: &str = "odoo-agent.modules";
+/// How long the server of a new template may take to stop.
+const STOPPING: Duration = Duration::from_secs(60);
 /// The most sets of addons that are counted for a series.
 const MAX_COUNTED: usize = 200;
 
@@ -76,6 +80,8 @@ pub(super) struct Earned {
     pub(super) image: String,
     pub(super) modules: BTreeSet<String>,
     parent: String,
+    /// Whether the image that it was made from is there no more.
+    orphan: bool,
     bytes: u64,
 }
 
@@ -91,8 +97,9 @@ fn due(counts: &Counts, there: &[Earned], after: u32) -> Option<Wanted> {
     open.max_by_key(|(_, count)| count.times).map(|(_, count)| count.wanted.clone())
 }
 
-/// The images that must go so that the others fit: those of another parent, then those unused for longest.
-fn surplus(there: &[Earned], counts: &Counts, parent: &str, most: u64) -> Vec<String> {
+/// The images that must go: those whose parent is gone, then, so that the others fit, those unused for longest. Those of another parent
+/// that is there are another release's, which looks after them itself.
+fn surplus<'e>(there: &'e [Earned], counts: &Counts, parent: &str, most: u64) -> Vec<&'e Earned> {
     let (mut current, foreign): (Vec<_>, Vec<_>) = there.iter().partition(|earned| earned.parent == parent);
     current.sort_by_key(|earned| std::cmp::Reverse(counts.get(earned.template()).map(|count| count.last)));
     let mut taken = 0;
@@ -100,7 +107,15 @@ fn surplus(there: &[Earned], counts: &Counts, parent: &str, most: u64) -> Vec<St
         taken += earned.bytes;
         taken > most
     });
-    foreign.into_iter().chain(over).map(|earned| earned.image.clone()).collect()
+    foreign.into_iter().filter(|earned| earned.orphan).chain(over).collect()
+}
+
+/// The images of ours that lost their name to one that was made later. One that is being made has none for a moment.
+fn dangling(images: &[ImageSummary], now: DateTime<Utc>) -> Vec<String> {
+    let nameless = |image: &ImageSummary| image.repo_tags.iter().all(|tag| tag.starts_with("<none>"));
+    let old = |image: &ImageSummary| image.created < now.timestamp() - 600;
+    let ours = images.iter().filter(|image| image.labels.contains_key(LABEL_PARENT));
+    ours.filter(|image| nameless(image) && old(image)).map(|image| image.id.clone()).collect()
 }
 
 impl Engine {
@@ -130,14 +145,23 @@ impl Engine {
             .flat_map(|image| image.repo_tags.into_iter().map(move |tag| (tag, image.size)))
             .collect();
         let prefix = format!("{}:{version}-", super::image::REPOSITORY);
-        let read = |image: bollard::models::ImageSummary| {
+        let made = docker.list_images(Some(options)).await?;
+        let mut gone = BTreeSet::new();
+        for parent in made.iter().filter_map(|image| image.labels.get(LABEL_PARENT)).filter(|parent| !parents.contains_key(*parent)) {
+            // It may be named by its digest.
+            let found = docker.inspect_image(parent).await;
+            if matches!(found, Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. })) {
+                gone.insert(parent.clone());
+            }
+        }
+        let read = |image: &ImageSummary| {
             let parent = image.labels.get(LABEL_PARENT)?.clone();
             let modules = image.labels.get(LABEL_MODULES)?.split(',').map(str::to_owned).collect();
             let name = image.repo_tags.iter().find(|tag| tag.starts_with(&prefix))?.clone();
             let bytes = u64::try_from(image.size - parents.get(&parent).copied().unwrap_or(0)).unwrap_or(0);
-            Some(Earned { image: name, modules, parent, bytes })
+            Some(Earned { image: name, modules, orphan: gone.contains(&parent), parent, bytes })
         };
-        Ok(docker.list_images(Some(options)).await?.into_iter().filter_map(read).collect())
+        Ok(made.iter().filter_map(read).collect())
     }
 
     /// Removes the images of a series that are neither the current one nor made from it; gives their names. What is in use stays.
@@ -147,22 +171,29 @@ impl Engine {
         let kept = |tag: &String| *tag == current || earned.iter().any(|earned| earned.image == *tag && earned.parent == current);
         let prefix = format!("{}:{version}-", super::image::REPOSITORY);
         let images = docker.list_images(Some(ListImagesOptionsBuilder::new().build())).await?;
-        let old = images.into_iter().flat_map(|image| image.repo_tags).filter(|tag| tag.starts_with(&prefix) && !kept(tag));
+        let old = images.iter().flat_map(|image| image.repo_tags.clone()).filter(|tag| tag.starts_with(&prefix) && !kept(tag));
         let mut removed = Vec::new();
-        for tag in old {
-            match docker.remove_image(&tag, Some(RemoveImageOptionsBuilder::new().build()), None).await {
-                Ok(_) => removed.push(tag),
-                Err(error) => tracing::debug!(%error, tag, "an image could not be removed"),
+        for tag in dangling(&images, Utc::now()).into_iter().chain(old) {
+            if self.remove_image(&tag).await? {
+                removed.push(tag);
             }
         }
         Ok(removed)
     }
 
+    /// Removes an image, by name or id, and says whether it did. One that is in use goes next time.
+    async fn remove_image(&self, image: &str) -> Result<bool, SandboxError> {
+        let options = RemoveImageOptionsBuilder::new().build();
+        let removed = self.docker().await?.remove_image(image, Some(options), None).await;
+        if let Err(error) = &removed {
+            tracing::debug!(%error, image, "an image could not be removed");
+        }
+        Ok(removed.is_ok())
+    }
+
     /// Counts that these addons were wanted on top of a template, and that an image was used because of it.
     pub(super) async fn want(&self, version: &OdooVersion, wanted: Wanted, used: Option<Earned>) {
-        let path = self.counts_path(version);
-        let written = tokio::task::spawn_blocking(move || {
-            let mut counts = read_counts(&path);
+        self.change_counts(version, move |counts| {
             if let Some(count) = used.and_then(|earned| counts.get_mut(earned.template())) {
                 count.last = Utc::now();
             }
@@ -172,11 +203,26 @@ impl Engine {
                 let oldest = counts.iter().min_by_key(|(_, count)| count.last).map(|(name, _)| name.clone());
                 oldest.and_then(|name| counts.remove(&name));
             }
-            write_counts(&path, &counts)
-        });
+        })
+        .await;
+    }
+
+    /// What became no template, or is one no more, has to be earned anew.
+    async fn forget(&self, version: &OdooVersion, template: String) {
+        self.change_counts(version, move |counts| drop(counts.remove(&template))).await;
+    }
+
+    async fn change_counts(&self, version: &OdooVersion, change: impl FnOnce(&mut Counts) + Send + 'static) {
+        let path = self.counts_path(version);
+        let written = tokio::task::spawn_blocking(move || change_counts(&path, change));
         if let Ok(Err(error)) = written.await {
             tracing::debug!(%error, "what was wanted could not be counted");
         }
+    }
+
+    async fn counts(&self, version: &OdooVersion) -> Counts {
+        let path = self.counts_path(version);
+        tokio::task::spawn_blocking(move || read_counts(&path)).await.unwrap_or_default()
     }
 
     fn counts_path(&self, version: &OdooVersion) -> PathBuf {
@@ -194,10 +240,13 @@ impl Engine {
         if config.after == 0 || self.image(version).await?.is_none() {
             return Ok(None);
         }
-        let path = self.counts_path(version);
-        let mut counts = tokio::task::spawn_blocking(move || read_counts(&path)).await.unwrap_or_default();
+        let path = self.config().cache_dir.join("earning.lock");
+        // Who comes second would make the same.
+        let Some(_alone) = tokio::task::spawn_blocking(move || lock(&path)).await.ok().flatten() else { return Ok(None) };
+        let parent = self.tag(version);
+        let there = self.earned(version).await?.into_iter().filter(|earned| earned.parent == parent).collect::<Vec<_>>();
         let mut made = None;
-        if let Some(wanted) = due(&counts, &self.earned(version).await?, config.after) {
+        if let Some(wanted) = due(&self.counts(version).await, &there, config.after) {
             let modules = wanted.modules.join(",");
             match self.make_template(version, &wanted).await {
                 Ok(image) => {
@@ -206,21 +255,32 @@ impl Engine {
                 }
                 Err(error) => {
                     tracing::warn!(%error, modules, "a template could not be made; it has to be earned anew");
-                    counts.remove(&wanted.name());
-                    let (path, counts) = (self.counts_path(version), counts.clone());
-                    let _ = tokio::task::spawn_blocking(move || write_counts(&path, &counts)).await;
+                    self.forget(version, wanted.name()).await;
                 }
             }
         }
-        for image in surplus(&self.earned(version).await?, &counts, &self.tag(version), config.disk_bytes) {
-            let options = RemoveImageOptionsBuilder::new().build();
-            match self.docker().await?.remove_image(&image, Some(options), None).await {
-                Ok(_) => tracing::info!(image, "a template was given up"),
-                // One that is in use goes next time.
-                Err(error) => tracing::debug!(%error, image, "a template could not be removed"),
+        self.give_up(version, &parent, config.disk_bytes).await?;
+        Ok(made)
+    }
+
+    /// Removes the templates that there is no room for, and those that nobody can use.
+    async fn give_up(&self, version: &OdooVersion, parent: &str, most: u64) -> Result<(), SandboxError> {
+        let (there, counts) = (self.earned(version).await?, self.counts(version).await);
+        for earned in surplus(&there, &counts, parent, most) {
+            if !self.remove_image(&earned.image).await? {
+                continue;
+            }
+            tracing::info!(image = earned.image, "a template was given up");
+            // Otherwise it would be due again at once. One of a former parent is still wanted.
+            if earned.parent == parent {
+                self.forget(version, earned.template().to_owned()).await;
             }
         }
-        Ok(made)
+        let images = self.docker().await?.list_images(Some(ListImagesOptionsBuilder::new().build())).await?;
+        for id in dangling(&images, Utc::now()) {
+            self.remove_image(&id).await?;
+        }
+        Ok(())
     }
 
     /// Makes an image with a template that holds these addons of Odoo; gives its name.
@@ -250,10 +310,19 @@ impl Engine {
         container.script(&DB, &[&script("clone.sh"), &name, &wanted.template], None).await?;
         let installed = step(container, &ADDON, &[&template, "install", version.as_str(), &name, &wanted.template, &modules]).await?;
         container.script(&ROOT, &[&template, "finish", version.as_str(), &name], Some(installed.as_bytes())).await?;
-        // The command goes down with the server that it stops.
-        let _ = container.script(&DB, &[&template, "stop", &name], None).await;
+        // The command goes down with the server that it stops, so that its own end says little; the server's does.
+        let stop = container.script(&DB, &[&template, "stop", &name], None).await;
         let docker = self.docker().await?;
-        docker.wait_container(container.id(), Some(WaitContainerOptionsBuilder::new().build())).next().await;
+        let mut waiting = docker.wait_container(container.id(), Some(WaitContainerOptionsBuilder::new().build()));
+        let why = match tokio::time::timeout(STOPPING, waiting.next()).await {
+            Ok(Some(Ok(_))) => None,
+            Ok(Some(Err(error))) => Some(error.to_string()),
+            Ok(None) | Err(_) => Some(format!("no end within {} s", STOPPING.as_secs())),
+        };
+        if let Some(why) = why {
+            let said = stop.err().map_or_else(String::new, |error| format!("; {error}"));
+            return Err(SandboxError::Protocol(format!("the server of a new template did not stop well: {why}{said}")));
+        }
         let labels = [
             ("odoo-agent.image", "1".to_owned()),
             (LABEL_PARENT, parent.to_owned()),
@@ -271,7 +340,7 @@ impl Engine {
 
 /// A step that may take minutes.
 async fn step(container: &Container, user: &User, cmd: &[&str]) -> Result<String, SandboxError> {
-    let bounds = Bounds { total: std::time::Duration::from_secs(1200), idle: std::time::Duration::from_secs(1200), ..Bounds::SCRIPT };
+    let bounds = Bounds { total: Duration::from_secs(1200), idle: Duration::from_secs(1200), ..Bounds::SCRIPT };
     let output = container.exec(user, &[&["bash"], cmd].concat(), None, bounds).await?;
     match output.stop {
         Stop::Exited(0) => Ok(output.text()),
@@ -279,12 +348,32 @@ async fn step(container: &Container, user: &User, cmd: &[&str]) -> Result<String
     }
 }
 
+/// Holds a file that only one process at a time can hold, until it is dropped. `None`: another one has it, or it cannot be made.
+fn lock(path: &Path) -> Option<File> {
+    let taken = open_lock(path).and_then(|file| file.try_lock().map_err(std::io::Error::from).map(|()| file));
+    taken.inspect_err(|error| tracing::debug!(%error, "templates are not looked after here")).ok()
+}
+
+fn open_lock(path: &Path) -> std::io::Result<File> {
+    std::fs::create_dir_all(path.parent().unwrap_or(path))?;
+    File::create(path)
+}
+
+/// Changes what stands in the file now; no other process does so meanwhile.
+fn change_counts(path: &Path, change: impl FnOnce(&mut Counts)) -> std::io::Result<()> {
+    let alone = open_lock(&path.with_extension("lock"))?;
+    alone.lock()?;
+    let mut counts = read_counts(path);
+    change(&mut counts);
+    write_counts(path, &counts)
+}
+
 /// What cannot be read was never counted.
-fn read_counts(path: &std::path::Path) -> Counts {
+fn read_counts(path: &Path) -> Counts {
     std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
-fn write_counts(path: &std::path::Path, counts: &Counts) -> std::io::Result<()> {
+fn write_counts(path: &Path, counts: &Counts) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -310,7 +399,7 @@ mod tests {
     }
 
     fn earned(wanted: &Wanted, parent: &str, bytes: u64) -> Earned {
-        Earned { image: format!("{parent}-{}", wanted.name()), modules: BTreeSet::new(), parent: parent.to_owned(), bytes }
+        Earned { image: format!("{parent}-{}", wanted.name()), modules: BTreeSet::new(), parent: parent.to_owned(), orphan: false, bytes }
     }
 
     #[test]
@@ -327,10 +416,58 @@ mod tests {
     fn least_recently_used_goes_first() {
         let counts = counted(&[(&["crm"], 3, 10), (&["fleet"], 9, 20), (&["lunch"], 5, 30)]);
         let there: Vec<_> = [&["crm"], &["fleet"], &["lunch"]].map(|modules| earned(&wanted(modules), "p:1-a", 100)).into();
-        assert_eq!(surplus(&there, &counts, "p:1-a", 300), Vec::<String>::new());
-        assert_eq!(surplus(&there, &counts, "p:1-a", 250), [there[0].image.clone()]);
-        assert_eq!(surplus(&there, &counts, "p:1-a", 0).len(), 3);
-        assert_eq!(surplus(&there, &counts, "p:1-b", 1000).len(), 3, "made from another image");
+        let going = |parent: &str, most: u64| surplus(&there, &counts, parent, most).into_iter().map(Earned::template).collect::<Vec<_>>();
+        assert_eq!(going("p:1-a", 300), [""; 0]);
+        assert_eq!(going("p:1-a", 250), [there[0].template()]);
+        assert_eq!(going("p:1-a", 0).len(), 3);
+    }
+
+    #[test]
+    fn those_of_another_release_stay_while_it_is_there() {
+        let mut there = [earned(&wanted(&["crm"]), "p:1-a", 100)];
+        assert!(surplus(&there, &Counts::new(), "p:1-b", 0).is_empty());
+        there[0].orphan = true;
+        assert_eq!(surplus(&there, &Counts::new(), "p:1-b", 1000).len(), 1);
+    }
+
+    #[test]
+    fn only_ours_without_a_name_dangle() {
+        let image = |id: &str, tags: &[&str], ours: bool, created: i64| ImageSummary {
+            id: id.to_owned(),
+            repo_tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            labels: ours.then(|| (LABEL_PARENT.to_owned(), "p".to_owned())).into_iter().collect(),
+            created,
+            ..ImageSummary::default()
+        };
+        let images = [
+            image("lost", &[], true, 0),
+            image("none", &["<none>:<none>"], true, 0),
+            image("named", &["p:1"], true, 0),
+            image("other", &[], false, 0),
+            image("new", &[], true, 9_990),
+        ];
+        assert_eq!(dangling(&images, DateTime::from_timestamp(10_000, 0).unwrap()), ["lost", "none"]);
+    }
+
+    #[test]
+    fn one_at_a_time_makes_templates() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/earning.lock");
+        let first = lock(&path);
+        assert!(first.is_some() && lock(&path).is_none());
+        drop(first);
+        assert!(lock(&path).is_some());
+        assert!(lock(&folder.path().join("deep")).is_none(), "a folder");
+    }
+
+    #[test]
+    fn what_was_counted_meanwhile_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wanted-19.0.json");
+        change_counts(&path, |counts| *counts = counted(&[(&["crm"], 3, 0), (&["fleet"], 3, 0)])).unwrap();
+        change_counts(&path, |counts| drop(counts.remove(&wanted(&["crm"]).name()))).unwrap();
+        assert_eq!(due(&read_counts(&path), &[], 3), Some(wanted(&["fleet"])));
+        assert_eq!(read_counts(&path).len(), 1);
     }
 
     #[test]

@@ -87,10 +87,14 @@ pub(super) fn environment() -> Vec<String> {
 pub(super) async fn remove_volumes(docker: &Docker, label: &str, wanted: impl Fn(&str) -> bool) -> Result<(), SandboxError> {
     let filters = HashMap::from([("label", vec![label]), ("dangling", vec!["true"])]);
     let found = docker.list_volumes(Some(ListVolumesOptionsBuilder::new().filters(&filters).build())).await?;
+    let mut last = Ok(());
     for volume in found.volumes.unwrap_or_default().into_iter().filter(|volume| wanted(&volume.name)) {
-        remove_volume(docker, &volume.name).await?;
+        // One that cannot be removed must not keep the others.
+        if let Err(error) = remove_volume(docker, &volume.name).await {
+            last = Err(error);
+        }
     }
-    Ok(())
+    last
 }
 
 /// One that is still in use goes with the next sweep.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, HostConfig};
-use bollard::query_parameters::ListContainersOptionsBuilder;
-use chrono::Utc;
+use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
+use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
 
@@ -175,19 +175,32 @@ impl Engine {
     pub async fn remove_run(&self, run: RunId) -> Result<usize, SandboxError> {
         let part = format!(".{}.", run_part(run));
         let doomed = self.containers().await?;
-        let removed = self.remove_all(doomed.into_iter().filter(|found| found.name.contains(&part)).map(|found| found.id)).await?;
+        let removed = self.remove_all(doomed.into_iter().filter(|found| found.name.contains(&part)).map(|found| found.id)).await;
         egress::remove_volumes(self.docker().await?, LABEL, |name| name.contains(&part)).await?;
-        Ok(removed)
+        removed
     }
 
     /// Removes the containers that nobody owns any more, whoever made them: those past their lease, and those that ended, for
     /// example with the engine. Says how many.
     pub async fn sweep(&self) -> Result<usize, SandboxError> {
         let now = Utc::now();
-        let doomed = self.containers().await?.into_iter().filter(|found| found.ended || is_over(&found.name, now));
-        let removed = self.remove_all(doomed.map(|found| found.id)).await?;
+        let mut doomed = Vec::new();
+        for found in self.containers().await?.into_iter().filter(|found| found.is_doomed(now)) {
+            // One may have been handed out or renewed since the list was made.
+            if found.ended || self.is_still_over(&found.id).await {
+                doomed.push(found.id);
+            }
+        }
+        let removed = self.remove_all(doomed.into_iter()).await;
         egress::remove_volumes(self.docker().await?, LABEL, |_| true).await?;
-        Ok(removed)
+        removed
+    }
+
+    /// Whether the lease in the present name is over. What cannot be looked at is left to the next sweep.
+    async fn is_still_over(&self, id: &str) -> bool {
+        let Ok(docker) = self.docker().await else { return false };
+        let found = docker.inspect_container(id, None::<InspectContainerOptions>).await;
+        found.is_ok_and(|container| is_over(&container.name.unwrap_or_default(), Utc::now()))
     }
 
     async fn containers(&self) -> Result<Vec<Found>, SandboxError> {
@@ -204,12 +217,18 @@ impl Engine {
 
     async fn remove_all(&self, ids: impl Iterator<Item = String>) -> Result<usize, SandboxError> {
         let docker = self.docker().await?;
-        let mut removed = 0;
+        let (mut removed, mut last) = (0, None);
         for id in ids {
-            remove(docker, &id).await?;
-            removed += 1;
+            // One that cannot be removed must not keep the others.
+            match remove(docker, &id).await {
+                Ok(()) => removed += 1,
+                Err(error) => {
+                    tracing::debug!(container = id, %error, "a container could not be removed");
+                    last = Some(error);
+                }
+            }
         }
-        Ok(removed)
+        last.map_or(Ok(removed), Err)
     }
 }
 
@@ -220,9 +239,27 @@ struct Found {
     ended: bool,
 }
 
+impl Found {
+    /// Whether nobody owns it any more. One that makes a template ends before it becomes an image.
+    fn is_doomed(&self, now: DateTime<Utc>) -> bool {
+        let making = self.name.split('.').nth(1) == Some("making");
+        (self.ended && !making) || is_over(&self.name, now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::lease;
+
+    #[test]
+    fn what_makes_a_template_may_have_ended() {
+        let found = |name: String, ended| Found { id: String::new(), name: format!("/{name}"), ended };
+        let (now, later) = (Utc::now(), Utc::now() + Duration::from_secs(86400));
+        assert!(!found(lease::making(), true).is_doomed(now) && found(lease::making(), true).is_doomed(later));
+        assert!(found(lease::idle(), true).is_doomed(now) && !found(lease::idle(), false).is_doomed(now));
+        assert!(found(lease::idle(), false).is_doomed(later) && found(String::new(), false).is_doomed(now), "nobody's");
+    }
 
     #[tokio::test]
     async fn engine_that_is_away_says_so() {

@@ -87,7 +87,13 @@ impl Pool {
         times.push(Instant::now());
         let cut = times.len().saturating_sub(100);
         times.drain(..cut);
+        let now = Instant::now();
+        // One whose lease is nearly over may be swept while it is handed out. Dropping it removes it.
+        let (fresh, late): (Vec<_>, Vec<_>) = state.idle.drain(..).partition(|idle| is_fresh(idle.renewed, now));
+        state.idle = fresh;
         let found = state.idle.iter().position(|idle| idle.version == *version).map(|index| state.idle.swap_remove(index).warm);
+        drop(state);
+        drop(late);
         self.wake.notify_one();
         found
     }
@@ -125,6 +131,11 @@ impl Pool {
     }
 }
 
+/// Whether a lease has long enough to go for its sandbox to be handed out.
+fn is_fresh(renewed: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(renewed) <= IDLE * 3 / 4
+}
+
 impl Engine {
     /// Keeps sandboxes waiting, those of `first` from the start, until `stop` is done; then removes them. Images are not built for it.
     pub async fn keep_warm(&self, first: &[OdooVersion], stop: impl Future<Output = ()>) {
@@ -137,7 +148,8 @@ impl Engine {
         }
         tokio::select! {
             () = stop => {}
-            () = self.tend(most) => {}
+            () = Box::pin(self.tend(most)) => {}
+            () = Box::pin(self.tend_templates()) => {}
         }
         for idle in self.pool().drain() {
             let _ = idle.warm.into_container().remove().await;
@@ -151,11 +163,6 @@ impl Engine {
                 tracing::debug!(%error, "no sandbox could be started ahead");
                 tokio::time::sleep(Duration::from_secs(10)).await;
             }
-            for version in self.pool().versions() {
-                if let Err(error) = self.earn(&version).await {
-                    tracing::debug!(%error, "templates were not looked after");
-                }
-            }
             let (stale, renew) = self.pool().due();
             for idle in stale {
                 let _ = idle.warm.into_container().remove().await;
@@ -167,6 +174,18 @@ impl Engine {
                 }
             }
             let _ = tokio::time::timeout(IDLE / 5, self.pool().wake.notified()).await;
+        }
+    }
+
+    /// Makes templates beside the renewals: one takes longer than a lease lasts.
+    async fn tend_templates(&self) {
+        loop {
+            for version in self.pool().versions() {
+                if let Err(error) = self.earn(&version).await {
+                    tracing::debug!(%error, "templates were not looked after");
+                }
+            }
+            tokio::time::sleep(IDLE / 5).await;
         }
     }
 
@@ -218,6 +237,13 @@ mod tests {
             assert!(pool.take(&version()).is_none());
         }
         assert!(pool.state().demand[&version()].times.len() <= 100);
+    }
+
+    #[test]
+    fn lease_that_is_nearly_over_is_not_handed_out() {
+        let renewed = Instant::now();
+        assert!(is_fresh(renewed, renewed) && is_fresh(renewed, renewed + IDLE / 2));
+        assert!(!is_fresh(renewed, renewed + IDLE * 4 / 5) && !is_fresh(renewed, renewed + IDLE * 2));
     }
 
     #[test]

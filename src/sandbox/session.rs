@@ -195,9 +195,14 @@ impl Sandbox {
         let held = catalog.held(&wanted.template);
         let earned = self.engine.better_image(&self.version, held, |modules| catalog.fits(plan, modules)).await;
         self.engine.want(&self.version, wanted, earned.clone()).await;
-        match earned {
-            Some(earned) => Ok(Some(Box::pin(self.engine.start_for(&earned.image, &self.version, &self.owner, &self.allow)).await?)),
-            None => Ok(None),
+        let Some(earned) = earned else { return Ok(None) };
+        match Box::pin(self.engine.start_for(&earned.image, &self.version, &self.owner, &self.allow)).await {
+            Ok(warm) => Ok(Some(warm)),
+            Err(error) => {
+                // It may have been given up meanwhile; the container at hand does the same in more time.
+                tracing::info!(%error, image = earned.image, "an earned template could not be used");
+                Ok(None)
+            }
         }
     }
 

@@ -23,9 +23,14 @@ enum In {
 /// What must not become more, and what it is called.
 static NEVER_MORE: LazyLock<Vec<(Regex, In, &str)>> = LazyLock::new(|| {
     [
-        (r"\bsudo\b|\bsu\s*=\s*True\b", In::Code, "adds sudo"),
+        // Any value of `su` but a plain `False`; reading `env.su` is none.
         (
-            r"\bSUPERUSER_ID\b|\bwith_user\s*\(\s*\d|\bbase\.user_root\b|\benv\s*\([^()]*\buser\s*=\s*\d|\bEnvironment\s*\([^(),]*,\s*\d",
+            r#"\bsudo\b|(?:\bsu['"]?\]?\s*=|(?:^|[^.\w])su['"]?\s*:=?)\s*(?:[^\sF=]|F(?:[^a]|a[^l]|al[^s]|als[^e]|alse\s*[^\s,)}]))"#,
+            In::Code,
+            "adds sudo",
+        ),
+        (
+            r"\bSUPERUSER_ID\b|\bwith_user\s*\(\s*(?:user\s*=\s*)?\d|\buser_(?:root|admin)\b|\benv\s*\([^()]*\buser\s*=\s*\d|\bEnvironment\s*\([^(),]*,\s*\d",
             In::Code,
             "acts as the superuser",
         ),
@@ -60,6 +65,8 @@ static NEVER_GONE: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\b(?:check_access\w*|_check_access\w*|has_group|user_has_groups|AccessError)\b"));
 /// Where one literal ends and the next one goes on.
 static SEAM: LazyLock<Regex> = LazyLock::new(|| pattern(r#"['"][\s\\]*\+?[\s\\]*['"]"#));
+/// A line that tells Python in which encoding to read a file, wherever it takes a line to begin.
+static COOKIE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:^|[\r\n])[ \t\x0c]*#[^\n]*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)"));
 /// A character as XML may write it.
 static REFERENCE: LazyLock<Regex> = LazyLock::new(|| pattern(r"&#(?:x([0-9a-fA-F]{1,6})|([0-9]{1,7}));"));
 
@@ -85,7 +92,18 @@ pub(super) fn refusals(change: &FileChange) -> Vec<String> {
     if python && strange_names(&change.after) > strange_names(before) {
         refused.push(format!("the edit of {path} names something in letters that Python reads as others"));
     }
+    if python && reads_otherwise(&change.after) {
+        refused.push(format!("the edit of {path} has a coding line other than utf-8, so that Python reads another text than was checked"));
+    }
     refused
+}
+
+/// Whether one of the first two lines names another encoding than the one in which the text was checked.
+fn reads_otherwise(text: &str) -> bool {
+    let head = text.match_indices('\n').nth(1).map_or(text, |(end, _)| &text[..end]);
+    let names = COOKIE.captures_iter(head).map(|found| found[1].to_ascii_lowercase().replace('_', "-"));
+    let same = |name: &str| name == "utf8" || name == "utf-8" || name.starts_with("utf-8-");
+    names.into_iter().any(|name| !same(&name))
 }
 
 /// Two texts, in all the ways in which something could be more in the later one.

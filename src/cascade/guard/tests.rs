@@ -177,6 +177,9 @@ fn sudo_is_not_added() {
     for line in ["x = env.sudo ()\n", "x = env(su=True)\n", "getattr(self, 'su' + 'do')()\n", "getattr(self, 'su' 'do')()\n"] {
         refused(&[("shop/models/new.py", "", line)], "adds sudo");
     }
+    for value in ["env(su=1)", "env(su=not False)", "env(su = False or 1)", "env(**{'su': True})", "env(su=Fake)", "vars(env)['su'] = 1"] {
+        refused(&[("shop/models/new.py", "", &format!("x = {value}\n"))], "adds sudo");
+    }
     refused(&[("shop/views/v.xml", "<tree/>", "<field name='code'>env.su&#x64;o()</field>")], "adds sudo");
     // Neither moved within a method nor to another one, even where one hunk takes it away and adds it.
     refused(&[(file, ".sudo()", ""), (file, "def total(self):", "def total(self):\n        self = self.sudo()")], "adds sudo");
@@ -192,6 +195,26 @@ fn sudo_is_not_added() {
     allowed(&[(file, "['x'].sudo()", "['y'].sudo()")]);
     allowed(&[(file, "def total(self):", "def _compute_total(self):")]);
     allowed(&[(file, "fields.Char(", "fields.Text(string='Note für alle', ")]);
+    for line in ["if self.env.su:\n            pass", "env = self.env(su=False)", "x = self.env.su == y", "issue = 1", "sub: int = 1"] {
+        allowed(&[(file, "return self.env['x'].search_count", &format!("{line}\n        return self.env['x'].search_count"))]);
+    }
+}
+
+#[test]
+fn superuser_by_another_name_is_not_added() {
+    for value in ["r.with_user(user=1)", "r.with_user( user = 2 )", "env.ref('base.user_admin')", "env.ref('base.' 'user_root')"] {
+        refused(&[("shop/models/new.py", "", &format!("x = {value}\n"))], "superuser");
+    }
+}
+
+#[test]
+fn python_reads_the_text_that_was_checked() {
+    for head in ["# coding: utf-7\n", "#!/bin/x\n# -*- coding: latin-1 -*-\n", "\x0c #vim:fileencoding=utf_7\r\n", "x\r#coding=rot13\n"] {
+        refused(&[("shop/models/new.py", "", &format!("{head}x = 1\n"))], "coding line");
+    }
+    for head in ["# -*- coding: utf-8 -*-\n", "# coding=UTF8\n", "\n# coding: utf_8\n", "\n\n# coding: latin-1\n", "# encoding\n"] {
+        allowed(&[("shop/models/new.py", "", &format!("{head}x = 1\n"))]);
+    }
 }
 
 #[test]

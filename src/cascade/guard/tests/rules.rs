@@ -24,7 +24,7 @@ fn report(class: ErrorClass, addon: &Addon) -> ErrorReport {
     let name = addon.name();
     let missing: String =
         addon.manifest().iter().flat_map(|manifest| manifest.texts("data")).map(|file| format!("'/x/{name}/{file}'\n")).collect();
-    let access = match addon.texts("py").any(|(_, text)| text.contains("p.noacl")) {
+    let access = match addon.texts("py").any(|(_, text)| text.contains(r#"_name = "p.noacl""#)) {
         true => format!("{name}.access_p_noacl,access_p_noacl,{name}.model_p_noacl,base.group_user,1,0,0,0\n"),
         false => String::new(),
     };
