@@ -454,3 +454,34 @@ async fn addon_that_fakes_green_is_not_proven() {
     }
     sandbox.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn next_run_is_judged_by_its_own_sources() {
+    let (engine, owner) = (engine(Limits::default()).await, owner());
+    let mut sandbox = open(&engine, &owner).await;
+    // In a folder that Odoo looks into before the sources, closed to its owner and below more than anybody cleans by hand.
+    let plant = "import os\nfolder = '/tmp/data/addons/19.0/hostile'\nos.chmod('/tmp/data/addons/19.0', 0o700)\nos.mkdir(folder)\n\
+                 for name, text in (('__manifest__.py', \"{'name': 'x', 'depends': ['base']}\"), ('__init__.py', \"print('PLANTED', flush=True)\")):\n    \
+                 open(f'{folder}/{name}', 'w').write(text)\n\
+                 for path in (folder, '/tmp/data/addons/19.0', '/tmp/data/addons'):\n    os.chmod(path, 0o500)\n\
+                 for number in range(1500):\n    os.mkdir(f'/tmp/{number}')\n    os.symlink('/', f'/var/tmp/{number}')\n";
+    let look = "import os\nprint('SEEN', sorted(os.listdir('/tmp')), os.listdir('/var/tmp'), flush=True)\n";
+    let run = test(&mut sandbox, &hostile(&format!("{plant}{look}"))).await;
+    assert!(run.log.contains("SEEN ['0', '1',"), "the control: {}", run.log);
+    let next = test(&mut sandbox, &hostile(look)).await;
+    assert!(next.log.contains("SEEN ['data'] []") && !next.log.contains("PLANTED"), "{}", next.log);
+    sandbox.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn limits_of_other_processes_stay() {
+    let (engine, owner) = (engine(Limits::default()).await, owner());
+    let mut sandbox = open(&engine, &owner).await;
+    let code = "import os\nimport resource\n\
+                resource.prlimit(0, resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))\nprint('OWN', flush=True)\n\
+                try:\n    resource.prlimit(os.getppid(), resource.RLIMIT_FSIZE, (0, 0))\n    print('PARENT', flush=True)\nexcept PermissionError:\n    pass\n\
+                try:\n    os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)\n    print('PARENT', flush=True)\nexcept PermissionError:\n    pass\n";
+    let run = test(&mut sandbox, &hostile(code)).await;
+    assert!(run.log.contains("OWN") && !run.log.contains("PARENT") && run.installed, "{}", run.log);
+    sandbox.close().await.unwrap();
+}

@@ -221,3 +221,18 @@ async fn what_is_wanted_often_becomes_a_template_and_goes_again() {
     let left = tight.templates(&version()).await.unwrap();
     assert!(there.iter().all(|image| !left.contains(image)), "{left:?}");
 }
+
+#[tokio::test]
+async fn addon_that_installs_itself_is_still_installed_by_its_run() {
+    let engine = engine(Limits::default()).await;
+    let mut sandbox = open(&engine, &owner()).await;
+    let glue =
+        |code: &str| patched(&addon("glue", "'lunch'", code), "glue/__manifest__.py", "'depends'", "'auto_install': True, 'depends'");
+    for code in ["", "x = 1"] {
+        let run = test(&mut sandbox, &glue(code)).await;
+        assert!(run.installed && run.log.contains("Loading module glue ("), "{}", run.log);
+    }
+    let broken = test(&mut sandbox, &glue("raise ValueError('glue is broken')")).await;
+    assert!(!broken.installed && broken.log.contains("glue is broken"), "{}", broken.log);
+    sandbox.close().await.unwrap();
+}
