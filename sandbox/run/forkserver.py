@@ -122,6 +122,9 @@ def relay(reader, pidfd, pid, order):
                 kill_all()
                 drained = time.monotonic() + 2
                 continue
+            if drained is None:
+                # Log comes line by line; waking everybody on its way for each would take time from the run.
+                time.sleep(0.02)
             chunk = os.read(reader, 65536)
             talking = bool(chunk)
             heard = time.monotonic()

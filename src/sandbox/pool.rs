@@ -18,6 +18,9 @@ use crate::domain::OdooVersion;
 /// How long a series stays in demand after it was last asked for.
 const MEMORY: Duration = Duration::from_secs(30 * 60);
 
+/// How long after one was handed out the next is started.
+const AFTER_YOU: Duration = Duration::from_secs(3);
+
 /// How many sandboxes may wait.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -173,7 +176,10 @@ impl Engine {
                     Err(_) => drop(idle.warm.into_container().remove().await),
                 }
             }
-            let _ = tokio::time::timeout(IDLE / 5, self.pool().wake.notified()).await;
+            if tokio::time::timeout(IDLE / 5, self.pool().wake.notified()).await.is_ok() {
+                // The job that has just got one has the machine first.
+                tokio::time::sleep(AFTER_YOU).await;
+            }
         }
     }
 
