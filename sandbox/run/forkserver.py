@@ -75,13 +75,18 @@ def boot(series):
     gc.set_threshold(50_000, 20, 20)
     # Odoo has made its data folder; each run gets its own.
     empty()
+    freeze()
+
+
+def freeze():
+    """What is imported stays; no collection in a run has to look at it again, or copies it by looking."""
+    gc.collect()
+    gc.freeze()
 
 
 def run(series, order):
     """Forks, relays what the process prints, and sees to it that nothing of it is left."""
     reader, writer = os.pipe()
-    gc.collect()
-    gc.freeze()
     pid = os.fork()
     if pid == 0:
         child(series, order, reader, writer)
@@ -268,6 +273,8 @@ def main():
         if order["do"] == "load":
             for module in order["modules"]:
                 series.load(module)
+            if order["modules"]:
+                freeze()
             tell(loaded=len(order["modules"]))
         elif order["do"] == "run":
             run(series, order)

@@ -30,6 +30,7 @@ context!(
     "run/scan.sh",
     "run/seal.sh",
     "run/series.py",
+    "run/shell.sh",
     "run/sources.sh",
     "run/start.sh",
     "run/state.sh",

@@ -20,6 +20,7 @@ mod scan;
 mod seccomp;
 mod series;
 mod session;
+mod shell;
 mod sources;
 mod start;
 mod warm;

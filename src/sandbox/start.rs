@@ -8,6 +8,7 @@ use super::catalog::Catalog;
 use super::container::{Bounds, Container, DB};
 use super::egress::{self, Egress};
 use super::forkserver::ForkServer;
+use super::shell::Shell;
 use super::warm::{Warm, script};
 use super::{Engine, Owner, Sandbox, SandboxError};
 use crate::domain::{Domain, OdooVersion};
@@ -109,7 +110,10 @@ impl Engine {
             container.hold(egress);
         }
         match self.boot(&container, version, image).await {
-            Ok((server, catalog)) => Ok(Warm::new(container, server, catalog, version.clone())),
+            Ok((server, catalog)) => {
+                let shell = Shell::open(&container).await?;
+                Ok(Warm::new(container, server, shell, catalog, version.clone()))
+            }
             Err(SandboxError::Protocol(why)) => {
                 let why = format!("{why}; PostgreSQL said: {}", container.last_words().await.trim());
                 container.remove().await?;

@@ -6,10 +6,11 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use super::catalog::{Catalog, Start};
-use super::container::{Bounds, Container, DB, Output, ROOT, Stop};
+use super::container::{Bounds, Container, Output, ROOT, Stop};
 use super::forkserver::{ForkServer, Order};
 use super::progress::{Tell, Watch};
 use super::scan::scan;
+use super::shell::Shell;
 use super::{Limits, Phases, SandboxError, TestPlan, sources};
 use crate::domain::{Finding, ModuleName, OdooVersion, Patch, Progress};
 
@@ -19,6 +20,7 @@ const SCRIPTS: &str = "/opt/odoo-agent";
 pub(super) struct Warm {
     container: Container,
     server: ForkServer,
+    shell: Shell,
     catalog: Arc<Catalog>,
     version: OdooVersion,
     snapshots: Vec<Snapshot>,
@@ -57,8 +59,8 @@ struct Aftermath {
 }
 
 impl Warm {
-    pub(super) fn new(container: Container, server: ForkServer, catalog: Arc<Catalog>, version: OdooVersion) -> Self {
-        Self { container, server, catalog, version, snapshots: Vec::new(), databases: 0 }
+    pub(super) fn new(container: Container, server: ForkServer, shell: Shell, catalog: Arc<Catalog>, version: OdooVersion) -> Self {
+        Self { container, server, shell, catalog, version, snapshots: Vec::new(), databases: 0 }
     }
 
     /// Scans the Python files of a patch.
@@ -117,7 +119,7 @@ impl Warm {
         let output = self.server.run(&order, limits.deadline(), &mut Watch::over(tell).bytes()).await?;
         phases.odoo = before.elapsed().as_secs_f64();
         let before = Instant::now();
-        let ran = after(&self.container, output, &database, "drop", &modules).await;
+        let ran = after(&mut self.shell, output, &database, "drop", &modules).await;
         phases.state = before.elapsed().as_secs_f64();
         Ok(Ran { phases, ..ran })
     }
@@ -137,7 +139,7 @@ impl Warm {
         let digest = digest(plan, &start.missing);
         let sent = async { tokio::try_join!(send(&self.container, archive), self.server.load(&start.core)) };
         if let Some(from) = ready(&self.snapshots, start, &digest) {
-            tokio::try_join!(sent, clone_database(&self.container, database, &from))?;
+            tokio::try_join!(sent, clone_database(&mut self.shell, database, &from))?;
             phases.sources = started.elapsed().as_secs_f64();
             return Ok(Ok(from));
         }
@@ -146,7 +148,7 @@ impl Warm {
         let from = self.dependencies(start, digest, terms).await?;
         phases.dependencies = started.elapsed().as_secs_f64() - phases.sources;
         if let Ok(from) = &from {
-            clone_database(&self.container, database, from).await?;
+            clone_database(&mut self.shell, database, from).await?;
             phases.database = started.elapsed().as_secs_f64() - phases.sources - phases.dependencies;
         }
         Ok(from)
@@ -157,20 +159,19 @@ impl Warm {
         let Terms { limits, tell } = terms;
         tell(Progress::new("sandbox", format!("installing what it depends on: {}", start.missing.join(", "))));
         let database = self.next("deps");
-        clone_database(&self.container, &database, &start.template).await?;
+        clone_database(&mut self.shell, &database, &start.template).await?;
         let modules: Vec<&str> = start.missing.iter().map(String::as_str).collect();
         let order = Order { keep: true, install: &modules, alone: true, ..Order::new(limits, &database, &start.template) };
         let output = self.server.run(&order, limits.deadline(), &mut |_| {}).await?;
-        let ran = after(&self.container, output, &database, "keep", &modules).await;
+        let ran = after(&mut self.shell, output, &database, "keep", &modules).await;
         if ran.stop != Stop::Exited(0) || !ran.installed || ran.out_of_memory {
             // Nothing may be left that a later run could reach.
-            let dropped = [&script("state.sh"), database.as_str(), "drop"];
             if matches!(ran.stop, Stop::Exited(_)) {
-                self.container.script(&DB, &dropped, None).await?;
+                self.shell.run("state.sh", &[&database, "drop"]).await?;
             }
             return Ok(Err(Ran { installed: false, ..ran }));
         }
-        self.container.script(&DB, &[&script("seal.sh"), &database], None).await?;
+        self.shell.run("seal.sh", &[&database]).await?;
         self.snapshots.push(Snapshot { start: start.clone(), digest, database: database.clone() });
         Ok(Ok(database))
     }
@@ -189,17 +190,16 @@ fn ready(snapshots: &[Snapshot], start: &Start, digest: &[u8]) -> Option<String>
     snapshots.iter().find(|known| known.start == *start && known.digest == digest).map(|known| known.database.clone())
 }
 
-async fn clone_database(container: &Container, database: &str, from: &str) -> Result<(), SandboxError> {
-    container.script(&DB, &[&script("clone.sh"), database, from], None).await.map(|_| ())
+async fn clone_database(shell: &mut Shell, database: &str, from: &str) -> Result<(), SandboxError> {
+    shell.run("clone.sh", &[database, from]).await.map(|_| ())
 }
 
 /// Reads what a run left in its database. A state that cannot be read, for example because the code under test used up every
 /// process, makes the container useless.
-async fn after(container: &Container, output: Output, database: &str, fate: &str, modules: &[&str]) -> Ran {
-    let state = script("state.sh");
-    let command = [&[state.as_str(), database, fate], modules].concat();
+async fn after(shell: &mut Shell, output: Output, database: &str, fate: &str, modules: &[&str]) -> Ran {
+    let asked = [&[database, fate], modules].concat();
     let known = match output.stop {
-        Stop::Exited(_) => container.script(&DB, &command, None).await.ok().and_then(|text| read_state(&text)),
+        Stop::Exited(_) => shell.run("state.sh", &asked).await.ok().and_then(|text| read_state(&text)),
         _ => None,
     };
     let stop = match (output.stop, &known) {
