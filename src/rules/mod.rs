@@ -24,6 +24,7 @@ mod tree_to_list;
 mod testing;
 
 use crate::domain::{ErrorClass, ErrorReport, FileChange, OdooVersion, Patch, RelPath};
+use crate::odoo::source::Index;
 use crate::odoo::{Addon, Manifest};
 
 /// Version of the rule set, stored with outcomes. Raise it when a rule comes, goes or gives another patch.
@@ -57,6 +58,8 @@ pub struct Case<'a> {
     pub addon: &'a Addon,
     /// The series of Odoo that it runs on.
     pub version: &'a OdooVersion,
+    /// What the addon, the other addons at hand and Odoo itself define, as far as it is known.
+    pub index: Index<'a>,
 }
 
 /// A change that a rule proposes.
