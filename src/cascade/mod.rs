@@ -9,6 +9,8 @@ mod ask;
 mod attempts;
 mod guard;
 mod observe;
+mod scan;
+mod upgrade;
 mod verify;
 
 use std::time::Instant;
@@ -17,6 +19,7 @@ pub use ask::{Asked, PROMPT_VERSION, Proposal, ask, estimate};
 pub use attempts::Attempt;
 use attempts::Trial;
 pub use observe::Observed;
+pub use upgrade::{Port, Ported, Step, upgrade};
 pub use verify::judge_dependents;
 
 use crate::claude::{Claude, ClaudeError};

@@ -17,11 +17,14 @@ mod own_package_import;
 mod renamed_field;
 mod renames;
 mod search_group_attributes;
+mod series;
 mod sql_constraints;
 mod tree_to_list;
 
 #[cfg(test)]
 mod testing;
+
+pub use series::ported;
 
 use crate::domain::{ErrorClass, ErrorReport, FileChange, OdooVersion, Patch, RelPath};
 use crate::odoo::source::Index;
