@@ -2,7 +2,7 @@
 //! nothing more can be deduced.
 //!
 //! Unlike a fix, which answers for one error, this carries on over every error of the addon. Each step must take its error away without
-//! costing a test that passed. The sum is judged like any other fix.
+//! costing a test that passed. Proven is the sum only if the addon did not run on the series before and does now, its tests included.
 
 use std::time::Instant;
 
@@ -10,7 +10,6 @@ use super::attempts::read;
 use super::guard;
 use super::observe::{Observed, brings_tests, same_error};
 use super::scan::scanned;
-use super::verify::judge;
 use crate::domain::{ErrorReport, Evidence, Failure, Grade, OdooVersion, Patch, Progress, Source};
 use crate::odoo::Addon;
 use crate::odoo::source::{Facts, Index, ModuleFacts};
@@ -182,19 +181,7 @@ impl Loop<'_> {
         let Self { port, sandbox, progress, patch, steps, mut refused, .. } = self;
         refused.sort();
         refused.dedup();
-        let evidence = match before.reports.first() {
-            Some(first) => judge(first, before, &after, brings_tests(std::slice::from_ref(port.addon), port.addon.name())),
-            None => Evidence {
-                grade: Grade::Consistent,
-                before: before.summary(),
-                after: after.summary(),
-                new_failures: Vec::new(),
-                tests: after.tests.ran,
-                seconds: before.seconds + after.seconds,
-                dependents: Vec::new(),
-                findings: Vec::new(),
-            },
-        };
+        let evidence = compare(before, &after, brings_tests(std::slice::from_ref(port.addon), port.addon.name()));
         let evidence = match &patch {
             Some(patch) if evidence.grade != Grade::Refuted => scanned(sandbox, patch, evidence).await?,
             _ => evidence,
@@ -202,6 +189,27 @@ impl Loop<'_> {
         progress(Progress::new("upgraded", if after.is_clean() { "it installs and its tests pass" } else { "something is left" }));
         let left = after.reports.clone();
         Ok(Ported { patch, steps, left, refused, after, evidence, stopped })
+    }
+}
+
+/// What the first and the last run prove together: that the addon did not run on the series as it was, and does now.
+fn compare(before: &Observed, after: &Observed, brings_tests: bool) -> Evidence {
+    let tested = after.tests.summary_seen && (!brings_tests || after.tests.ran > 0);
+    let grade = match (before.is_clean(), after.is_clean()) {
+        (_, false) => Grade::Refuted,
+        (false, true) if tested => Grade::Proven,
+        _ => Grade::Consistent,
+    };
+    let errors = after.reports.iter().map(|report| report.title.clone());
+    Evidence {
+        grade,
+        before: before.summary(),
+        after: after.summary(),
+        new_failures: errors.chain(after.tests.failed.iter().map(|test| format!("test {test}"))).collect(),
+        tests: after.tests.ran,
+        seconds: before.seconds + after.seconds,
+        dependents: Vec::new(),
+        findings: Vec::new(),
     }
 }
 

@@ -18,3 +18,4 @@ mod recovery;
 mod sandbox;
 mod stack;
 mod store;
+mod upgrade;
