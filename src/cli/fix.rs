@@ -54,11 +54,7 @@ pub async fn run(mut config: Config, args: Args) -> anyhow::Result<Exit> {
     // The person at the keyboard says which folders: for this process they are the tenant's.
     config.tenants.entry(args.tenant.clone()).or_default().addons.clone_from(&args.addons);
 
-    let mut payload = json!({ "report": error, "addons": args.addons, "apply": args.apply });
-    if let Some(version) = &args.odoo_version {
-        payload["odoo_version"] = json!(version);
-    }
-    let job = Job { run_id: RunId::generate(), tenant: args.tenant, kind: JobKind::DebugError, payload };
+    let job = job(&error, &args.addons, args.apply, args.odoo_version.as_ref(), args.tenant);
     let connected = connect(config).await?;
     let worker = Worker::new(connected.app.clone());
     let result = until_interrupted(&worker, &job).await;
@@ -73,8 +69,17 @@ pub async fn run(mut config: Config, args: Args) -> anyhow::Result<Exit> {
     Ok(if result["outcome"] == "fixed" { Exit::Done } else { Exit::NotProven })
 }
 
+/// The job of mending one error.
+pub(super) fn job(error: &ErrorReport, addons: &[PathBuf], apply: bool, version: Option<&OdooVersion>, tenant: TenantId) -> Job {
+    let mut payload = json!({ "report": error, "addons": addons, "apply": apply });
+    if let Some(version) = version {
+        payload["odoo_version"] = json!(version);
+    }
+    Job { run_id: RunId::generate(), tenant, kind: JobKind::DebugError, payload }
+}
+
 /// The error that the log is about; of several the most severe, or that of the addon that was named.
-fn pick(log: &str, module: Option<&ModuleName>) -> Result<ErrorReport, Failure> {
+pub(super) fn pick(log: &str, module: Option<&ModuleName>) -> Result<ErrorReport, Failure> {
     let reports = odoo::reports(log);
     let index = reports.iter().position(|report| module.is_none() || report.module.as_ref() == module).unwrap_or(0);
     let mut report = reports.into_iter().nth(index).ok_or_else(|| {
@@ -88,7 +93,7 @@ fn pick(log: &str, module: Option<&ModuleName>) -> Result<ErrorReport, Failure> 
     Ok(report)
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+pub(super) fn read(path: &Path) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     let named = path.display();
     if path == Path::new("-") {
@@ -108,7 +113,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
 
 /// At a signal the attempt is cut off as a worker's would be: its container is removed and its run ended. What is being written is
 /// written to its end.
-async fn until_interrupted(worker: &Worker, job: &Job) -> anyhow::Result<Value> {
+pub(super) async fn until_interrupted(worker: &Worker, job: &Job) -> anyhow::Result<Value> {
     let mut term = signal(SignalKind::terminate())?;
     let mut ended = std::pin::pin!(attempts(worker, job));
     tokio::select! {
