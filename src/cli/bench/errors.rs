@@ -80,7 +80,7 @@ async fn try_all(cases: &[Case], worker: &Worker, version: &OdooVersion, tenant:
     let mut tried = Vec::new();
     for case in cases {
         let started = Instant::now();
-        let result = match fix::pick(&fix::read(&case.log)?, None) {
+        let result = match fix::pick(&fix::read(&case.log)?, None, &fix::names(&case.addons)?) {
             Ok(error) => {
                 let job = fix::job(&error, &case.addons, false, Some(version), tenant.clone());
                 Some(fix::until_interrupted(worker, &job).await?)
