@@ -32,7 +32,7 @@ enum Action {
         /// Only of this addon.
         #[arg(long)]
         module: Option<ModuleName>,
-        /// Only of this class, such as view_type_tree.
+        /// Only of this class, such as `view_type_tree`.
         #[arg(long, value_parser = class)]
         class: Option<ErrorClass>,
         /// At most so many.
