@@ -1,4 +1,4 @@
-//! From an error to a proven fix: recall, then deduce, then ask; every candidate goes through verify; the first proven one wins.
+//! From an error to a proven fix: recall, then deduce, then a linter, then ask; every candidate goes through verify; the first proven one wins.
 //!
 //! A fix that uncovers the next error is carried on: rules are asked again on the patched sources, and the patches add up.
 //! What counts in the end is one comparison, of the untouched sources with the finally patched ones.
@@ -8,6 +8,7 @@
 mod ask;
 mod attempts;
 mod guard;
+mod lint;
 mod observe;
 mod verify;
 
@@ -98,6 +99,9 @@ pub async fn run(
         if trial.attempt(&candidate.patch, &source, None, &candidate.summary).await? == Grade::Proven {
             return Ok(finish(trial, &request, &notes, Cost::default()));
         }
+    }
+    if lint::attempt(&request, &mut trial, progress, &mut notes).await? {
+        return Ok(finish(trial, &request, &notes, Cost::default()));
     }
     let cost = match claude {
         Some(claude) => consult(&request, &mut trial, claude, ledger, progress, &mut notes).await?,

@@ -7,7 +7,7 @@ use super::catalog::Catalog;
 use super::container::Stop;
 use super::progress::Tell;
 use super::warm::{Terms, Warm};
-use super::{Engine, Limits, Owner, SandboxError};
+use super::{Engine, Limits, LintRun, Owner, SandboxError};
 use crate::domain::{Domain, Finding, ModuleName, OdooVersion, Patch, Progress};
 use crate::odoo::Addon;
 
@@ -217,6 +217,19 @@ impl Sandbox {
             discard(self.warm.take()).await;
         }
         found
+    }
+
+    /// Has a linter read an addon and propose fixes; `None` if the image has no linter. Nothing of it is verified.
+    pub async fn lint(&mut self, addon: &Addon) -> Result<Option<LintRun>, SandboxError> {
+        let warm = match self.warm.take() {
+            Some(warm) => warm,
+            None => self.engine.acquire(&self.version, &self.owner, &self.allow).await?,
+        };
+        let linted = self.warm.insert(warm).lint(addon).await;
+        if linted.is_err() {
+            discard(self.warm.take()).await;
+        }
+        linted
     }
 
     /// Removes the container.
