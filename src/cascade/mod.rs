@@ -178,16 +178,18 @@ fn finish(trial: Trial<'_>, request: &Request<'_>, notes: &[String], cost: Cost)
         Some((ProvenPatch::new(attempt.patch, attempt.evidence)?, attempt.source, attempt.summary))
     });
     let origin = won.and_then(|index| attempts[index].origin.clone());
-    let best = attempts.iter().max_by_key(|attempt| worth(attempt)).cloned();
+    let best = attempts.iter().filter(|attempt| !lint::is_idle(attempt)).max_by_key(|attempt| worth(attempt)).cloned();
     attempts.truncate(20);
     let diagnosis = diagnose(request, &before, reproduced, &attempts, notes);
     Found { proven, origin, best, attempts, diagnosis, reproduced, cost }
 }
 
 /// How much a patch is worth to a person who has to mend the error by hand. One that a machine may not apply can still be right; one that
-/// was run and got past nothing but the first error, or not even that, is known not to be.
-fn worth(attempt: &Attempt) -> (Grade, u32) {
-    (attempt.evidence.grade, attempt.progress.max(u32::from(!attempt.forbidden.is_empty())))
+/// was run and got past nothing but the first error, or not even that, is known not to be. Between equals the one that was made for the error
+/// is shown, not the linter's.
+fn worth(attempt: &Attempt) -> (Grade, u32, bool) {
+    let progress = attempt.progress.max(u32::from(!attempt.forbidden.is_empty()));
+    (attempt.evidence.grade, progress, !lint::is_of_linter(attempt))
 }
 
 /// What the reader of a ticket needs: the cause, the place, and why it was not mended.
@@ -249,5 +251,16 @@ mod tests {
         assert!(worth(&claude) >= worth(&rule(1, Grade::Refuted)));
         assert!(worth(&claude) < worth(&rule(2, Grade::Refuted)));
         assert!(worth(&claude) < worth(&rule(1, Grade::Consistent)));
+    }
+    #[test]
+    fn linter_that_changed_nothing_about_the_error_is_not_shown() {
+        let odl = || attempt(Source::Rule("odl".to_owned()), 1, Grade::Refuted, &[]);
+        assert!(lint::is_idle(&odl()));
+        let mut useful = odl();
+        useful.evidence.new_failures.push("the next error".to_owned());
+        assert!(!lint::is_idle(&useful));
+        let rule = attempt(Source::Rule("odl_like".to_owned()), 1, Grade::Refuted, &[]);
+        assert!(!lint::is_idle(&rule));
+        assert!(worth(&rule) > worth(&useful));
     }
 }
