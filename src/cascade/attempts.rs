@@ -10,7 +10,7 @@ use super::verify::{judge, new_errors, not_run};
 use super::{Evidence, Failure, Grade, Patch, Progress, Request, Source, deduce};
 use crate::domain::{ErrorReport, ModuleName};
 use crate::odoo::Addon;
-use crate::sandbox::{Sandbox, TestPlan, TestRun};
+use crate::sandbox::{LintRun, Sandbox, SandboxError, TestPlan, TestRun};
 
 /// How many sandbox runs one error may cost.
 const MAX_RUNS: u32 = 24;
@@ -196,6 +196,16 @@ impl<'a> Trial<'a> {
         let grade = attempt.evidence.grade;
         self.attempts.push(attempt);
         grade
+    }
+
+    /// What a linter makes of the untouched sources; `None` where there is no linter.
+    pub async fn lint(&mut self) -> Result<Option<LintRun>, SandboxError> {
+        self.sandbox.lint(&self.request.addons[0]).await
+    }
+
+    /// Whether this very change came up before.
+    pub fn knows(&self, patch: &Patch) -> bool {
+        self.attempts.iter().any(|attempt| attempt.patch == *patch)
     }
 
     /// What was tried so far, for whoever tries next.

@@ -1,4 +1,4 @@
-//! From an error to a proven fix: recall, then deduce, then ask; every candidate goes through verify; the first proven one wins.
+//! From an error to a proven fix: recall, then deduce, then a linter, then ask; every candidate goes through verify; the first proven one wins.
 //!
 //! A fix that uncovers the next error is carried on: rules are asked again on the patched sources, and the patches add up.
 //! What counts in the end is one comparison, of the untouched sources with the finally patched ones.
@@ -8,6 +8,7 @@
 mod ask;
 mod attempts;
 mod guard;
+mod lint;
 mod observe;
 mod scan;
 mod upgrade;
@@ -107,6 +108,9 @@ pub async fn run(
             return Ok(finish(trial, &request, &notes, Cost::default()));
         }
     }
+    if lint::attempt(&request, &mut trial, progress, &mut notes).await? {
+        return Ok(finish(trial, &request, &notes, Cost::default()));
+    }
     let cost = match claude {
         Some(claude) => consult(&request, &mut trial, claude, ledger, progress, &mut notes).await?,
         None => {
@@ -184,16 +188,18 @@ fn finish(trial: Trial<'_>, request: &Request<'_>, notes: &[String], cost: Cost)
         Some((ProvenPatch::new(attempt.patch, attempt.evidence)?, attempt.source, attempt.summary))
     });
     let origin = won.and_then(|index| attempts[index].origin.clone());
-    let best = attempts.iter().max_by_key(|attempt| worth(attempt)).cloned();
+    let best = attempts.iter().filter(|attempt| !lint::is_idle(attempt)).max_by_key(|attempt| worth(attempt)).cloned();
     attempts.truncate(20);
     let diagnosis = diagnose(request, &before, reproduced, &attempts, notes);
     Found { proven, origin, best, attempts, diagnosis, reproduced, cost }
 }
 
 /// How much a patch is worth to a person who has to mend the error by hand. One that a machine may not apply can still be right; one that
-/// was run and got past nothing but the first error, or not even that, is known not to be.
-fn worth(attempt: &Attempt) -> (Grade, u32) {
-    (attempt.evidence.grade, attempt.progress.max(u32::from(!attempt.forbidden.is_empty())))
+/// was run and got past nothing but the first error, or not even that, is known not to be. Between equals the one that was made for the error
+/// is shown, not the linter's.
+fn worth(attempt: &Attempt) -> (Grade, u32, bool) {
+    let progress = attempt.progress.max(u32::from(!attempt.forbidden.is_empty()));
+    (attempt.evidence.grade, progress, !lint::is_of_linter(attempt))
 }
 
 /// What the reader of a ticket needs: the cause, the place, and why it was not mended.
@@ -255,5 +261,16 @@ mod tests {
         assert!(worth(&claude) >= worth(&rule(1, Grade::Refuted)));
         assert!(worth(&claude) < worth(&rule(2, Grade::Refuted)));
         assert!(worth(&claude) < worth(&rule(1, Grade::Consistent)));
+    }
+    #[test]
+    fn linter_that_changed_nothing_about_the_error_is_not_shown() {
+        let odl = || attempt(Source::Rule("odl".to_owned()), 1, Grade::Refuted, &[]);
+        assert!(lint::is_idle(&odl()));
+        let mut useful = odl();
+        useful.evidence.new_failures.push("the next error".to_owned());
+        assert!(!lint::is_idle(&useful));
+        let rule = attempt(Source::Rule("odl_like".to_owned()), 1, Grade::Refuted, &[]);
+        assert!(!lint::is_idle(&rule));
+        assert!(worth(&rule) > worth(&useful));
     }
 }

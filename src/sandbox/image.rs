@@ -27,6 +27,7 @@ context!(
     "run/egress_relay.sh",
     "run/env.sh",
     "run/forkserver.py",
+    "run/lint.sh",
     "run/ready.sh",
     "run/scan.sh",
     "run/seal.sh",

@@ -15,6 +15,7 @@ mod forkserver;
 mod image;
 mod lease;
 mod limits;
+mod lint;
 mod pool;
 mod progress;
 mod scan;
@@ -37,6 +38,7 @@ pub use engine::Engine;
 pub use error::SandboxError;
 pub use lease::Owner;
 pub use limits::{Limits, SOURCE_BYTES};
+pub use lint::{LintFinding, LintRun};
 pub use pool::PoolConfig;
 pub use session::{End, Phases, Sandbox, TestPlan, TestRun};
 

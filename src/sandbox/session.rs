@@ -7,7 +7,7 @@ use super::catalog::Catalog;
 use super::container::Stop;
 use super::progress::Tell;
 use super::warm::{Terms, Warm};
-use super::{Engine, Limits, Owner, SandboxError};
+use super::{Engine, Limits, LintRun, Owner, SandboxError};
 use crate::domain::{Domain, Finding, ModuleName, OdooVersion, Patch, Progress};
 use crate::odoo::Addon;
 use crate::odoo::source::Facts;
@@ -209,11 +209,7 @@ impl Sandbox {
 
     /// Scans the Python files of a patch for what is dangerous; gives what the patch brings.
     pub async fn scan(&mut self, patch: &Patch) -> Result<Vec<Finding>, SandboxError> {
-        let warm = match self.warm.take() {
-            Some(warm) => warm,
-            None => self.engine.acquire(&self.version, &self.owner, &self.allow).await?,
-        };
-        let found = self.warm.insert(warm).scan(patch).await;
+        let found = self.at_hand().await?.scan(patch).await;
         if found.is_err() {
             discard(self.warm.take()).await;
         }
@@ -222,12 +218,26 @@ impl Sandbox {
 
     /// What Odoo's own addons define in this series.
     pub async fn facts(&mut self) -> Result<Arc<Facts>, SandboxError> {
+        let (engine, version) = (self.engine.clone(), self.version.clone());
+        engine.facts(self.at_hand().await?.container(), &version).await
+    }
+
+    /// Has a linter read an addon and propose fixes; `None` if the image has no linter. Nothing of it is verified.
+    pub async fn lint(&mut self, addon: &Addon) -> Result<Option<LintRun>, SandboxError> {
+        let linted = self.at_hand().await?.lint(addon).await;
+        if linted.is_err() {
+            discard(self.warm.take()).await;
+        }
+        linted
+    }
+
+    /// The container of the run before, or a new one.
+    async fn at_hand(&mut self) -> Result<&mut Warm, SandboxError> {
         let warm = match self.warm.take() {
             Some(warm) => warm,
             None => self.engine.acquire(&self.version, &self.owner, &self.allow).await?,
         };
-        let warm = self.warm.insert(warm);
-        self.engine.facts(warm.container(), &self.version).await
+        Ok(self.warm.insert(warm))
     }
 
     /// Removes the container.

@@ -8,11 +8,13 @@ use sha2::{Digest, Sha256};
 use super::catalog::{Catalog, Start};
 use super::container::{Bounds, Container, Output, ROOT, Stop};
 use super::forkserver::{ForkServer, Order};
+use super::lint::{LintRun, lint};
 use super::progress::{Tell, Watch};
 use super::scan::scan;
 use super::shell::Shell;
 use super::{Limits, Phases, SandboxError, TestPlan, sources};
 use crate::domain::{Finding, ModuleName, OdooVersion, Patch, Progress};
+use crate::odoo::Addon;
 
 const SCRIPTS: &str = "/opt/odoo-agent";
 
@@ -67,6 +69,12 @@ impl Warm {
     pub(super) async fn scan(&mut self, patch: &Patch) -> Result<Vec<Finding>, SandboxError> {
         self.server.settle().await?;
         scan(&self.container, patch).await
+    }
+
+    /// Has the linter read an addon.
+    pub(super) async fn lint(&mut self, addon: &Addon) -> Result<Option<LintRun>, SandboxError> {
+        self.server.settle().await?;
+        lint(&self.container, addon, &self.version).await
     }
 
     /// What its image offers.

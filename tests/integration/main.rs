@@ -13,6 +13,7 @@ mod egress;
 mod escape;
 mod fix;
 mod groups;
+mod lint;
 mod pool;
 mod queue;
 mod recovery;

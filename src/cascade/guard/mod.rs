@@ -13,6 +13,7 @@ mod suite;
 
 use std::time::Duration;
 
+pub(super) use place::is_test;
 use regex::Regex;
 use similar::{DiffOp, TextDiff};
 

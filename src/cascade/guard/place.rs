@@ -34,7 +34,7 @@ pub(super) fn refusals(addon: &Addon, change: &FileChange, of_rule: bool) -> Opt
 }
 
 /// Whether a file is a test, helps one, or decides which there are.
-pub(super) fn is_test(path: &RelPath) -> bool {
+pub(in crate::cascade) fn is_test(path: &RelPath) -> bool {
     let file = name(path);
     path.within_module().split('/').any(|part| part.eq_ignore_ascii_case("tests"))
         || file.starts_with("test_")
