@@ -15,6 +15,7 @@ mod fix;
 mod pool;
 mod queue;
 mod recovery;
+mod reproduce;
 mod sandbox;
 mod stack;
 mod store;

@@ -18,7 +18,7 @@ use serde::Serialize;
 pub(super) use trace::shows;
 use trace::{Step, called_on, is_of_use, steps};
 
-use crate::domain::{ErrorReport, Patch, RelPath};
+use crate::domain::{ErrorClass, ErrorReport, Patch, RelPath};
 use crate::odoo::Addon;
 
 /// How many probes one error may cost.
@@ -115,11 +115,12 @@ fn scenes(report: &ErrorReport, addon: &Addon) -> Vec<Scene> {
         Rendering::Report(report) => Scene::Report { odoo_model: report.odoo_model, name: report.name },
         Rendering::Template(key) => Scene::Template { key },
     }));
-    scenes.extend(found.into_iter().filter_map(|found| match found {
+    let calls = found.into_iter().filter_map(|found| match found {
         Found::Method { odoo_model, name, call } => Some(Scene::Method { odoo_model, name, call }),
         Found::Route { path, name, needs_user } => Some(Scene::Route { path, name, needs_user }),
         Found::Uncallable { .. } => None,
-    }));
+    });
+    scenes.extend(calls.take(if is_in_the_code(report) { MAX_PROBES } else { 1 }));
     let mut known = Vec::new();
     scenes.retain(|scene| {
         !known.contains(scene) && {
@@ -128,6 +129,18 @@ fn scenes(report: &ErrorReport, addon: &Addon) -> Vec<Scene> {
         }
     });
     scenes
+}
+
+/// Whether the sources are wrong whatever the data: then any way to the line is the right one. Where data has a part in it, an inner
+/// function must not be called past the conditions of the outer ones: it may fail there for a reason that production does not have.
+fn is_in_the_code(report: &ErrorReport) -> bool {
+    use ErrorClass as C;
+    match report.class {
+        C::NameUndefined | C::CallArguments | C::ImportName | C::ImportModule | C::FieldInvalid | C::ModelMissing => true,
+        // `None` and `False` have no attributes because a value is missing.
+        C::AttributeMissing => report.object.model.is_some() || report.chain.iter().any(|raised| raised.message.starts_with("module '")),
+        _ => false,
+    }
 }
 
 impl Scene {

@@ -170,6 +170,17 @@ fn inner_frame_is_called_where_the_outer_cannot_be() {
 }
 
 #[test]
+fn inner_frame_is_not_called_past_the_conditions_of_the_outer() {
+    let addon = made(&[("m/models/order.py", LINES)]);
+    let said = |said: &str| probes(&raised(&[("models/order.py", 17, "close"), ("models/order.py", 30, "_inner")], said), &addon);
+    let calls_inner = |probes: Vec<Probe>| probes.iter().any(|probe| probe.text.contains("._inner()"));
+    assert!(calls_inner(said("NameError: name 'json' is not defined")));
+    assert!(calls_inner(said("AttributeError: 'res.users' object has no attribute 'groups_id'")));
+    assert!(!calls_inner(said("AttributeError: 'bool' object has no attribute 'upper'")));
+    assert!(!calls_inner(said("KeyError: 'x'")));
+}
+
+#[test]
 fn errors_of_loading_and_of_tests_get_no_probe() {
     let addon = made(&[("m/models/order.py", LINES), ("m/tests/test_a.py", "x = 1\n")]);
     let load = raised(&[("../odoo/modules/loading.py", 1, "load_module_graph"), ("models/order.py", 17, "close")], "KeyError: 'x'");
