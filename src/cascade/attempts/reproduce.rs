@@ -46,11 +46,14 @@ impl Trial<'_> {
     /// Looks for a way to show the error; stays as it was if there is none.
     pub(super) async fn reproduce(&mut self) -> Result<(), Failure> {
         let addon = &self.request.addons[0];
-        let own = self.before.reports.iter().find(|seen| shows(seen, self.request.report, addon)).cloned();
-        if let Some(seen) = own {
-            let test = seen.object.name.clone().unwrap_or_default();
+        let of_test = |seen: &ErrorReport| {
+            let test = format!("{}: {}", addon.name(), seen.object.name.as_deref()?);
+            (self.before.tests.failed.contains(&test) && shows(seen, self.request.report, addon)).then_some(test)
+        };
+        let own = self.before.reports.iter().find_map(|seen| Some((of_test(seen)?, seen.clone())));
+        if let Some((test, seen)) = own {
             (self.progress)(Progress::new("reproduced", format!("the same error is what {test} runs into")));
-            (self.shown, self.reproduction) = (seen, Some(Reproduction::own(format!("{}: {test}", addon.name()))));
+            (self.shown, self.reproduction) = (seen, Some(Reproduction::own(test)));
             return Ok(());
         }
         if !self.before.installed {
