@@ -244,7 +244,7 @@ impl<'a> Trial<'a> {
 }
 
 /// Reading megabytes of log takes a while, in which nothing else could go on here.
-async fn read(run: TestRun) -> Result<Observed, Failure> {
+pub(super) async fn read(run: TestRun) -> Result<Observed, Failure> {
     tokio::task::spawn_blocking(move || Observed::read(&run)).await.map_err(Failure::bug)
 }
 

@@ -10,6 +10,8 @@ mod attempts;
 mod guard;
 mod observe;
 mod probe;
+mod scan;
+mod upgrade;
 mod verify;
 
 use std::time::Instant;
@@ -19,6 +21,7 @@ use attempts::Trial;
 pub use attempts::{Attempt, Reproduction};
 pub use observe::Observed;
 pub use probe::Kind as ReproducedBy;
+pub use upgrade::{Port, Ported, Step, upgrade};
 pub use verify::judge_dependents;
 
 use crate::claude::{Claude, ClaudeError};
@@ -27,6 +30,7 @@ use crate::domain::{
 };
 use crate::knowledge::PastFix;
 use crate::odoo::Addon;
+use crate::odoo::source::{Facts, Index, ModuleFacts};
 use crate::rules;
 use crate::sandbox::Sandbox;
 use crate::tenants::Ledger;
@@ -46,6 +50,10 @@ pub struct Request<'a> {
     pub dependents: &'a [ModuleName],
     /// The sources of the addon, of those and of all that they depend on.
     pub with_dependents: &'a [Addon],
+    /// What the addons at hand define: those above, and others that the addon could depend on.
+    pub own: &'a Facts,
+    /// What Odoo's own addons define.
+    pub core: &'a Facts,
     /// Fixes that were proven for the same error before, newest first.
     pub past: Vec<PastFix>,
     /// When the time of this attempt is up.
@@ -118,7 +126,9 @@ pub async fn run(
 
 /// The candidates of the rules for one error on one state of the sources.
 fn deduce(request: &Request<'_>, addon: &Addon, report: &ErrorReport) -> Vec<rules::Candidate> {
-    rules::propose(&rules::Case { report, addon, version: request.version })
+    let mut own = request.own.clone();
+    own.modules.insert(addon.name().as_str().to_owned(), ModuleFacts::of(addon));
+    rules::propose(&rules::Case { report, addon, version: request.version, index: Index::new(&own, request.core) })
 }
 
 /// Asks Claude, has the answer verified, and once more with the verdict. A budget that is used up, or a Claude that does not

@@ -13,6 +13,7 @@ mod status;
 mod submit;
 mod test;
 mod up;
+mod upgrade;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +55,8 @@ enum Command {
     Image(image::Args),
     /// Run an addon's tests in the sandbox and print Odoo's log.
     Test(test::Args),
+    /// Bring addons to another series of Odoo as far as rules can, proven in the sandbox.
+    Upgrade(upgrade::Args),
     /// Measure this machine: reading logs, and a proof in the sandbox.
     Bench(bench::Args),
     /// API keys.
@@ -110,6 +113,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Doctor(args) => Box::pin(doctor::run(config, args)).await,
         Command::Image(args) => Box::pin(image::run(&config, args)).await,
         Command::Test(args) => Box::pin(test::run(&config, args)).await,
+        Command::Upgrade(args) => Box::pin(upgrade::run(&config, args)).await,
         Command::Bench(args) => Box::pin(bench::run(&config, args)).await,
         Command::Key(args) => Box::pin(key::run(config, args)).await,
     };

@@ -1,6 +1,7 @@
 //! `debug_error`: find and prove a fix for one error.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,6 +11,7 @@ use super::report::{self, Verdict};
 use crate::addons::{AddonsError, Dependents, Folder, closure, dependents};
 use crate::cascade::{self, Found};
 use crate::domain::{ErrorReport, Failure, Fingerprint, Frame, Location, ModuleName, ObjectRef, OdooVersion, Outcome, Raised};
+use crate::odoo::source::Facts;
 use crate::odoo::{self, Addon};
 use crate::sandbox::SOURCE_BYTES;
 
@@ -195,12 +197,19 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: 
     if *left_out > 0 {
         ctx.tell("read", format!("{left_out} more addons build on this one and are not tried: the nearest {} are", names.len()));
     }
+    // An image of somebody's own may not tell; the rules that need it then have nothing to say.
+    let core = sandbox.facts().await.unwrap_or_else(|error| {
+        ctx.tell("read", format!("what Odoo's own addons define is not known: {error}"));
+        Arc::default()
+    });
     let request = cascade::Request {
         report: error,
         version,
         addons: &sources.addons,
         dependents: names,
         with_dependents,
+        own: &Facts::of(&sources.addons),
+        core: &core,
         past,
         deadline: ctx.deadline,
     };

@@ -123,6 +123,11 @@ impl Manifest {
         self.pair(key).map(|pair| pair.key_range.clone())
     }
 
+    /// Where the value under a key stands in the source.
+    pub fn value(&self, key: &str) -> Option<Range<usize>> {
+        self.pair(key).map(|pair| pair.range.clone())
+    }
+
     /// Where the last key stands with its value.
     pub fn last(&self) -> Option<Range<usize>> {
         self.pairs.last().map(|pair| pair.key_range.start..pair.range.end)

@@ -10,6 +10,7 @@ mod mask;
 mod pattern;
 mod place;
 mod report;
+pub mod source;
 mod test_log;
 mod traceback;
 

@@ -179,6 +179,9 @@ mod tests {
         assert_eq!(candidates(&addon, CLASS, "").len(), 1);
         let mut report = report(CLASS, "");
         report.location = Some(Location { path: "m/bad.xml".to_owned(), line: Some(1) });
-        assert!(crate::rules::propose(&Case { report: &report, addon: &addon, version: &"19.0".parse().unwrap() }).is_empty());
+        assert!(
+            crate::rules::propose(&Case { report: &report, addon: &addon, version: &"19.0".parse().unwrap(), index: Default::default() })
+                .is_empty()
+        );
     }
 }

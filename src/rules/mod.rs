@@ -17,13 +17,17 @@ mod own_package_import;
 mod renamed_field;
 mod renames;
 mod search_group_attributes;
+mod series;
 mod sql_constraints;
 mod tree_to_list;
 
 #[cfg(test)]
 mod testing;
 
+pub use series::ported;
+
 use crate::domain::{ErrorClass, ErrorReport, FileChange, OdooVersion, Patch, RelPath};
+use crate::odoo::source::Index;
 use crate::odoo::{Addon, Manifest};
 
 /// Version of the rule set, stored with outcomes. Raise it when a rule comes, goes or gives another patch.
@@ -57,6 +61,8 @@ pub struct Case<'a> {
     pub addon: &'a Addon,
     /// The series of Odoo that it runs on.
     pub version: &'a OdooVersion,
+    /// What the addon, the other addons at hand and Odoo itself define, as far as it is known.
+    pub index: Index<'a>,
 }
 
 /// A change that a rule proposes.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::domain::{ErrorClass, ErrorReport, Fault, ObjectRef};
 use crate::odoo::Addon;
+use crate::odoo::source::Index;
 
 use super::{Candidate, Case, propose};
 
@@ -51,7 +52,7 @@ pub(super) fn report(class: ErrorClass, text: &str) -> ErrorReport {
 
 /// What all rules propose on Odoo 19.
 pub(super) fn candidates(addon: &Addon, class: ErrorClass, text: &str) -> Vec<Candidate> {
-    propose(&Case { report: &report(class, text), addon, version: &"19.0".parse().unwrap() })
+    propose(&Case { report: &report(class, text), addon, version: &"19.0".parse().unwrap(), index: Index::default() })
 }
 
 /// The addon after the first candidate.

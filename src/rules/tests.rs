@@ -38,7 +38,7 @@ fn deep_nesting_is_survived() {
 
 fn propose_all(addon: &Addon, class: ErrorClass) {
     let report = report(class, EVERYTHING);
-    for candidate in propose(&Case { report: &report, addon, version: &"19.0".parse().unwrap() }) {
+    for candidate in propose(&Case { report: &report, addon, version: &"19.0".parse().unwrap(), index: Index::default() }) {
         assert!(candidate.patch.changes().iter().all(|change| change.path.module() == addon.name().as_str()));
         assert!(!candidate.patch.unified_diff().is_empty() && !candidate.summary.is_empty());
     }
@@ -124,7 +124,7 @@ proptest! {
         for class in ErrorClass::ALL {
             propose_all(&addon, *class);
             let report = report(*class, &text);
-            propose(&Case { report: &report, addon: &addon, version: &"18.0".parse().unwrap() });
+            propose(&Case { report: &report, addon: &addon, version: &"18.0".parse().unwrap(), index: Index::default() });
         }
     }
 }

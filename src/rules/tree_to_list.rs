@@ -243,6 +243,9 @@ mod tests {
     fn older_odoo_is_left_alone() {
         let addon = fixture("tree_to_list", "p_tree");
         let report = crate::rules::testing::report(CLASS, "");
-        assert!(crate::rules::propose(&Case { report: &report, addon: &addon, version: &"17.0".parse().unwrap() }).is_empty());
+        assert!(
+            crate::rules::propose(&Case { report: &report, addon: &addon, version: &"17.0".parse().unwrap(), index: Default::default() })
+                .is_empty()
+        );
     }
 }

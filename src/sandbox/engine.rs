@@ -18,6 +18,7 @@ use super::lease::{is_over, run_part};
 use super::pool::Pool;
 use super::{Config, SandboxError, image};
 use crate::domain::{OdooVersion, RunId};
+use crate::odoo::source::Facts;
 
 /// Marks a container of ours; its value is the process that made it. Who may use it stands in its name.
 const LABEL: &str = "odoo-agent.sandbox";
@@ -34,6 +35,7 @@ struct Inner {
     connection: OnceCell<Connection>,
     building: Mutex<()>,
     catalogs: Mutex<HashMap<String, Arc<Catalog>>>,
+    facts: Mutex<HashMap<String, Arc<Facts>>>,
     pool: Pool,
     instance: String,
 }
@@ -54,6 +56,7 @@ impl Engine {
             connection: OnceCell::new(),
             building: Mutex::default(),
             catalogs: Mutex::default(),
+            facts: Mutex::default(),
             pool: Pool::default(),
             instance: format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple()),
         };
@@ -96,6 +99,11 @@ impl Engine {
     /// The catalogs that were read, by image.
     pub(super) fn catalogs(&self) -> &Mutex<HashMap<String, Arc<Catalog>>> {
         &self.inner.catalogs
+    }
+
+    /// What Odoo's own addons define, by image.
+    pub(super) fn known_facts(&self) -> &Mutex<HashMap<String, Arc<Facts>>> {
+        &self.inner.facts
     }
 
     /// The limits of a container, as this engine wants them.

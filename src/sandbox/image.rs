@@ -21,6 +21,7 @@ context!(
     "build.sh",
     "run/catalog.py",
     "run/clone.sh",
+    "run/core.sh",
     "run/egress.conf",
     "run/egress.sh",
     "run/egress_relay.sh",

@@ -10,6 +10,7 @@ mod earned;
 mod egress;
 mod engine;
 mod error;
+mod facts;
 mod forkserver;
 mod image;
 mod lease;

@@ -10,6 +10,7 @@ use super::warm::{Terms, Warm};
 use super::{Engine, Limits, Owner, SandboxError};
 use crate::domain::{Domain, Finding, ModuleName, OdooVersion, Patch, Progress};
 use crate::odoo::Addon;
+use crate::odoo::source::Facts;
 
 /// What to test.
 #[derive(Debug, Clone, Copy)]
@@ -217,6 +218,16 @@ impl Sandbox {
             discard(self.warm.take()).await;
         }
         found
+    }
+
+    /// What Odoo's own addons define in this series.
+    pub async fn facts(&mut self) -> Result<Arc<Facts>, SandboxError> {
+        let warm = match self.warm.take() {
+            Some(warm) => warm,
+            None => self.engine.acquire(&self.version, &self.owner, &self.allow).await?,
+        };
+        let warm = self.warm.insert(warm);
+        self.engine.facts(warm.container(), &self.version).await
     }
 
     /// Removes the container.

@@ -19,3 +19,4 @@ mod reproduce;
 mod sandbox;
 mod stack;
 mod store;
+mod upgrade;

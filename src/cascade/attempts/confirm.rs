@@ -4,32 +4,24 @@
 use std::time::{Duration, Instant};
 
 use super::{MAX_RUNS, RESERVE, Trial, read};
+use crate::cascade::scan::scanned;
 use crate::cascade::verify::judge_dependents;
 use crate::cascade::{Evidence, Failure, Grade, Observed, Patch, Progress};
-use crate::domain::{ModuleName, Severity};
+use crate::domain::ModuleName;
 use crate::odoo::Addon;
 use crate::sandbox::{End, SandboxError, TestPlan};
 
 impl Trial<'_> {
     /// Gives the evidence as it is after that; `after` is the run of the addon itself.
     pub(super) async fn confirm(&mut self, patch: &Patch, evidence: Evidence, after: &Observed) -> Result<Evidence, Failure> {
-        let scanned = self.scan(patch, evidence).await?;
+        let scanned = scanned(self.sandbox, patch, evidence).await?;
+        if scanned.grade != Grade::Proven {
+            (self.progress)(Progress::new("scanned", scanned.new_failures.join("; ")));
+        }
         if scanned.grade != Grade::Proven || self.request.dependents.is_empty() {
             return Ok(scanned);
         }
         self.try_dependents(patch, scanned, after).await
-    }
-
-    async fn scan(&mut self, patch: &Patch, evidence: Evidence) -> Result<Evidence, Failure> {
-        let findings = self.sandbox.scan(patch).await?;
-        // A matter of style is reported; what may be a hole is a person's decision.
-        let holes: Vec<String> =
-            findings.iter().filter(|found| found.severity >= Severity::Medium).map(|found| format!("security scan: {found}")).collect();
-        if holes.is_empty() {
-            return Ok(Evidence { findings, ..evidence });
-        }
-        (self.progress)(Progress::new("scanned", holes.join("; ")));
-        Ok(Evidence { grade: Grade::Refuted, new_failures: holes, findings, ..evidence })
     }
 
     async fn try_dependents(&mut self, patch: &Patch, evidence: Evidence, after: &Observed) -> Result<Evidence, Failure> {

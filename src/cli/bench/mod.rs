@@ -10,6 +10,7 @@ use chrono::Utc;
 use super::{Exit, show};
 use crate::config::Config;
 use crate::domain::{Failure, OdooVersion, RunId};
+use crate::odoo::source::Index;
 use crate::rules;
 use crate::sandbox::{Engine, Owner, TestPlan};
 
@@ -65,7 +66,7 @@ async fn proof(config: &Config, args: &Args, sample: &Sample) -> anyhow::Result<
         before.push(broken.seconds);
         let report =
             crate::odoo::reports(&broken.log).into_iter().next().ok_or_else(|| anyhow::anyhow!("the sample is not broken any more"))?;
-        let case = rules::Case { report: &report, addon: &sample.addon, version: &args.odoo_version };
+        let case = rules::Case { report: &report, addon: &sample.addon, version: &args.odoo_version, index: Index::default() };
         let fix = rules::propose(&case).into_iter().next().ok_or_else(|| anyhow::anyhow!("no rule mends the sample any more"))?;
         let mended = sample.addon.with(&fix.patch);
         let fixed = sandbox

@@ -82,7 +82,7 @@ fn rules_are_not_refused() {
     for addon in addons {
         for class in ErrorClass::ALL {
             let (report, version) = (report(*class, &addon), "19.0".parse().unwrap());
-            for candidate in rules::propose(&rules::Case { report: &report, addon: &addon, version: &version }) {
+            for candidate in rules::propose(&rules::Case { report: &report, addon: &addon, version: &version, index: Default::default() }) {
                 let reasons = refusals(&addon, &candidate.patch, &Source::Rule(candidate.rule.to_owned()));
                 assert_eq!(reasons, [""; 0], "{}:\n{}", candidate.rule, candidate.patch.unified_diff());
                 seen.insert(candidate.rule);

@@ -1,0 +1,13 @@
+#!/bin/bash
+# core.sh SERIES, as `addon`: prints, as a tar, those sources of Odoo's own addons that say what they define. Tests, translations and what
+# is only sent to browsers are left out, and so are Python files that cannot hold an Odoo model.
+set -euo pipefail
+cd "$(python3 /opt/odoo-agent/series.py "$1" addons)"
+files() {
+  find . -mindepth 2 \( -path '*/static' -o -path '*/tests' -o -path '*/i18n' -o -path '*/migrations' -o -path '*/template' \) -prune -o -type f "$@"
+}
+{
+  # grep answers 1, and xargs 123, where one of its batches holds nothing.
+  files -name '*.py' -print0 | xargs -0 grep -lZE '_name|_inherit|.name.:' -- || [ $? = 123 ]
+  files \( -name '*.xml' -o -name '*.csv' \) -size -2048k -print0
+} | tar -cf - --no-recursion --null --files-from=-

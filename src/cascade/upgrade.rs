@@ -1,0 +1,224 @@
+//! From one series to the next: install, read what Odoo says, mend it by rules, prove, until the addon installs and its tests pass or
+//! nothing more can be deduced.
+//!
+//! Unlike a fix, which answers for one error, this carries on over every error of the addon. Each step must take its error away without
+//! costing a test that passed. Proven is the sum only if the addon did not run on the series before and does now, its tests included.
+
+use std::time::Instant;
+
+use super::attempts::read;
+use super::guard;
+use super::observe::{Observed, brings_tests, same_error};
+use super::scan::scanned;
+use crate::domain::{ErrorReport, Evidence, Failure, Grade, OdooVersion, Patch, Progress, Source};
+use crate::odoo::Addon;
+use crate::odoo::source::{Facts, Index, ModuleFacts};
+use crate::rules;
+use crate::sandbox::{Sandbox, TestPlan};
+
+/// How many sandbox runs one addon may cost.
+const MAX_RUNS: u32 = 80;
+/// How many errors of one run are worked on before the next run: many are followers of the first.
+const MAX_ERRORS: usize = 10;
+
+/// An addon that is to run on another series.
+pub struct Port<'a> {
+    /// The addon, as it is.
+    pub addon: &'a Addon,
+    /// What it depends on, of the addons at hand, on that series already.
+    pub depends: &'a [Addon],
+    /// The series.
+    pub version: &'a OdooVersion,
+    /// What the addons at hand define.
+    pub own: &'a Facts,
+    /// What Odoo's own addons define.
+    pub core: &'a Facts,
+    /// When to stop.
+    pub deadline: Instant,
+}
+
+/// One thing that was mended.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The rule, or `series` for the manifest's version.
+    pub rule: String,
+    /// What it does.
+    pub summary: String,
+    /// The error that it took away, in one line.
+    pub error: String,
+}
+
+/// How far it came.
+pub struct Ported {
+    /// All changes together; `None` if there are none.
+    pub patch: Option<Patch>,
+    /// What was mended, in order.
+    pub steps: Vec<Step>,
+    /// What is wrong still.
+    pub left: Vec<ErrorReport>,
+    /// Patches that a rule has and that a person must decide on, with the reason.
+    pub refused: Vec<String>,
+    /// The last run.
+    pub after: Observed,
+    /// The comparison of the first run with the last one.
+    pub evidence: Evidence,
+    /// Why it stopped before everything was tried.
+    pub stopped: Option<String>,
+}
+
+impl Ported {
+    /// Whether the addon installs and its tests pass.
+    pub fn is_done(&self) -> bool {
+        self.after.is_clean()
+    }
+}
+
+struct Loop<'a> {
+    port: &'a Port<'a>,
+    sandbox: &'a mut Sandbox,
+    progress: &'a (dyn Fn(Progress) + Send + Sync),
+    runs: u32,
+    patch: Option<Patch>,
+    steps: Vec<Step>,
+    refused: Vec<String>,
+}
+
+/// Brings an addon to another series as far as rules can. `Err` means that it could not be found out.
+pub async fn upgrade(port: &Port<'_>, sandbox: &mut Sandbox, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<Ported, Failure> {
+    let mut work = Loop { port, sandbox, progress, runs: 0, patch: None, steps: Vec::new(), refused: Vec::new() };
+    let before = work.run(port.addon).await?;
+    let mut after = before.clone();
+    if let Some(patch) = rules::ported(port.addon, port.version) {
+        work.keep("series", format!("The manifest is for Odoo {}.", port.version), &patch, "the manifest is for another series")?;
+        after = work.run(&work.addon()).await?;
+    }
+    let mut stopped = None;
+    while !after.is_clean() {
+        if work.runs >= MAX_RUNS || Instant::now() >= port.deadline {
+            stopped = Some(format!("stopped after {} sandbox runs", work.runs));
+            break;
+        }
+        match work.step(&after).await? {
+            Some(better) => after = better,
+            None => break,
+        }
+    }
+    work.finish(&before, after, stopped).await
+}
+
+impl Loop<'_> {
+    fn addon(&self) -> Addon {
+        self.patch.as_ref().map_or_else(|| self.port.addon.clone(), |patch| self.port.addon.with(patch))
+    }
+
+    async fn run(&mut self, addon: &Addon) -> Result<Observed, Failure> {
+        self.runs += 1;
+        let addons: Vec<Addon> = std::iter::once(addon).chain(self.port.depends).cloned().collect();
+        let run = self.sandbox.test(&TestPlan { module: addon.name(), also: &[], addons: &addons }).await?;
+        let seen = read(run).await?;
+        let state = if seen.installed { "installs" } else { "does not install" };
+        let failed = seen.tests.failed.len();
+        self.tell("run", format!("{} {state}; {} tests, {failed} failing ({:.1} s)", addon.name(), seen.tests.ran, seen.seconds));
+        Ok(seen)
+    }
+
+    fn tell(&self, step: &'static str, message: String) {
+        (self.progress)(Progress::new(step, message));
+    }
+
+    fn keep(&mut self, rule: &str, summary: String, patch: &Patch, error: &str) -> Result<(), Failure> {
+        self.patch = Some(match &self.patch {
+            Some(so_far) => so_far.then(patch).map_err(Failure::bug)?,
+            None => patch.clone(),
+        });
+        self.tell("deduce", format!("rule {rule}: {summary}"));
+        self.steps.push(Step { rule: rule.to_owned(), summary, error: error.to_owned() });
+        Ok(())
+    }
+
+    /// Mends one of the errors of a run: the first for which a rule has something that helps.
+    async fn step(&mut self, seen: &Observed) -> Result<Option<Observed>, Failure> {
+        let errors: Vec<ErrorReport> = self.own(seen).take(MAX_ERRORS).cloned().collect();
+        let addon = self.addon();
+        for error in &errors {
+            for candidate in self.candidates(&addon, error) {
+                if let Some(why) = self.refusal(&addon, &candidate) {
+                    self.refused.push(format!("{}: {why}", candidate.summary));
+                    continue;
+                }
+                if self.runs >= MAX_RUNS || Instant::now() >= self.port.deadline {
+                    return Ok(None);
+                }
+                let after = self.run(&addon.with(&candidate.patch)).await?;
+                if helps(error, seen, &after) {
+                    self.keep(candidate.rule, candidate.summary, &candidate.patch, &error.title)?;
+                    return Ok(Some(after));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The errors of the addon itself, the most severe first.
+    fn own<'o>(&self, seen: &'o Observed) -> impl Iterator<Item = &'o ErrorReport> {
+        let name = self.port.addon.name().clone();
+        seen.reports.iter().filter(move |report| report.module.as_ref().is_none_or(|module| *module == name))
+    }
+
+    fn candidates(&self, addon: &Addon, error: &ErrorReport) -> Vec<rules::Candidate> {
+        let mut own = self.port.own.clone();
+        own.modules.insert(addon.name().as_str().to_owned(), ModuleFacts::of(addon));
+        let index = Index::new(&own, self.port.core);
+        rules::propose(&rules::Case { report: error, addon, version: self.port.version, index })
+    }
+
+    fn refusal(&self, addon: &Addon, candidate: &rules::Candidate) -> Option<String> {
+        let why = guard::refusals(addon, &candidate.patch, &Source::Rule(candidate.rule.to_owned()));
+        (!why.is_empty()).then(|| why.join("; "))
+    }
+
+    async fn finish(self, before: &Observed, after: Observed, stopped: Option<String>) -> Result<Ported, Failure> {
+        let Self { port, sandbox, progress, patch, steps, mut refused, .. } = self;
+        refused.sort();
+        refused.dedup();
+        let evidence = compare(before, &after, brings_tests(std::slice::from_ref(port.addon), port.addon.name()));
+        let evidence = match &patch {
+            Some(patch) if evidence.grade != Grade::Refuted => scanned(sandbox, patch, evidence).await?,
+            _ => evidence,
+        };
+        progress(Progress::new("upgraded", if after.is_clean() { "it installs and its tests pass" } else { "something is left" }));
+        let left = after.reports.clone();
+        Ok(Ported { patch, steps, left, refused, after, evidence, stopped })
+    }
+}
+
+/// What the first and the last run prove together: that the addon did not run on the series as it was, and does now.
+fn compare(before: &Observed, after: &Observed, brings_tests: bool) -> Evidence {
+    let tested = after.tests.summary_seen && (!brings_tests || after.tests.ran > 0);
+    let grade = match (before.is_clean(), after.is_clean()) {
+        (_, false) => Grade::Refuted,
+        (false, true) if tested => Grade::Proven,
+        _ => Grade::Consistent,
+    };
+    let errors = after.reports.iter().map(|report| report.title.clone());
+    Evidence {
+        grade,
+        before: before.summary(),
+        after: after.summary(),
+        new_failures: errors.chain(after.tests.failed.iter().map(|test| format!("test {test}"))).collect(),
+        tests: after.tests.ran,
+        seconds: before.seconds + after.seconds,
+        dependents: Vec::new(),
+        findings: Vec::new(),
+    }
+}
+
+/// Whether a change took its error away and cost nothing: what was installed still is, what passed still passes, and where nothing was
+/// installed before, Odoo came at least as far.
+fn helps(error: &ErrorReport, before: &Observed, after: &Observed) -> bool {
+    let gone = after.reports.iter().all(|report| !same_error(report, error));
+    let installed = after.installed || !before.installed;
+    let tests = after.tests.ran >= before.tests.ran
+        && after.tests.failed.iter().all(|test| before.tests.failed.contains(test) || !before.tests.started.contains(test));
+    gone && installed && tests
+}

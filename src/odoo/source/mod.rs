@@ -1,0 +1,160 @@
+//! What sources define: Odoo models with their fields and methods, records with their external ids, views. Read from an addon's files
+//! without running them, so that a question such as "which addon owns this Odoo model" has an exact answer.
+//!
+//! What is only known when Odoo runs (fields made by code, studio fields, records made by functions) is not in it: what is not found here
+//! may still exist. It never guesses.
+
+mod data;
+mod index;
+mod python;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub use index::Index;
+pub use view::Anchor;
+
+use super::Addon;
+
+/// The largest file that is read.
+const MAX_FILE: usize = 2 * 1024 * 1024;
+
+/// What a set of addons defines, by addon.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The addons, by technical name.
+    pub modules: BTreeMap<String, ModuleFacts>,
+}
+
+/// What one addon defines.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleFacts {
+    /// What its manifest says that it depends on; `base` where it says nothing.
+    pub depends: Vec<String>,
+    /// The addons whose presence has Odoo install this one by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_install: Option<Vec<String>>,
+    /// What it defines of Odoo models, each class by itself, in reading order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<Class>,
+    /// The records of its data files, by external id without the addon's name; those of other addons that it changes are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub records: BTreeMap<String, RecordFacts>,
+    /// Its views, by external id without the addon's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub views: BTreeMap<String, ViewFacts>,
+}
+
+/// One class that defines or extends an Odoo model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Class {
+    /// The Odoo model: `res.partner`.
+    pub odoo_model: String,
+    /// The Odoo models that it takes fields and methods from; the model itself is among them where it is extended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inherit: Vec<String>,
+    /// The Odoo models whose fields it shows as its own (`_inherits`), with the field that leads there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub delegates: BTreeMap<String, String>,
+    /// Its fields, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, FieldFacts>,
+    /// Its methods, each with the line of its `def`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub methods: BTreeMap<String, u32>,
+    /// The file, below the addons folder.
+    pub path: String,
+    /// The line of its `class`.
+    pub line: u32,
+}
+
+impl Class {
+    /// Whether the Odoo model is made here, and not one that exists extended.
+    pub fn defines(&self) -> bool {
+        !self.inherit.contains(&self.odoo_model)
+    }
+}
+
+/// One field as its definition reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldFacts {
+    /// `Char`, `Many2one` … as after `fields.`.
+    pub kind: String,
+    /// The Odoo model that a relational field leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comodel: Option<String>,
+    /// The field of the other side of a `One2many`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inverse: Option<String>,
+    /// The path of a related field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub related: Option<String>,
+    /// The name of the method that computes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compute: Option<String>,
+    /// Whether it says `required=True`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
+    /// The line of its definition.
+    pub line: u32,
+}
+
+/// One record of a data file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordFacts {
+    /// The Odoo model that it is of.
+    pub odoo_model: String,
+    /// The file, below the addons folder.
+    pub path: String,
+    /// The line of the record; of a row in a CSV file, that row's.
+    pub line: u32,
+}
+
+/// One view of a data file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewFacts {
+    /// The Odoo model that it shows; `None` for a template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub odoo_model: Option<String>,
+    /// The external id of the view that it inherits from, with its addon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inherit: Option<String>,
+    /// Its `arch` as it stands in the file, without the field around it.
+    pub arch: String,
+}
+
+impl Facts {
+    /// What these addons define.
+    pub fn of<'a>(addons: impl IntoIterator<Item = &'a Addon>) -> Self {
+        Self { modules: addons.into_iter().map(|addon| (addon.name().as_str().to_owned(), ModuleFacts::of(addon))).collect() }
+    }
+}
+
+impl ModuleFacts {
+    /// What one addon defines. Files that cannot be read, tests and what is only sent to browsers are left out.
+    pub fn of(addon: &Addon) -> Self {
+        let manifest = addon.manifest();
+        let texts = |key: &str| manifest.as_ref().map(|manifest| manifest.texts(key).into_iter().map(str::to_owned).collect::<Vec<_>>());
+        let depends = texts("depends").filter(|depends| !depends.is_empty()).unwrap_or_else(|| vec!["base".to_owned()]);
+        let automatic = manifest.as_ref().is_some_and(|manifest| manifest.truth("auto_install") == Some(true));
+        let named = texts("auto_install").filter(|named| !named.is_empty());
+        let auto_install = named.or_else(|| automatic.then(|| depends.clone()));
+        let mut facts = Self { depends, auto_install, ..Self::default() };
+        let counts = |path: &str| !path.starts_with("tests/") && !path.starts_with("static/") && !path.starts_with("migrations/");
+        for (path, text) in addon.texts("py").filter(|(path, text)| counts(path.within_module()) && text.len() <= MAX_FILE) {
+            facts.classes.extend(python::classes(path.as_str(), text));
+        }
+        for (path, text) in addon.texts("xml").filter(|(path, text)| counts(path.within_module()) && text.len() <= MAX_FILE) {
+            data::xml(addon.name().as_str(), path.as_str(), text, &mut facts);
+        }
+        for (path, text) in addon.texts("csv").filter(|(path, text)| counts(path.within_module()) && text.len() <= MAX_FILE) {
+            data::csv(addon.name().as_str(), path.as_str(), text, &mut facts);
+        }
+        facts
+    }
+}
+
+/// Names, sorted, without repetition.
+pub type Names = BTreeSet<String>;
