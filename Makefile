@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench bench-sandbox fmt lint doc image clean
+.PHONY: help setup check test demo bench bench-errors bench-sandbox fmt lint doc image clean
 
 CARGO ?= cargo
 
@@ -26,6 +26,10 @@ demo: setup ## from an error in a log to a proven fix, on this machine
 
 bench: ## measure: reading logs, a proof in the sandbox (builds the release)
 	$(CARGO) run --quiet --release -- bench
+
+bench-errors: setup ## measure: what is read out of the probes' logs, and how many are mended without a key; written to docs/benchmarks.md (5 minutes)
+	$(CARGO) build --release
+	target/release/odoo-agent bench errors --write docs/benchmarks.md
 
 bench-sandbox: setup ## measure: verifying real addons beside a naive run and the floor; written to docs/benchmarks.md (20 minutes)
 	$(CARGO) build --release

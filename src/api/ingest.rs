@@ -2,24 +2,53 @@
 
 use axum::Json;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::error::Problem;
 use crate::app::App;
-use crate::domain::{EventId, GroupId};
+use crate::domain::{EventId, InvalidId, Release};
 use crate::ingest::{self, IngestError};
 
+/// The header that names what was running; `?release=` does too.
+const RELEASE_HEADER: &str = "x-odoo-release";
+
+/// What the query of an ingest may hold. Shippers add parameters of their own, so others are let through.
+#[derive(Deserialize)]
+pub struct Query {
+    release: Option<String>,
+}
+
 /// `POST /v1/ingest/odoo`: log text, JSON lines or a JSON array. 202 means stored.
-pub async fn odoo(caller: Caller, State(app): State<App>, headers: HeaderMap, body: Body) -> Result<impl IntoResponse, Problem> {
+pub async fn odoo(
+    caller: Caller,
+    State(app): State<App>,
+    query: Result<axum::extract::Query<Query>, QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<impl IntoResponse, Problem> {
+    let query = query.map_err(|error| Problem::bad_request(error.body_text()))?.0;
+    let release = release(&query, &headers)?;
     let body = read(&headers, body, ingest::MAX_BODY).await?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let (format, parts) = ingest::parts(content_type, &body)?;
-    let events = app.ingest(&caller.0, &format.to_string(), parts).await?;
+    let events = app.ingest(&caller.0, &format.to_string(), parts, release.as_ref()).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "events": events }))))
+}
+
+/// The release that the request names. An empty one is none: that is what a shipper sends whose variable is not set.
+fn release(query: &Query, headers: &HeaderMap) -> Result<Option<Release>, Problem> {
+    let in_header = match headers.get(RELEASE_HEADER) {
+        Some(value) => Some(value.to_str().map_err(|_| Problem::bad_request("X-Odoo-Release must be visible ASCII characters"))?),
+        None => None,
+    };
+    let named = query.release.as_deref().or(in_header).map(str::trim).filter(|release| !release.is_empty());
+    named.map(str::parse).transpose().map_err(|error: InvalidId| Problem::bad_request(error.to_string()))
 }
 
 /// `GET /v1/ingest/{event}`: pending until triage has read it, then the groups and runs that it led to.
@@ -28,13 +57,6 @@ pub async fn event(caller: Caller, State(app): State<App>, Path(event): Path<Str
     let errors = app.event(&caller.0, event).await?;
     let state = if errors.is_empty() { "pending" } else { "read" };
     Ok(Json(json!({ "event": event, "state": state, "errors": errors })))
-}
-
-/// `GET /v1/groups/{group}`: how often, since when, and the newest run.
-pub async fn group(caller: Caller, State(app): State<App>, Path(group): Path<String>) -> Result<Json<Value>, Problem> {
-    let group: GroupId = group.parse().map_err(|_| Problem::not_found("group"))?;
-    let found = app.group(&caller.0, group).await?.ok_or_else(|| Problem::not_found("group"))?;
-    Ok(Json(json!(found)))
 }
 
 /// Reads a body up to `limit` bytes; a length that is announced to be more is refused before it is sent.

@@ -5,6 +5,7 @@
 mod auth;
 mod error;
 mod events;
+mod groups;
 mod health;
 mod ingest;
 mod jobs;
@@ -34,7 +35,10 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/v1/ingest/odoo", post(ingest::odoo))
         .route("/v1/ingest/{event}", get(ingest::event))
-        .route("/v1/groups/{group}", get(ingest::group))
+        .route("/v1/groups", get(groups::list))
+        .route("/v1/groups/{group}", get(groups::group))
+        .route("/v1/groups/{group}/split", post(groups::split))
+        .route("/v1/groups/{group}/state", post(groups::state))
         .route("/v1/jobs", post(jobs::submit))
         .route("/v1/jobs/{run}", get(jobs::status))
         .route("/v1/jobs/{run}/events", get(events::follow))

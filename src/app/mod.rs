@@ -2,6 +2,7 @@
 //!
 //! Doors see only this; it never knows a door, a worker or a handler.
 
+mod groups;
 mod settle;
 mod submit;
 
@@ -13,14 +14,15 @@ use futures::Stream;
 use crate::claude::Claude;
 use crate::config::Config;
 use crate::db::Db;
-use crate::domain::{EventId, Failure, GroupId, Progress, RunId, TenantId};
+use crate::domain::{EventId, Failure, Progress, RunId, TenantId};
 use crate::knowledge::Knowledge;
 use crate::queue::{Queue, QueueError};
-use crate::runs::groups::{EventView, GroupView};
+use crate::runs::groups::EventView;
 use crate::runs::{self, RunView};
 use crate::sandbox::Engine;
 use crate::tenants::{self, Settings};
 
+pub use crate::runs::groups::{Filter as GroupFilter, GroupPage, GroupState, GroupView, MAX_PAGE};
 pub use submit::Submitted;
 
 /// Everything that is connected. Cheap to clone.
@@ -85,11 +87,6 @@ impl App {
     /// What became of an event of this tenant; empty until triage has read it.
     pub async fn event(&self, tenant: &TenantId, event: EventId) -> Result<Vec<EventView>, Failure> {
         Ok(runs::groups::event(&self.db, tenant, event).await?)
-    }
-
-    /// A group of this tenant.
-    pub async fn group(&self, tenant: &TenantId, group: GroupId) -> Result<Option<GroupView>, Failure> {
-        Ok(runs::groups::get(&self.db, tenant, group).await?)
     }
 
     /// The steps of a run, from `after` (a sequence number) or from its start, until its end.

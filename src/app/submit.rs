@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::App;
-use crate::domain::{EventId, Failure, FailureKind, Job, JobKind, Progress, RunId, TenantId};
+use crate::domain::{EventId, Failure, FailureKind, Job, JobKind, Progress, Release, RunId, TenantId};
 use crate::runs;
 
 /// What a producer gets back.
@@ -72,11 +72,17 @@ impl App {
         Ok(())
     }
 
-    /// Stores raw events, each under its own id; returns when JetStream has them all.
-    pub async fn ingest(&self, tenant: &TenantId, format: &str, parts: Vec<Bytes>) -> Result<Vec<EventId>, Failure> {
+    /// Stores raw events, each under its own id, with the release that they came from; returns when JetStream has them all.
+    pub async fn ingest(
+        &self,
+        tenant: &TenantId,
+        format: &str,
+        parts: Vec<Bytes>,
+        release: Option<&Release>,
+    ) -> Result<Vec<EventId>, Failure> {
         let publish = |part: Bytes| async move {
             let event = EventId::generate();
-            self.queue.publish_raw(tenant, format, event, part).await.map(|_| event)
+            self.queue.publish_raw_of(tenant, format, event, part, release).await.map(|_| event)
         };
         Ok(futures::future::try_join_all(parts.into_iter().map(publish)).await?)
     }

@@ -1,5 +1,6 @@
 //! `odoo-agent fix`: one error, start to end, in this process.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::connect::connect;
 use super::{Exit, show};
+use crate::addons::Folder;
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::{ErrorReport, Failure, FailureKind, Job, JobKind, ModuleName, OdooVersion, Progress, RunId, TenantId, Verdict};
@@ -47,18 +49,13 @@ pub struct Args {
 }
 
 pub async fn run(mut config: Config, args: Args) -> anyhow::Result<Exit> {
-    let error = pick(&read(&args.log)?, args.module.as_ref())?;
-    for folder in &args.addons {
-        crate::addons::Folder::open(folder).map_err(|error| Failure::bad_input(error.to_string()))?;
-    }
+    let log = read(&args.log)?;
+    let there = names(&args.addons)?;
+    let error = pick(&log, args.module.as_ref(), &there)?;
     // The person at the keyboard says which folders: for this process they are the tenant's.
     config.tenants.entry(args.tenant.clone()).or_default().addons.clone_from(&args.addons);
 
-    let mut payload = json!({ "report": error, "addons": args.addons, "apply": args.apply });
-    if let Some(version) = &args.odoo_version {
-        payload["odoo_version"] = json!(version);
-    }
-    let job = Job { run_id: RunId::generate(), tenant: args.tenant, kind: JobKind::DebugError, payload };
+    let job = job(&error, &args.addons, args.apply, args.odoo_version.as_ref(), args.tenant);
     let connected = connect(config).await?;
     let worker = Worker::new(connected.app.clone());
     let result = until_interrupted(&worker, &job).await;
@@ -73,10 +70,31 @@ pub async fn run(mut config: Config, args: Args) -> anyhow::Result<Exit> {
     Ok(if result["outcome"] == "fixed" { Exit::Done } else { Exit::NotProven })
 }
 
-/// The error that the log is about; of several the most severe, or that of the addon that was named.
-fn pick(log: &str, module: Option<&ModuleName>) -> Result<ErrorReport, Failure> {
+/// The job of mending one error.
+pub(super) fn job(error: &ErrorReport, addons: &[PathBuf], apply: bool, version: Option<&OdooVersion>, tenant: TenantId) -> Job {
+    let mut payload = json!({ "report": error, "addons": addons, "apply": apply });
+    if let Some(version) = version {
+        payload["odoo_version"] = json!(version);
+    }
+    Job { run_id: RunId::generate(), tenant, kind: JobKind::DebugError, payload }
+}
+
+/// The addons of the folder that may be changed. Every folder must hold some.
+pub(super) fn names(folders: &[PathBuf]) -> Result<BTreeSet<ModuleName>, Failure> {
+    let bad = |error: crate::addons::AddonsError| Failure::bad_input(error.to_string());
+    let folders = folders.iter().map(|path| Folder::open(path)).collect::<Result<Vec<_>, _>>().map_err(bad)?;
+    folders.first().map_or_else(|| Ok(BTreeSet::new()), Folder::names).map_err(bad)
+}
+
+/// The error that the log is about: of several the most severe, or that of the addon that was named; else one of an addon that may be
+/// changed, for a log tells of all that a server runs.
+pub(super) fn pick(log: &str, module: Option<&ModuleName>, there: &BTreeSet<ModuleName>) -> Result<ErrorReport, Failure> {
     let reports = odoo::reports(log);
-    let index = reports.iter().position(|report| module.is_none() || report.module.as_ref() == module).unwrap_or(0);
+    let wanted = |report: &ErrorReport| match module {
+        Some(module) => report.module.as_ref() == Some(module),
+        None => report.module.as_ref().is_some_and(|module| there.contains(module)),
+    };
+    let index = reports.iter().position(wanted).unwrap_or(0);
     let mut report = reports.into_iter().nth(index).ok_or_else(|| {
         Failure::bad_input(
             "there is no Odoo error in the log: give the text from the line with ERROR or CRITICAL to the end of its traceback",
@@ -88,7 +106,7 @@ fn pick(log: &str, module: Option<&ModuleName>) -> Result<ErrorReport, Failure> 
     Ok(report)
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+pub(super) fn read(path: &Path) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     let named = path.display();
     if path == Path::new("-") {
@@ -108,7 +126,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
 
 /// At a signal the attempt is cut off as a worker's would be: its container is removed and its run ended. What is being written is
 /// written to its end.
-async fn until_interrupted(worker: &Worker, job: &Job) -> anyhow::Result<Value> {
+pub(super) async fn until_interrupted(worker: &Worker, job: &Job) -> anyhow::Result<Value> {
     let mut term = signal(SignalKind::terminate())?;
     let mut ended = std::pin::pin!(attempts(worker, job));
     tokio::select! {

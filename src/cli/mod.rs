@@ -6,6 +6,7 @@ mod bench;
 mod connect;
 mod doctor;
 mod fix;
+mod group;
 mod image;
 mod key;
 mod show;
@@ -59,6 +60,8 @@ enum Command {
     Upgrade(upgrade::Args),
     /// Measure this machine: reading logs, and a proof in the sandbox.
     Bench(bench::Args),
+    /// Groups of errors: list, show, split, or say how one stands.
+    Group(group::Args),
     /// API keys.
     Key(key::Args),
 }
@@ -115,6 +118,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Test(args) => Box::pin(test::run(&config, args)).await,
         Command::Upgrade(args) => Box::pin(upgrade::run(&config, args)).await,
         Command::Bench(args) => Box::pin(bench::run(&config, args)).await,
+        Command::Group(args) => Box::pin(group::run(config, args)).await,
         Command::Key(args) => Box::pin(key::run(config, args)).await,
     };
     ended.unwrap_or_else(|error| report(&error))

@@ -101,6 +101,11 @@ string_id!(
     |text| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
 );
 string_id!(
+    /// What was running when an error occurred, in its owner's own words: a version, a tag, a commit, a date.
+    Release, "release", "use 1 to 64 letters, digits or one of . _ - + @ / :",
+    |text| token(text, 64, |c| matches!(c, '.' | '_' | '-' | '+' | '@' | '/' | ':'))
+);
+string_id!(
     /// The name of a host: two or more labels, lower case.
     HostName, "host name", "use a name such as api.example.com: lower case, no address, port, path or wildcard",
     host_name

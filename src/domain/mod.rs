@@ -9,7 +9,7 @@ mod report;
 
 pub use evidence::{Confidence, Cost, Diagnosis, Evidence, Finding, Grade, ProvenPatch, Severity, Source};
 pub use failure::{Failure, FailureKind, Verdict};
-pub use ids::{Domain, EventId, Fingerprint, GroupId, HostName, InvalidId, ModuleName, OdooVersion, RunId, TenantId};
+pub use ids::{Domain, EventId, Fingerprint, GroupId, HostName, InvalidId, ModuleName, OdooVersion, Release, RunId, TenantId};
 pub use job::{Effect, Job, JobKind, Lesson, Outcome, Progress, RunState, Ticket, UnknownKind};
 pub use patch::{FileChange, Patch, PatchError, RelPath};
 pub use report::{ErrorClass, ErrorReport, Fault, Frame, Location, ObjectRef, Raised};

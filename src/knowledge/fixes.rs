@@ -114,8 +114,8 @@ pub async fn success_rate(db: &Db, tenant: &TenantId, source: &Source, grade: Gr
         r#"select count(distinct fingerprint) filter (where hit) as "hits!",
                   count(distinct fingerprint) filter (where not hit) as "misses!" from (
                select k.fingerprint, k.grade = 'proven' and not exists (
-                          select from errors e
-                           where e.tenant_id = k.tenant_id and e.fingerprint = k.fingerprint
+                          select from error_fingerprints f join errors e on e.tenant_id = f.tenant_id and e.id = f.group_id
+                           where f.tenant_id = k.tenant_id and f.fingerprint = k.fingerprint
                              and e.openings > 1 and e.opened_at > k.created_at) as hit
                  from tenant_knowledge k
                 where k.doc_type = 'fix' and k.source = $1 and k.grade = $2 and k.class = $3

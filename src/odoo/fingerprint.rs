@@ -29,12 +29,8 @@ pub struct Parts<'a> {
 
 /// The fingerprint: the first 32 hexadecimal digits of a BLAKE3 hash.
 pub fn fingerprint(parts: &Parts<'_>) -> Fingerprint {
-    let mut hasher = blake3::Hasher::new();
-    let mut add = |label: &str, value: &str| {
-        // Lengths keep `ab` + `c` apart from `a` + `bc`.
-        hasher.update(format!("{label}:{}:", value.len()).as_bytes());
-        hasher.update(value.as_bytes());
-    };
+    let mut print = Print::default();
+    let mut add = |label: &str, value: &str| print.add(label, value);
     add("class", parts.class.as_str());
     add("exception", parts.exception.rsplit('.').next().unwrap_or_default());
     add("module", parts.module.unwrap_or_default());
@@ -50,9 +46,25 @@ pub fn fingerprint(parts: &Parts<'_>) -> Fingerprint {
     if named.iter().all(|(_, value)| value.is_none()) {
         add("message", &normalised(cut::head(parts.message, MESSAGE_MAX)));
     }
-    let hex = hasher.finalize().to_hex();
-    // 32 hexadecimal digits are always a fingerprint; the zeros are never reached, they only spare a panic.
-    hex[..32].parse().or_else(|_| "0".repeat(32).parse()).unwrap_or_else(|_| unreachable!("32 digits are a fingerprint"))
+    print.finish()
+}
+
+/// A hash over labelled values.
+#[derive(Default)]
+pub(super) struct Print(blake3::Hasher);
+
+impl Print {
+    pub(super) fn add(&mut self, label: &str, value: &str) {
+        // Lengths keep `ab` + `c` apart from `a` + `bc`.
+        self.0.update(format!("{label}:{}:", value.len()).as_bytes());
+        self.0.update(value.as_bytes());
+    }
+
+    pub(super) fn finish(&self) -> Fingerprint {
+        let hex = self.0.finalize().to_hex();
+        // 32 hexadecimal digits are always a fingerprint; the zeros are never reached, they only spare a panic.
+        hex[..32].parse().or_else(|_| "0".repeat(32).parse()).unwrap_or_else(|_| unreachable!("32 digits are a fingerprint"))
+    }
 }
 
 static NOISE: [(Pattern, &str); 8] = [

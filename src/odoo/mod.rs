@@ -4,6 +4,7 @@ mod addon;
 mod classify;
 mod cut;
 mod fingerprint;
+mod kin;
 mod log;
 mod manifest;
 mod mask;
@@ -15,6 +16,7 @@ mod test_log;
 mod traceback;
 
 pub use addon::Addon;
+pub use kin::kin;
 pub use manifest::{Item, List, Manifest, ManifestError};
 pub use mask::{mask, mask_source};
 pub use report::{occurrences, reports};

@@ -70,7 +70,7 @@ impl Places {
     /// The addon and the place below its addons folder, or `None` for a file of Odoo, of Python or of nobody.
     pub(super) fn locate(&self, file: &str, line: Option<u32>, loading: Option<&str>) -> Option<(ModuleName, Location)> {
         let file = file.replace('\\', "/");
-        if file.starts_with('<') || file.starts_with("src/lxml/") || !file.contains('/') || CORE.is_match(&file) {
+        if is_nobodys(&file) {
             return None;
         }
         let path = self.below_addons_folder(&file, loading)?;
@@ -94,6 +94,11 @@ impl Places {
             .or_else(|| folders.above_a_known_folder())?;
         Some(&absolute[start..])
     }
+}
+
+/// A file of Odoo, of Python, or of no file at all. The path has forward slashes.
+pub(super) fn is_nobodys(file: &str) -> bool {
+    file.starts_with('<') || file.starts_with("src/lxml/") || !file.contains('/') || CORE.is_match(file)
 }
 
 /// The parts of an absolute path: where each starts, and its name. The last is the file.

@@ -10,9 +10,10 @@ use chrono::{DateTime, Utc};
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 
+use super::publish::RELEASE_HEADER;
 use super::topology::TRIAGE;
 use super::{Queue, QueueError, StreamName};
-use crate::domain::JobKind;
+use crate::domain::{JobKind, Release};
 
 /// The pause after an error, so that a caller in a loop does not spin.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -31,6 +32,8 @@ pub struct Delivery {
     pub published: DateTime<Utc>,
     /// The `Nats-Msg-Id`, if it has one.
     pub message_id: Option<String>,
+    /// The release that a raw event came from, if whoever published it said so in a form that a release has.
+    pub release: Option<Release>,
     message: Message,
 }
 
@@ -47,7 +50,10 @@ impl Delivery {
         let nanos = i64::try_from(info.published.unix_timestamp_nanos()).unwrap_or_default();
         let (deliveries, sequence) = (u64::try_from(info.delivered).unwrap_or(1), info.stream_sequence);
         let id = message.headers.as_ref().and_then(|headers| headers.get(async_nats::header::NATS_MESSAGE_ID));
+        let release =
+            message.headers.as_ref().and_then(|headers| headers.get(RELEASE_HEADER)).and_then(|value| value.as_str().parse().ok());
         Ok(Self {
+            release,
             subject: queue.bare_subject(&message.subject).to_owned(),
             payload: message.payload.clone(),
             deliveries,

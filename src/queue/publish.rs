@@ -7,7 +7,10 @@ use bytes::Bytes;
 
 use super::topology::TRIAGE;
 use super::{Queue, QueueError, StreamName, envelope};
-use crate::domain::{EventId, Job, TenantId};
+use crate::domain::{EventId, Job, Release, TenantId};
+
+/// The header of a raw event that names the release it came from.
+pub(super) const RELEASE_HEADER: &str = "Odoo-Release";
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +33,23 @@ impl Queue {
 
     /// Publishes a raw event as it came. `format` names the decoder: `webhook`, `sentry`, `otlp`, `odoo_log`.
     pub async fn publish_raw(&self, tenant: &TenantId, format: &str, event: EventId, payload: Bytes) -> Result<Published, QueueError> {
+        self.publish_raw_of(tenant, format, event, payload, None).await
+    }
+
+    /// The same, with the release that was running when it happened.
+    pub async fn publish_raw_of(
+        &self,
+        tenant: &TenantId,
+        format: &str,
+        event: EventId,
+        payload: Bytes,
+        release: Option<&Release>,
+    ) -> Result<Published, QueueError> {
         let subject = format!("ingest.{tenant}.{}", token(format)?);
-        let message = || PublishMessage::build().payload(payload.clone()).message_id(event.to_string());
+        let message = || {
+            let message = PublishMessage::build().payload(payload.clone()).message_id(event.to_string());
+            release.into_iter().fold(message, |message, release| message.header(RELEASE_HEADER, release.as_str()))
+        };
         match self.publish(StreamName::Ingest, &subject, message()).await {
             Err(QueueError::Full { .. }) if self.drop_acked().await? => self.publish(StreamName::Ingest, &subject, message()).await,
             outcome => outcome,

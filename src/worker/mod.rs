@@ -19,7 +19,7 @@ use crate::domain::{Failure, FailureKind, JobKind};
 
 pub use attempt::{Told, execute};
 pub use reconcile::reconcile;
-pub use triage::triage;
+pub use triage::{Arrival, triage};
 
 /// How long running jobs may go on after the program was told to stop.
 const GRACE: Duration = Duration::from_secs(20);

@@ -8,13 +8,28 @@ use serde_json::json;
 
 use super::{Worker, hopeless};
 use crate::app::App;
-use crate::domain::{ErrorReport, EventId, Failure, GroupId, InvalidId, Job, JobKind, Progress, RunId, TenantId};
+use crate::domain::{ErrorReport, EventId, Failure, Fingerprint, InvalidId, Progress, Release, RunId, TenantId};
 use crate::ingest::{self, Format, IngestError};
 use crate::odoo;
 use crate::queue::Delivery;
 use crate::runs;
-use crate::runs::groups::{self, EventVerdict};
+use crate::runs::groups::{self, EventVerdict, Occurrence};
 use crate::tenants;
+
+/// How a raw event came.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// When it was received.
+    pub received: DateTime<Utc>,
+    /// The release that it came from, if its sender said so.
+    pub release: Option<Release>,
+}
+
+impl Arrival {
+    fn of(delivery: &Delivery) -> Self {
+        Self { received: delivery.published, release: delivery.release.clone() }
+    }
+}
 
 /// Sees one raw event to its end.
 pub async fn deliver(worker: &Worker, delivery: Delivery) {
@@ -24,7 +39,7 @@ pub async fn deliver(worker: &Worker, delivery: Delivery) {
             Ok(_) => delivery.term().await,
             Err(error) => Err(error),
         },
-        Ok((tenant, event, format)) => match triage(app, &tenant, event, format, delivery.payload.clone(), delivery.published).await {
+        Ok((tenant, event, format)) => match triage(app, &tenant, event, format, delivery.payload.clone(), &Arrival::of(&delivery)).await {
             Ok(_) => delivery.ack().await,
             Err(failure) if hopeless(&failure, delivery.deliveries) => {
                 match app.queue.dead_letter(&delivery, &failure.to_string(), 1).await {
@@ -66,8 +81,9 @@ pub async fn triage(
     event: EventId,
     format: Format,
     body: Bytes,
-    received: DateTime<Utc>,
+    arrival: &Arrival,
 ) -> Result<Vec<RunId>, Failure> {
+    let received = arrival.received;
     if !tenants::exists(&app.db, tenant).await? {
         return Err(Failure::bad_input(format!("there is no tenant {tenant}")));
     }
@@ -90,8 +106,10 @@ pub async fn triage(
         ordinal += 1;
     }
     let mut started = Vec::new();
-    for (report, times) in &reports {
-        started.extend(group(app, tenant, event, (ordinal, received), report, *times).await?);
+    for (report, times, kin) in &reports {
+        let (received_at, release) = (received, arrival.release.as_ref());
+        let occurrence = Occurrence { event, ordinal, report, kin: kin.as_ref(), times: *times, received_at, release };
+        started.extend(group(app, tenant, &occurrence).await?);
         ordinal += 1;
     }
     if ordinal == 0 {
@@ -100,9 +118,9 @@ pub async fn triage(
     Ok(started)
 }
 
-type Read = (Vec<IngestError>, Vec<(ErrorReport, u32)>);
+type Read = (Vec<IngestError>, Vec<(ErrorReport, u32, Option<Fingerprint>)>);
 
-/// The records that could not be decoded, and the errors in the others.
+/// The records that could not be decoded, and the errors in the others: how often, and what near-duplicates have in common with them.
 fn read(format: Format, body: &[u8], received: DateTime<Utc>) -> Result<Read, IngestError> {
     let mut unreadable = Vec::new();
     let mut log = String::new();
@@ -113,7 +131,11 @@ fn read(format: Format, body: &[u8], received: DateTime<Utc>) -> Result<Read, In
             Err(error) => unreadable.push(error),
         }
     }
-    Ok((unreadable, odoo::occurrences(&log)))
+    let with_kin = |(report, times)| {
+        let kin = odoo::kin(&report);
+        (report, times, kin)
+    };
+    Ok((unreadable, odoo::occurrences(&log).into_iter().map(with_kin).collect()))
 }
 
 async fn verdict(app: &App, tenant: &TenantId, event: EventId, ordinal: i32, word: EventVerdict, detail: &str) -> Result<(), Failure> {
@@ -124,17 +146,11 @@ async fn verdict(app: &App, tenant: &TenantId, event: EventId, ordinal: i32, wor
 }
 
 /// Counts one error; in the same transaction writes the run, if its group is new or has come back.
-async fn group(
-    app: &App,
-    tenant: &TenantId,
-    event: EventId,
-    (ordinal, received): (i32, DateTime<Utc>),
-    report: &ErrorReport,
-    times: u32,
-) -> Result<Option<RunId>, Failure> {
+async fn group(app: &App, tenant: &TenantId, occurrence: &Occurrence<'_>) -> Result<Option<RunId>, Failure> {
+    let Occurrence { event, report, .. } = *occurrence;
     let mut tx = app.db.tenant(tenant).await?;
-    let recorded = groups::record(&mut tx, event, ordinal, report, times, received).await?;
-    let job = recorded.opened.filter(|_| report.is_actionable()).map(|opening| job_for(tenant, recorded.group, opening, report));
+    let recorded = groups::record(&mut tx, occurrence).await?;
+    let job = recorded.opened.and_then(|opening| App::job_of_group(tenant, recorded.group, opening, report));
     if let Some(job) = &job {
         runs::insert(&mut tx, job, None, Some(recorded.group)).await?;
     }
@@ -146,9 +162,4 @@ async fn group(
     // A failure is logged, and the run ended or left to the reconciler: nothing that a second delivery would do better.
     let _ = app.publish(&job, None).await;
     Ok(Some(job.run_id))
-}
-
-fn job_for(tenant: &TenantId, group: GroupId, opening: i32, report: &ErrorReport) -> Job {
-    let payload = json!({ "report": report, "group": group });
-    Job { run_id: RunId::of_group(group, opening), tenant: tenant.clone(), kind: JobKind::DebugError, payload }
 }

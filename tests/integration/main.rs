@@ -12,6 +12,7 @@ mod doors;
 mod egress;
 mod escape;
 mod fix;
+mod groups;
 mod pool;
 mod queue;
 mod recovery;

@@ -12,7 +12,7 @@ use odoo_agent::domain::{
 };
 use odoo_agent::domain::{Lesson, Ticket};
 use odoo_agent::knowledge::{self, DocType, Entry, HashEmbedder, Knowledge, Shelf};
-use odoo_agent::runs::groups::{self, EventVerdict};
+use odoo_agent::runs::groups::{self, EventVerdict, Occurrence};
 use odoo_agent::runs::{self, AttemptToken, Claim};
 use odoo_agent::tenants::{self, Settings, audit, budget, keys, usage};
 use odoo_agent::tickets::postgres as tickets;
@@ -79,7 +79,8 @@ fn report() -> ErrorReport {
 
 async fn recorded(db: &Db, tenant: &TenantId, event: EventId, ordinal: i32) -> groups::Recorded {
     let mut tx = db.tenant(tenant).await.unwrap();
-    let recorded = groups::record(&mut tx, event, ordinal, &report(), 1, Utc::now()).await.unwrap();
+    let occurrence = Occurrence { event, ordinal, report: &report(), kin: None, times: 1, received_at: Utc::now(), release: None };
+    let recorded = groups::record(&mut tx, &occurrence).await.unwrap();
     tx.commit().await.unwrap();
     recorded
 }
@@ -152,7 +153,19 @@ async fn tenant_sees_nothing_of_another() {
     .fetch_all(&mut owner)
     .await
     .unwrap();
-    assert_eq!(with_tenant, ["api_keys", "audit", "errors", "ingest_events", "runs", "tenant_knowledge", "tickets", "usage"]);
+    let expected = [
+        "api_keys",
+        "audit",
+        "error_counts",
+        "error_fingerprints",
+        "errors",
+        "ingest_events",
+        "runs",
+        "tenant_knowledge",
+        "tickets",
+        "usage",
+    ];
+    assert_eq!(with_tenant, expected);
     for table in &with_tenant {
         assert!(count(&mut test.db.tenant(&a).await.unwrap(), table).await > 0, "the test leaves {table} empty");
         assert_eq!(count(&mut test.db.tenant(&b).await.unwrap(), table).await, 0, "{table} leaks");
@@ -456,7 +469,9 @@ async fn fix_whose_error_came_back_is_a_miss() {
     // Received before the fix and read only now: it has not come back.
     let mut tx = test.db.tenant(&a).await.unwrap();
     let stale = Utc::now() - chrono::TimeDelta::minutes(1);
-    let late = groups::record(&mut tx, EventId::generate(), 0, &report(), 1, stale).await.unwrap();
+    let event = EventId::generate();
+    let occurrence = Occurrence { event, ordinal: 0, report: &report(), kin: None, times: 1, received_at: stale, release: None };
+    let late = groups::record(&mut tx, &occurrence).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!((late.opened, rate(Grade::Proven).await), (None, (1, 0)));
     recorded(&test.db, &a, EventId::generate(), 0).await;

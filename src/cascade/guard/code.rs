@@ -47,7 +47,7 @@ static NEVER_MORE: LazyLock<Vec<(Regex, In, &str)>> = LazyLock::new(|| {
             "changes access rights by SQL",
         ),
         (
-            r"\b(?:test_enable|test_tags|in_test_mode|current_test|unittest|pytest|TestCase|TransactionCase|HttpCase)\b|\bodoo\.tests\b|\bodoo\s+import\s[^\n]*\btests\b",
+            r"\b(?:test_enable|test_tags|in_test_mode|current_test|unittest|pytest|TestCase|(?:Savepoint|Transaction|Http)Case)\b|\bodoo\.tests\b|\bodoo\s+import\s[^\n]*\btests\b",
             In::Program,
             "behaves differently under test",
         ),

@@ -1,6 +1,8 @@
 //! `odoo-agent bench`: what this machine does, measured, as Markdown tables.
 
+mod errors;
 mod log;
+mod page;
 mod sandbox;
 
 use std::time::{Duration, Instant};
@@ -34,13 +36,17 @@ pub struct Args {
 enum Only {
     /// Reading a log.
     Log,
+    /// What is read out of broken addons' logs, and how many are mended.
+    Errors(errors::Args),
     /// Verifying real addons: a naive run from nothing, ours, and the floor, side by side; and what twenty runs leave behind.
     Sandbox(sandbox::Args),
 }
 
 pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
-    if let Some(Only::Sandbox(args)) = args.only {
-        return sandbox::run(config, args).await;
+    match args.only {
+        Some(Only::Sandbox(args)) => return sandbox::run(config, args).await,
+        Some(Only::Errors(args)) => return Box::pin(errors::run(config.clone(), args)).await,
+        Some(Only::Log) | None => {}
     }
     show::out(&format!("Measured on {}, {} CPUs\n", Utc::now().format("%Y-%m-%d"), std::thread::available_parallelism()?));
     show::out("| what | result |\n|---|---|");

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{owner, show};
+use super::{owner, page, show};
 use crate::addons::{Folder, closure};
 use crate::cli::Exit;
 use crate::config::Config;
@@ -25,6 +25,8 @@ use docker::Docker;
 use plain::{Floor, Plain};
 use timeline::Parts;
 
+/// Between which marks a file takes the result.
+const MARK: &str = "sandbox";
 /// How long a sandbox may take until it waits for work, on a busy machine.
 const POOL_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -99,8 +101,7 @@ pub struct Measured {
 
 pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     let subjects = subjects(&args)?;
-    // Measuring takes minutes; a file that cannot take the result is better known before.
-    args.write.as_ref().map(|file| table::insert(&std::fs::read_to_string(file)?, "")).transpose()?;
+    args.write.as_ref().map(|file| page::check(file, MARK)).transpose()?;
     let mut config = config.clone();
     // What else the engine is doing, or a small one, is no reason to measure without a sandbox that waits.
     config.sandbox.pool.most = config.sandbox.pool.most.max(1);
@@ -120,9 +121,7 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     let text = table::render(&machine, &measured, &leaks);
     show::out(&text);
     if let Some(file) = &args.write {
-        let whole = table::insert(&std::fs::read_to_string(file)?, &text)?;
-        std::fs::write(file, whole)?;
-        show::line(&format!("  written     {}", file.display()));
+        page::write(file, MARK, &text)?;
     }
     Ok(if leaks.is_clean() { Exit::Done } else { Exit::NotProven })
 }

@@ -6,9 +6,6 @@ use super::leaks::Leaks;
 use super::machine::Machine;
 use super::{Measured, Round, Timed};
 
-/// Between these lines a file takes the result.
-const BEGIN: &str = "<!-- bench sandbox: begin -->";
-const END: &str = "<!-- bench sandbox: end -->";
 /// How many times faster than the naive run a verification is to be: on base alone, and on something deeper.
 const TIMES_BASE: f64 = 6.0;
 const TIMES_DEEPER: f64 = 10.0;
@@ -186,14 +183,6 @@ fn yes(holds: bool) -> &'static str {
     if holds { "yes" } else { "no" }
 }
 
-/// The text with what stands between the marks replaced.
-pub fn insert(text: &str, table: &str) -> anyhow::Result<String> {
-    let marks = text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) =
-        marks.ok_or_else(|| anyhow::anyhow!("the file needs the lines {BEGIN} and {END}, between which the result goes"))?;
-    Ok(format!("{before}{BEGIN}\n{table}\n{END}{after}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::leaks::Stock;
@@ -238,15 +227,5 @@ mod tests {
         let left = Stock { containers: ["c".to_owned()].into(), ..Stock::default() };
         let leaks = Leaks { times: 20, after: left, ..Leaks::default() };
         assert!(leftovers(&leaks).contains("1 containers") && verdicts(&[], &leaks).contains("| no |"));
-    }
-
-    #[test]
-    fn only_what_stands_between_the_marks_changes() {
-        let text = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
-        let new = insert(&text, "new").unwrap();
-        assert_eq!(new, format!("before\n{BEGIN}\nnew\n{END}\nafter\n"));
-        for text in ["", BEGIN, END, &format!("{END}{BEGIN}")] {
-            assert!(insert(text, "new").is_err(), "{text}");
-        }
     }
 }

@@ -1,0 +1,69 @@
+//! Groups of errors: seen, and put right by hand.
+
+use serde_json::json;
+
+use super::App;
+use crate::domain::{ErrorReport, Failure, Fingerprint, GroupId, Job, JobKind, Progress, RunId, TenantId};
+use crate::runs;
+use crate::runs::groups::{self, Filter, GroupPage, GroupState, GroupView, MAX_PAGE, Split};
+use crate::tenants::audit;
+
+impl App {
+    /// A group of this tenant.
+    pub async fn group(&self, tenant: &TenantId, group: GroupId) -> Result<Option<GroupView>, Failure> {
+        Ok(groups::get(&self.db, tenant, group).await?)
+    }
+
+    /// A page of the groups of this tenant, the last seen first.
+    pub async fn groups(&self, tenant: &TenantId, filter: &Filter) -> Result<GroupPage, Failure> {
+        if filter.limit.is_some_and(|limit| !(1..=MAX_PAGE).contains(&limit)) {
+            return Err(Failure::bad_input(format!("limit must be 1 to {MAX_PAGE}")));
+        }
+        Ok(groups::list(&self.db, tenant, filter).await?)
+    }
+
+    /// Says how a group stands. `None`: there is no such group.
+    pub async fn set_group_state(&self, tenant: &TenantId, group: GroupId, state: GroupState) -> Result<Option<GroupView>, Failure> {
+        let mut tx = self.db.tenant(tenant).await?;
+        if !groups::set_state(&mut tx, group, state).await? {
+            return Ok(None);
+        }
+        audit::write(&mut tx, "person", "group.state", &group.to_string(), &json!({ "state": state })).await?;
+        tx.commit().await?;
+        self.group(tenant, group).await
+    }
+
+    /// Makes a fingerprint of a group a group of its own, for good, with a job of its own where a change of sources may mend it. `None`: there
+    /// is no such group, or it does not have that fingerprint.
+    pub async fn split_group(&self, tenant: &TenantId, from: GroupId, fingerprint: &Fingerprint) -> Result<Option<GroupView>, Failure> {
+        let mut tx = self.db.tenant(tenant).await?;
+        let (group, report) = match groups::split(&mut tx, from, fingerprint).await? {
+            Split::Done { group, report } => (group, report),
+            Split::Missing => return Ok(None),
+            Split::Alone => return Err(Failure::bad_input("the group has no other fingerprint: there is nothing to split")),
+        };
+        // A report that only another version can read gets no job; the group is split all the same.
+        let report: Option<ErrorReport> = serde_json::from_value(report).ok();
+        let job = report.and_then(|report| Self::job_of_group(tenant, group, 1, &report));
+        if let Some(job) = &job {
+            runs::insert(&mut tx, job, None, Some(group)).await?;
+        }
+        audit::write(&mut tx, "person", "group.split", &from.to_string(), &json!({ "fingerprint": fingerprint, "group": group })).await?;
+        tx.commit().await?;
+        if let Some(job) = &job {
+            self.tell(tenant, job.run_id, &Progress::new("queued", "one job for the group that was split off")).await;
+            // The reconciler publishes it if this does not.
+            let _ = self.publish(job, None).await;
+        }
+        self.group(tenant, group).await
+    }
+
+    /// The job of a group's opening, if a change of sources is what the error takes.
+    pub fn job_of_group(tenant: &TenantId, group: GroupId, opening: i32, report: &ErrorReport) -> Option<Job> {
+        let job = || {
+            let payload = json!({ "report": report, "group": group });
+            Job { run_id: RunId::of_group(group, opening), tenant: tenant.clone(), kind: JobKind::DebugError, payload }
+        };
+        report.is_actionable().then(job)
+    }
+}

@@ -1,0 +1,86 @@
+//! What was tried, as Markdown.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+
+use super::Tried;
+use crate::cli::bench::median;
+
+impl Tried {
+    fn text(&self, key: &str) -> &str {
+        self.result.as_ref().and_then(|result| result[key].as_str()).unwrap_or("-")
+    }
+
+    fn class(&self) -> &str {
+        self.result.as_ref().and_then(|result| result["error"]["class"].as_str()).unwrap_or("-")
+    }
+
+    fn is_fixed(&self) -> bool {
+        self.text("outcome") == "fixed" && self.text("grade") == "proven"
+    }
+
+    fn place(&self) -> String {
+        match self.result.as_ref().map(|result| &result["error"]["location"]) {
+            Some(serde_json::Value::String(place)) => place.clone(),
+            Some(place) if place.is_object() => place["path"].as_str().unwrap_or("-").to_owned(),
+            _ => "-".to_owned(),
+        }
+    }
+}
+
+/// The tables: a sum, a line for each class, a line for each case.
+pub(super) fn render(tried: &[Tried]) -> String {
+    let fixed = tried.iter().filter(|case| case.is_fixed()).count();
+    let seconds = median(tried.iter().map(|case| case.seconds).collect());
+    let mut lines = vec![
+        format!(
+            "Measured {} by `odoo-agent bench errors`, without a key: **{fixed} of {} fixed and proven**, {seconds:.1} s each (median).",
+            Utc::now().format("%Y-%m-%d"),
+            tried.len()
+        ),
+        String::new(),
+        "| class | cases | fixed, proven | seconds (median) |".to_owned(),
+        "|---|---|---|---|".to_owned(),
+    ];
+    let mut classes: BTreeMap<&str, Vec<&Tried>> = BTreeMap::new();
+    for case in tried {
+        classes.entry(case.class()).or_default().push(case);
+    }
+    for (class, cases) in classes {
+        let fixed = cases.iter().filter(|case| case.is_fixed()).count();
+        let seconds = median(cases.iter().map(|case| case.seconds).collect());
+        lines.push(format!("| `{class}` | {} | {fixed} | {seconds:.1} |", cases.len()));
+    }
+    lines.extend([String::new(), "| case | class | outcome | by | where | seconds |".to_owned(), "|---|---|---|---|---|---|".to_owned()]);
+    for case in tried {
+        let (outcome, source) = (if case.is_fixed() { "**fixed**" } else { case.text("outcome") }, case.text("source"));
+        lines.push(format!("| {} | `{}` | {outcome} | {source} | {} | {:.1} |", case.name, case.class(), case.place(), case.seconds));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_proven_counts() {
+        let case = |name: &str, outcome: &str, grade: &str| Tried {
+            name: name.to_owned(),
+            result: Some(
+                json!({ "outcome": outcome, "grade": grade, "source": "rule:r", "error": { "class": "c", "location": "m/a.py:1" } }),
+            ),
+            seconds: 2.0,
+        };
+        let text = render(&[
+            case("a", "fixed", "proven"),
+            case("b", "ticket", "consistent"),
+            Tried { name: "c".to_owned(), result: None, seconds: 0.0 },
+        ]);
+        assert!(text.contains("**1 of 3 fixed and proven**"), "{text}");
+        assert!(text.contains("| `c` | 2 | 1 | 2.0 |") && text.contains("| b | `c` | ticket | rule:r | m/a.py:1 | 2.0 |"), "{text}");
+    }
+}
