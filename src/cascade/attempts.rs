@@ -1,6 +1,7 @@
 //! Trying candidates against one reproduction.
 
 mod confirm;
+mod reproduce;
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use super::{Evidence, Failure, Grade, Patch, Progress, Request, Source, deduce};
 use crate::domain::{ErrorReport, ModuleName};
 use crate::odoo::Addon;
 use crate::sandbox::{LintRun, Sandbox, SandboxError, TestPlan, TestRun};
+pub use reproduce::Reproduction;
 
 /// How many sandbox runs one error may cost.
 const MAX_RUNS: u32 = 24;
@@ -53,6 +55,10 @@ pub struct Trial<'a> {
     sandbox: &'a mut Sandbox,
     progress: &'a (dyn Fn(Progress) + Send + Sync),
     before: Observed,
+    /// The error as the sandbox shows it, where it does.
+    shown: ErrorReport,
+    /// The test that shows it, where the untouched sources alone do not.
+    reproduction: Option<Reproduction>,
     brings_tests: bool,
     /// Which of the addons that build on this one are tried, and their tests on the untouched sources; made when first needed.
     dependents_before: Option<(Vec<ModuleName>, Option<Observed>)>,
@@ -74,23 +80,38 @@ impl<'a> Trial<'a> {
         let before = read(run).await?;
         let brings_tests = brings_tests(request.addons, module);
         let slowest = before.seconds;
-        let trial =
-            Self { request, sandbox, progress, before, brings_tests, dependents_before: None, runs: 1, slowest, attempts: Vec::new() };
+        let shown = request.report.clone();
+        let mut trial = Self {
+            request,
+            sandbox,
+            progress,
+            before,
+            shown,
+            reproduction: None,
+            brings_tests,
+            dependents_before: None,
+            runs: 1,
+            slowest,
+            attempts: Vec::new(),
+        };
         let word = if trial.reproduced() { "the same error was reproduced" } else { "the error was not reproduced" };
         progress(Progress::new("reproduced", format!("{word} ({:.1} s)", trial.before.seconds)).with(trial.before.summary()));
+        if !trial.reproduced() {
+            trial.reproduce().await?;
+        }
         Ok(trial)
     }
 
-    /// Whether the untouched sources show the error.
+    /// Whether the untouched sources show the error, by themselves or with a test that was added.
     pub fn reproduced(&self) -> bool {
-        self.before.occurrence(self.request.report).is_some()
+        self.before.occurrence(&self.shown).is_some()
     }
 
     /// What else the reproduction shows of the addon, at most a handful.
     pub fn other_errors(&self) -> Vec<ErrorReport> {
         let module = self.request.addons[0].name();
         let others = self.before.reports.iter().filter(|report| report.module.as_ref() == Some(module));
-        others.filter(|report| self.reproduced() && !same_error(report, self.request.report)).take(MAX_OTHERS).cloned().collect()
+        others.filter(|report| self.reproduced() && !same_error(report, &self.shown)).take(MAX_OTHERS).cloned().collect()
     }
 
     /// Runs a candidate and grades it; carries on with the rules as long as each patch uncovers a new error that they know.
@@ -119,14 +140,14 @@ impl<'a> Trial<'a> {
             }
         }
         if evidence.grade == Grade::Proven {
-            evidence = self.confirm(&patch, evidence, &after).await?;
+            evidence = self.confirm(&self.delivered(&patch), evidence, &after).await?;
         }
         Ok(self.keep(Attempt { source, origin, summary, patch, evidence, progress: step + 1, forbidden: Vec::new() }))
     }
 
     /// The next error to mend on top of a patch that got rid of the first but is no proof yet.
     fn uncovered<'b>(&self, evidence: &Evidence, after: &'b Observed) -> Option<&'b ErrorReport> {
-        let gone = after.occurrence(self.request.report).is_none();
+        let gone = after.occurrence(&self.shown).is_none();
         let module = self.request.addons[0].name();
         (evidence.grade == Grade::Refuted && gone && self.reproduced())
             .then(|| new_errors(&self.before, after).into_iter().find(|report| report.module.as_ref() == Some(module)))
@@ -144,7 +165,7 @@ impl<'a> Trial<'a> {
             }
             (self.progress)(Progress::new("deduce", format!("rule {}: {}", candidate.rule, candidate.summary)));
             let (evidence, after) = self.verify(&both).await?;
-            if after.occurrence(next).is_none() && after.occurrence(self.request.report).is_none() {
+            if after.occurrence(next).is_none() && after.occurrence(&self.shown).is_none() {
                 return Ok(Some((both, candidate.rule.to_owned(), candidate.summary, evidence, after)));
             }
         }
@@ -154,11 +175,12 @@ impl<'a> Trial<'a> {
     async fn verify(&mut self, patch: &Patch) -> Result<(Evidence, Observed), Failure> {
         self.runs += 1;
         (self.progress)(Progress::new("verify", "running the addon's tests on the patched sources"));
-        let addons: Vec<Addon> = self.request.addons.iter().map(|addon| addon.with(patch)).collect();
+        let whole = self.delivered(patch);
+        let addons: Vec<Addon> = self.request.addons.iter().map(|addon| addon.with(&whole)).collect();
         let run = self.sandbox.test(&TestPlan { module: addons[0].name(), also: &[], addons: &addons }).await?;
         let after = read(run).await?;
         self.slowest = self.slowest.max(after.seconds);
-        let evidence = judge(self.request.report, &self.before, &after, self.brings_tests);
+        let evidence = self.still_shown(judge(&self.shown, &self.before, &after, self.brings_tests), &after);
         let word = format!("{} ({:.1} s, {} tests)", evidence.grade.as_str(), after.seconds, after.tests.ran);
         (self.progress)(Progress::new("verified", word).with(after.summary()));
         Ok((evidence, after))
@@ -226,8 +248,8 @@ impl<'a> Trial<'a> {
     }
 
     /// Ends the trying.
-    pub fn close(self) -> (Observed, Vec<Attempt>) {
-        (self.before, self.attempts)
+    pub fn close(self) -> (Observed, Vec<Attempt>, Option<Reproduction>) {
+        (self.before, self.attempts, self.reproduction)
     }
 }
 

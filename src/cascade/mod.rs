@@ -10,6 +10,7 @@ mod attempts;
 mod guard;
 mod lint;
 mod observe;
+mod probe;
 mod scan;
 mod upgrade;
 mod verify;
@@ -17,9 +18,10 @@ mod verify;
 use std::time::Instant;
 
 pub use ask::{Asked, PROMPT_VERSION, Proposal, ask, estimate};
-pub use attempts::Attempt;
 use attempts::Trial;
+pub use attempts::{Attempt, Reproduction};
 pub use observe::Observed;
+pub use probe::Kind as ReproducedBy;
 pub use upgrade::{Port, Ported, Step, upgrade};
 pub use verify::judge_dependents;
 
@@ -73,6 +75,10 @@ pub struct Found {
     pub diagnosis: Diagnosis,
     /// Whether the sandbox showed the same error on the untouched sources.
     pub reproduced: bool,
+    /// The test that shows it, where they do not by themselves. If one was added for that, the proven patch brings it along.
+    pub reproduction: Option<Reproduction>,
+    /// The proven fix without that test: what is worth remembering.
+    pub fix: Option<Patch>,
     /// What was spent.
     pub cost: Cost,
 }
@@ -181,17 +187,21 @@ async fn consult(
 
 fn finish(trial: Trial<'_>, request: &Request<'_>, notes: &[String], cost: Cost) -> Found {
     let reproduced = trial.reproduced();
-    let (before, mut attempts) = trial.close();
-    let won = attempts.iter().position(|attempt| attempt.evidence.grade == Grade::Proven);
-    let proven = won.and_then(|index| {
-        let attempt = attempts[index].clone();
-        Some((ProvenPatch::new(attempt.patch, attempt.evidence)?, attempt.source, attempt.summary))
+    let won = trial.proven().cloned();
+    let fix = won.as_ref().map(|attempt| attempt.patch.clone());
+    let origin = won.as_ref().and_then(|attempt| attempt.origin.clone());
+    let proven = won.and_then(|attempt| {
+        let patch = trial.delivered(&attempt.patch);
+        Some((ProvenPatch::new(patch, attempt.evidence)?, attempt.source, attempt.summary))
     });
-    let origin = won.and_then(|index| attempts[index].origin.clone());
+    let (before, mut attempts, reproduction) = trial.close();
     let best = attempts.iter().filter(|attempt| !lint::is_idle(attempt)).max_by_key(|attempt| worth(attempt)).cloned();
     attempts.truncate(20);
-    let diagnosis = diagnose(request, &before, reproduced, &attempts, notes);
-    Found { proven, origin, best, attempts, diagnosis, reproduced, cost }
+    let mut diagnosis = diagnose(request, &before, reproduced, &attempts, notes);
+    if let Some(reproduction) = &reproduction {
+        diagnosis.why_not_fixed = format!("The error is shown by {}. {}", reproduction.what, diagnosis.why_not_fixed);
+    }
+    Found { proven, origin, best, attempts, diagnosis, reproduced, reproduction, fix, cost }
 }
 
 /// How much a patch is worth to a person who has to mend the error by hand. One that a machine may not apply can still be right; one that

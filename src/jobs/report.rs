@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Ctx;
 use crate::addons;
-use crate::cascade::{Attempt, Found, PROMPT_VERSION};
+use crate::cascade::{Attempt, Found, PROMPT_VERSION, Reproduction};
 use crate::domain::{Confidence, Cost, Effect, ErrorReport, Evidence, Failure, Grade, Lesson, OdooVersion, Outcome, Source, Ticket};
 use crate::odoo::Addon;
 use crate::rules;
@@ -99,6 +99,9 @@ struct Told<'a> {
     attempts: &'a [Attempt],
     why: String,
     reproduced: bool,
+    reproduction: Option<&'a Reproduction>,
+    /// The proven fix as it is remembered: without the test that was written to show the error.
+    fix: Option<&'a crate::domain::Patch>,
 }
 
 impl<'a> Told<'a> {
@@ -118,6 +121,8 @@ impl<'a> Told<'a> {
             attempts: &[],
             why: String::new(),
             reproduced: false,
+            reproduction: None,
+            fix: None,
         };
         match verdict {
             Verdict::Untried(why) => Self { why: why.clone(), ..empty },
@@ -128,6 +133,8 @@ impl<'a> Told<'a> {
                     attempts: &found.attempts,
                     why: found.diagnosis.why_not_fixed.clone(),
                     reproduced: found.reproduced,
+                    reproduction: found.reproduction.as_ref(),
+                    fix: found.fix.as_ref(),
                     ..empty
                 };
                 match (&found.proven, &found.best) {
@@ -184,6 +191,7 @@ impl<'a> Told<'a> {
             "confidence": self.confidence,
             "patch": self.patch.map(crate::domain::Patch::unified_diff),
             "reproduced": self.reproduced,
+            "reproduction": self.reproduction,
             "verification": self.evidence.map(|evidence| json!({
                 "before": evidence.before,
                 "after": evidence.after,
@@ -225,6 +233,9 @@ impl<'a> Told<'a> {
             }
             body.push('\n');
         }
+        if let Some(Reproduction { test, path: Some(path), text: Some(text), .. }) = self.reproduction {
+            let _ = writeln!(body, "**A test that shows the error** (`{test}`, to be added as `{path}`):\n\n{}\n", fenced(text));
+        }
         let _ = write!(body, "**Log:**\n\n{}\n", fenced(&self.error.text));
         body
     }
@@ -235,7 +246,7 @@ impl<'a> Told<'a> {
             version: self.version.clone(),
             source: self.source.cloned(),
             grade: self.evidence.map(|evidence| evidence.grade),
-            patch: self.patch.cloned(),
+            patch: self.fix.or(self.patch).cloned(),
             summary: if self.summary.is_empty() { self.why.clone() } else { self.summary.to_owned() },
             made_by: match self.origin {
                 Some(origin) => json!({ "rules": rules::VERSION, "prompt": PROMPT_VERSION, "origin": origin }),

@@ -8,7 +8,7 @@ mod access_rules;
 mod attrs_to_expressions;
 mod csv_unknown_reference;
 mod data_order;
-mod edit;
+pub(crate) mod edit;
 mod escape_ampersand;
 mod hook_signature;
 mod import_map;

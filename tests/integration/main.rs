@@ -17,6 +17,7 @@ mod lint;
 mod pool;
 mod queue;
 mod recovery;
+mod reproduce;
 mod sandbox;
 mod stack;
 mod store;
