@@ -5,20 +5,34 @@
 //! Rules never do IO, never look at an addon's name to decide, and never say that a fix works: only the sandbox does.
 
 mod access_rules;
+mod addon_name;
 mod attrs_to_expressions;
 mod csv_unknown_reference;
+mod dangling;
 mod data_order;
 mod edit;
 mod escape_ampersand;
+mod external_id;
+mod field_name;
 mod hook_signature;
 mod import_map;
 mod manifest_missing_file;
+mod method_name;
+mod missing_depends;
+mod model_name;
+mod near;
 mod own_package_import;
+mod record_field;
 mod renamed_field;
 mod renames;
+mod required_value;
+mod scope;
 mod search_group_attributes;
 mod sql_constraints;
 mod tree_to_list;
+mod view_anchor;
+mod view_button;
+mod view_field;
 
 #[cfg(test)]
 mod testing;
@@ -47,6 +61,18 @@ pub const ALL: &[Rule] = &[
     data_order::RULE,
     csv_unknown_reference::RULE,
     escape_ampersand::RULE,
+    missing_depends::RULE,
+    field_name::RULE,
+    model_name::RULE,
+    view_field::RULE,
+    view_anchor::RULE,
+    view_button::RULE,
+    external_id::RULE,
+    record_field::RULE,
+    method_name::RULE,
+    addon_name::RULE,
+    required_value::RULE,
+    dangling::RULE,
 ];
 
 /// One error and the sources that it comes from.
