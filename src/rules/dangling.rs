@@ -36,7 +36,15 @@ const LIMITS: [&str; 4] = ["groups", "groups_id", "group_ids", "group_id"];
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some(scope) = Scope::of(case) else { return Vec::new() };
-    let others = [missing_depends::RULE, field_name::RULE, model_name::RULE, view_field::RULE, view_button::RULE, external_id::RULE, record_field::RULE];
+    let others = [
+        missing_depends::RULE,
+        field_name::RULE,
+        model_name::RULE,
+        view_field::RULE,
+        view_button::RULE,
+        external_id::RULE,
+        record_field::RULE,
+    ];
     let known = |rule: &Rule| rule.classes.contains(&case.report.class) && !(rule.propose)(case).is_empty();
     if others.iter().any(known) {
         return Vec::new();
@@ -106,7 +114,8 @@ fn shown_field(case: &Case<'_>, scope: &Scope<'_>) -> Option<Gone> {
         }
         changes.extend(apply(text, edits).map(|after| change(path, text, after)));
     }
-    (used(case, &wrong) == count).then(|| (changes, format!("no known addon gives {odoo_model} a field {wrong}: what shows it shows nothing")))
+    (used(case, &wrong) == count)
+        .then(|| (changes, format!("no known addon gives {odoo_model} a field {wrong}: what shows it shows nothing")))
 }
 
 /// A button that calls nothing.

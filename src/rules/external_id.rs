@@ -72,7 +72,8 @@ fn model_ids(scope: &Scope<'_>, module: &str, wanted: &str) -> Vec<String> {
     let models = scope.index.odoo_models(&scope.names);
     let id = |odoo_model: &str| {
         let owners = scope.index.owners(odoo_model);
-        let owner = owners.iter().copied().find(|owner| *owner == module).or_else(|| owners.into_iter().find(|owner| scope.names.contains(*owner)));
+        let owner =
+            owners.iter().copied().find(|owner| *owner == module).or_else(|| owners.into_iter().find(|owner| scope.names.contains(*owner)));
         owner.map(|owner| format!("{owner}.model_{}", odoo_model.replace('.', "_")))
     };
     if let Some(same) = models.iter().find(|name| name.replace('.', "_") == wanted) {
@@ -147,7 +148,11 @@ fn places<'d>(case: &Case<'d>, id: &str) -> Vec<Place<'d>> {
                 if pattern.is_match(attribute.value()) {
                     let record = node.parent_element().filter(|parent| parent.has_tag_name("record") && node.has_tag_name("field"));
                     let field = record.and_then(|record| Some((record.attribute("model")?.to_owned(), node.attribute("name")?.to_owned())));
-                    found.push(Place { node: Some((node.tag_name().name().to_owned(), None)), attribute: attribute.name().to_owned(), field });
+                    found.push(Place {
+                        node: Some((node.tag_name().name().to_owned(), None)),
+                        attribute: attribute.name().to_owned(),
+                        field,
+                    });
                 }
             }
         }
@@ -158,7 +163,9 @@ fn places<'d>(case: &Case<'d>, id: &str) -> Vec<Place<'d>> {
         let mut reader = ::csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
         let Ok(headers) = reader.headers().cloned() else { continue };
         for row in reader.records().map_while(Result::ok) {
-            for (column, cell) in headers.iter().zip(row.iter()).filter(|(column, cell)| column.contains([':', '/']) && pattern.is_match(cell)) {
+            for (column, cell) in
+                headers.iter().zip(row.iter()).filter(|(column, cell)| column.contains([':', '/']) && pattern.is_match(cell))
+            {
                 let field = column.split([':', '/']).next().unwrap_or(column).to_owned();
                 let _ = cell;
                 found.push(Place { node: None, attribute: column.to_owned(), field: Some((odoo_model.to_owned(), field)) });

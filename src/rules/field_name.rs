@@ -9,10 +9,11 @@ use tree_sitter::Node;
 
 use super::edit::python::{Source, field, walk};
 use super::edit::{Edit, apply, classes};
-use super::near::ranked;
+use super::near::{is_near, ranked};
 use super::scope::{Scope, mentions, said};
 use super::{Case, FileChange, Proposal, Rule, change, proposal};
 use crate::domain::ErrorClass;
+use crate::odoo::source::FieldFacts;
 
 /// The rule.
 pub(super) const RULE: Rule = Rule { name: "field_name", classes: &[ErrorClass::FieldReferenceBroken], since: 0, propose };
@@ -32,8 +33,17 @@ fn inverse(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
     let [wrong, owner, comodel] = said(case, r"'(\w+)' declared in '([\w.]+)' does not exist on '([\w.]+)'")?;
     let (odoo_model, name) = owner.rsplit_once('.')?;
     let fields = scope.fields(&comodel);
-    let leads_back = |facts: &crate::odoo::source::FieldFacts| facts.kind == "Many2one" && facts.comodel.as_deref() == Some(odoo_model);
-    let mut names: Vec<&str> = fields.iter().filter(|(_, facts)| leads_back(facts)).map(|(name, _)| *name).collect();
+    let leads_back = |facts: &FieldFacts| {
+        let is_column = facts.related.is_none() && facts.compute.is_none();
+        is_column && facts.kind == "Many2one" && facts.comodel.as_deref() == Some(odoo_model)
+    };
+    // What another Odoo model lends (`_inherits`) is no column of this one.
+    let classes = scope.index.classes(&comodel);
+    let lent = |name: &str| {
+        classes.iter().any(|(_, class)| !class.delegates.is_empty()) && !classes.iter().any(|(_, class)| class.fields.contains_key(name))
+    };
+    let of_its_own = fields.iter().filter(|(name, facts)| leads_back(facts) && !lent(name));
+    let mut names: Vec<&str> = of_its_own.map(|(name, _)| *name).collect();
     if names.len() > 1 {
         let near = ranked(&wrong, names.iter().copied(), |name| scope.is_own_field(&comodel, name));
         let own: Vec<&str> = names.iter().copied().filter(|name| scope.is_own_field(&comodel, name)).collect();
@@ -112,7 +122,8 @@ fn watched<'s>(source: &'s Source<'_>, name: &str) -> Vec<Watched<'s>> {
 
 /// `@api.depends`: the first name of a path that does not exist. What the method itself uses is preferred.
 fn depends(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
-    let pattern = r"Wrong @depends on '(\w+)' \(compute method of field ([\w.]+)\)\. Dependency field '(\w+)' not found in model ([\w.]*\w)";
+    let pattern =
+        r"Wrong @depends on '(\w+)' \(compute method of field ([\w.]+)\)\. Dependency field '(\w+)' not found in model ([\w.]*\w)";
     let [method, owner, wrong, lacking] = said(case, pattern)?;
     let (odoo_model, _) = owner.rsplit_once('.')?;
     let others = scope.fields(&lacking);
@@ -123,7 +134,9 @@ fn depends(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
         .flat_map(|source| watched(&source, &method).iter().map(|found| source.of(found.method)).collect::<Vec<_>>())
         .collect();
     let used = |name: &str| uses.iter().any(|text| mentions(text, name) > 0);
-    let names = ranked(&wrong, others.keys().copied(), |name| used(name) || scope.is_own_field(&lacking, name));
+    let in_use = ranked(&wrong, others.keys().copied().filter(|name| used(name)), |name| scope.is_own_field(&lacking, name));
+    let all = || ranked(&wrong, others.keys().copied(), |name| scope.is_own_field(&lacking, name));
+    let names = if in_use.is_empty() { all() } else { in_use };
     let mended = |text: &str, right: &str| -> Option<String> {
         let source = Source::parse(text)?;
         let replace = |path: &str| {
@@ -139,7 +152,7 @@ fn depends(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
         proposal(format!("{lacking} has no field {wrong}, which {method} depends on; {right} is meant."), changes)
     };
     let mut found: Vec<Proposal> = names.into_iter().flat_map(of).collect();
-    if !used(&wrong) {
+    if !used(&wrong) && !is_near(&wrong, others.keys().copied()) {
         let changes = texts.iter().filter_map(|(path, text)| Some(change(path, text, unwatched(text, &method, &wrong)?))).collect();
         let summary = format!("{lacking} has no field {wrong} and {method} does not use it; not sure: it no longer depends on it.");
         found.extend(proposal(summary, changes));

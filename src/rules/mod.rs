@@ -7,6 +7,7 @@
 mod access_rules;
 mod addon_name;
 mod attrs_to_expressions;
+mod constraint_column;
 mod csv_unknown_reference;
 mod dangling;
 mod data_order;
@@ -25,6 +26,7 @@ mod own_package_import;
 mod record_field;
 mod renamed_field;
 mod renames;
+mod required_default;
 mod required_value;
 mod scope;
 mod search_group_attributes;
@@ -36,6 +38,8 @@ mod view_field;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+pub(crate) mod testing_index;
 
 use crate::domain::{ErrorClass, ErrorReport, FileChange, OdooVersion, Patch, RelPath};
 use crate::odoo::source::Index;
@@ -72,6 +76,8 @@ pub const ALL: &[Rule] = &[
     method_name::RULE,
     addon_name::RULE,
     required_value::RULE,
+    required_default::RULE,
+    constraint_column::RULE,
     dangling::RULE,
 ];
 

@@ -12,8 +12,12 @@ use super::{Addon, Case, FileChange, Proposal, Rule, change, changed, proposal};
 use crate::domain::{ErrorClass, RelPath};
 
 /// The rule.
-pub(super) const RULE: Rule =
-    Rule { name: "model_name", classes: &[ErrorClass::ModelMissing, ErrorClass::FieldReferenceBroken, ErrorClass::CsvInvalid], since: 0, propose };
+pub(super) const RULE: Rule = Rule {
+    name: "model_name",
+    classes: &[ErrorClass::ModelMissing, ErrorClass::FieldReferenceBroken, ErrorClass::CsvInvalid],
+    since: 0,
+    propose,
+};
 
 /// How many are proposed.
 const MOST: usize = 2;
@@ -85,7 +89,8 @@ fn renamed(case: &Case<'_>, wrong: &str, right: &str) -> Vec<FileChange> {
     let data = |text: &str| {
         let document = xml::parse(text)?;
         let attributes = document.descendants().flat_map(|node| node.attributes());
-        let attributes = attributes.filter(|attribute| matches!(attribute.name(), "model" | "res_model" | "src_model") && attribute.value() == wrong);
+        let attributes =
+            attributes.filter(|attribute| matches!(attribute.name(), "model" | "res_model" | "src_model") && attribute.value() == wrong);
         let mut edits: Vec<Edit> = attributes.filter_map(|attribute| Some(Edit::new(xml::value_range(text, &attribute)?, right))).collect();
         let texts = document.descendants().filter(|node| node.has_tag_name("field")).filter_map(|node| xml::plain_text(text, node));
         edits.extend(texts.filter(|(_, value)| *value == wrong).map(|(range, _)| Edit::new(range, right)));

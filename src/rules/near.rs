@@ -27,6 +27,11 @@ pub(super) fn ranked<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>,
     scored.into_iter().take_while(|(score, _)| *score >= best - FURTHER).take(MOST).map(|(_, name)| name).collect()
 }
 
+/// Whether any of the names could be meant, be it that it cannot be told which.
+pub(super) fn is_near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> bool {
+    names.into_iter().any(|name| name != wanted && likeness(wanted, name).is_some())
+}
+
 /// How alike two names are, 0 to 1; `None` if neither is a slip of the other.
 fn likeness(wanted: &str, name: &str) -> Option<f64> {
     if wanted.is_empty() || name.is_empty() || wanted.len() > MAX_NAME || name.len() > MAX_NAME {
@@ -53,7 +58,10 @@ fn words_left_out(a: &str, b: &str) -> bool {
     if few.len() > many.len() {
         std::mem::swap(&mut few, &mut many);
     }
-    let telling = |word: &String| word.len() > 2 && !matches!(word.as_str(), "ids" | "name" | "model" | "view" | "form" | "list" | "tree" | "group" | "action" | "menu");
+    let telling = |word: &String| {
+        word.len() > 2
+            && !matches!(word.as_str(), "ids" | "name" | "model" | "view" | "form" | "list" | "tree" | "group" | "action" | "menu")
+    };
     let mut rest = many.iter();
     few.len() < many.len() && few.iter().any(telling) && few.iter().all(|word| rest.any(|other| other == word))
 }
@@ -82,9 +90,13 @@ mod tests {
 
     #[test]
     fn strangers_are_not_meant() {
-        for (wanted, names) in
-            [("nope_x", ["name", "type"]), ("zzz_id", ["tz_offset", "user_id"]), ("zzz", ["ref", "vat"]), ("x", ["y", "z"]), ("", ["a", "b"])]
-        {
+        for (wanted, names) in [
+            ("nope_x", ["name", "type"]),
+            ("zzz_id", ["tz_offset", "user_id"]),
+            ("zzz", ["ref", "vat"]),
+            ("x", ["y", "z"]),
+            ("", ["a", "b"]),
+        ] {
             assert_eq!(best(wanted, &names), None, "{wanted}");
         }
         assert_eq!(best(&"a".repeat(MAX_NAME + 1), &["a"]), None);

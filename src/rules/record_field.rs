@@ -46,7 +46,9 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
 fn in_data(case: &Case<'_>, odoo_model: &str, wrong: &str, right: &str) -> Vec<FileChange> {
     let in_xml = |text: &str| {
         let document = xml::parse(text)?;
-        let names = xml::records(&document, odoo_model).flat_map(|record| xml::fields(record, wrong)).filter_map(|field| field.attribute_node("name"));
+        let names = xml::records(&document, odoo_model)
+            .flat_map(|record| xml::fields(record, wrong))
+            .filter_map(|field| field.attribute_node("name"));
         apply(text, names.filter_map(|name| Some(Edit::new(xml::value_range(text, &name)?, right))).collect())
     };
     let column = Regex::new(&format!(r#"(?:^|,|")({})(?:$|[,":/])"#, regex::escape(wrong))).ok();
@@ -55,9 +57,10 @@ fn in_data(case: &Case<'_>, odoo_model: &str, wrong: &str, right: &str) -> Vec<F
         let found = column.as_ref()?.captures(header)?.get(1)?;
         apply(text, vec![Edit::new(found.range(), right)])
     };
-    let is_of = |path: &str| path.rsplit('/').next().and_then(|file| file.strip_suffix(".csv")).is_some_and(|stem| stem.split('-').next() == Some(odoo_model));
-    let mut changes: Vec<FileChange> =
-        case.addon.texts("xml").filter_map(|(path, text)| Some(change(path, text, in_xml(text)?))).collect();
+    let is_of = |path: &str| {
+        path.rsplit('/').next().and_then(|file| file.strip_suffix(".csv")).is_some_and(|stem| stem.split('-').next() == Some(odoo_model))
+    };
+    let mut changes: Vec<FileChange> = case.addon.texts("xml").filter_map(|(path, text)| Some(change(path, text, in_xml(text)?))).collect();
     let tables = case.addon.texts("csv").filter(|(path, _)| is_of(path.as_str()));
     changes.extend(tables.filter_map(|(path, text)| Some(change(path, text, in_csv(text)?))));
     changes
@@ -77,7 +80,8 @@ fn in_python(case: &Case<'_>, wrong: &str, right: &str) -> Vec<FileChange> {
             let rows = node.start_position().row + 1..=node.end_position().row + 1;
             lines.iter().any(|line| rows.contains(line))
         };
-        let strings = source.all("string").filter(shown).filter(|node| source.simple(*node) == Some(wrong)).filter_map(|node| source.inside(node));
+        let strings =
+            source.all("string").filter(shown).filter(|node| source.simple(*node) == Some(wrong)).filter_map(|node| source.inside(node));
         let names = source.all("identifier").filter(shown).filter(|node| source.of(*node) == wrong).filter(|node| {
             node.parent().is_some_and(|up| match up.kind() {
                 "attribute" => up.child_by_field_name("attribute") == Some(*node),

@@ -124,10 +124,7 @@ pub(super) fn missing_field(case: &Case<'_>) -> Option<(String, String)> {
 
 /// The external id that was not found, in full.
 pub(super) fn missing_id(case: &Case<'_>) -> Option<String> {
-    let patterns = [
-        r"External ID not found in the system: ([\w.-]+)",
-        r"No matching record found for external id '([\w.-]+)'",
-    ];
+    let patterns = [r"External ID not found in the system: ([\w.-]+)", r"No matching record found for external id '([\w.-]+)'"];
     let id = patterns.iter().find_map(|pattern| said::<1>(case, pattern)).map(|[id]| id).or_else(|| case.report.object.xmlid.clone())?;
     let id = id.trim_end_matches('.');
     Some(if id.contains('.') { id.to_owned() } else { format!("{}.{id}", case.addon.name()) })

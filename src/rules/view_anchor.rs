@@ -48,7 +48,9 @@ pub(super) fn wanted_names(case: &Case<'_>, scope: &Scope<'_>) -> Option<Wanted>
         let Some(document) = xml::parse(text) else { continue };
         for view in document.descendants().filter(|node| is_view(*node)) {
             let Some(id) = view.attribute("id").map(|id| full(scope.module, id)) else { continue };
-            let Some(node) = view.descendants().find(|node| node.attribute("position").is_some() && is_spec(*node, &spec)) else { continue };
+            let Some(node) = view.descendants().find(|node| node.attribute("position").is_some() && is_spec(*node, &spec)) else {
+                continue;
+            };
             let is_named = named == Some(id.as_str());
             if is_named || found.is_none() {
                 found = Some((id, path.clone(), node.range().start, names_of(node)));
@@ -130,7 +132,8 @@ fn renamed(text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) ->
     };
     let alike = there.iter().filter(|anchor| tag == "*" || anchor.tag == tag);
     let names = ranked(missing, alike.filter_map(Anchor::name), |_| false);
-    let of = |name: &str| Some((with_name(text, node, missing, name)?, format!("{tag} {missing:?} is not in its parent view; {name:?} is.")));
+    let of =
+        |name: &str| Some((with_name(text, node, missing, name)?, format!("{tag} {missing:?} is not in its parent view; {name:?} is.")));
     names.into_iter().filter_map(of).collect()
 }
 
@@ -139,8 +142,10 @@ fn with_name(text: &str, node: Node<'_, '_>, old: &str, new: &str) -> Option<Vec
     let attribute = node.attribute_node("expr").or_else(|| node.attribute_node("name"))?;
     let range = xml::value_range(text, &attribute)?;
     let word = Regex::new(&format!(r"\b{}\b", regex::escape(old))).ok()?;
-    let edits: Vec<Edit> =
-        word.find_iter(text.get(range.clone())?).map(|found| Edit::new(range.start + found.start()..range.start + found.end(), new)).collect();
+    let edits: Vec<Edit> = word
+        .find_iter(text.get(range.clone())?)
+        .map(|found| Edit::new(range.start + found.start()..range.start + found.end(), new))
+        .collect();
     (!edits.is_empty()).then_some(edits)
 }
 
@@ -193,7 +198,13 @@ fn contained(text: &str, node: Node<'_, '_>, there: &[Anchor]) -> Option<Way> {
     let in_sheet = || there.iter().any(|anchor| anchor.tag == "group" && anchor.within.iter().any(|up| up == "sheet"));
     let expr = match (brought.tag_name().name(), root) {
         ("page", "form") if has("notebook") => "//notebook",
-        ("field", "list" | "tree") => if root == "list" { "//list" } else { "//tree" },
+        ("field", "list" | "tree") => {
+            if root == "list" {
+                "//list"
+            } else {
+                "//tree"
+            }
+        }
         ("field" | "filter" | "group" | "separator", "search") => "//search",
         ("field" | "label", "form") if in_sheet() => "//sheet//group",
         ("field" | "label", "form") if has("group") => "//group",
@@ -254,7 +265,6 @@ fn end_of_tag(source: &str) -> Option<usize> {
     }
     None
 }
-
 
 #[cfg(test)]
 mod tests;

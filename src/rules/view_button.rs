@@ -37,12 +37,17 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
 pub(super) fn missing_method(case: &Case<'_>) -> Option<(String, String)> {
     let object = &case.report.object;
     let named = said::<2>(case, r"(?m)^(\w+) is not a valid action on ([\w.]*\w)").map(|[method, odoo_model]| (method, odoo_model));
-    named.or_else(|| Some((object.method.clone()?, object.model.clone()?)))
+    let private = || {
+        let [method, odoo_model] = said::<2>(case, r"(?m)(\w+)(?: on ([\w.]*\w))? is private and cannot be called from a button")?;
+        Some((method, Some(odoo_model).filter(|name| !name.is_empty()).or_else(|| object.model.clone())?))
+    };
+    named.or_else(private).or_else(|| Some((object.method.clone()?, object.model.clone()?)))
 }
 
 fn renamed(text: &str, wrong: &str, right: &str) -> Option<String> {
     let document = xml::parse(text)?;
-    let buttons = document.descendants().filter(|node| matches!(node.tag_name().name(), "button" | "a") && node.attribute("position").is_none());
+    let buttons =
+        document.descendants().filter(|node| matches!(node.tag_name().name(), "button" | "a") && node.attribute("position").is_none());
     let names = buttons.filter_map(|node| node.attribute_node("name")).filter(|name| name.value() == wrong);
     apply(text, names.filter_map(|name| Some(Edit::new(xml::value_range(text, &name)?, right))).collect())
 }

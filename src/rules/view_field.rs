@@ -100,7 +100,10 @@ pub(super) fn shown(scope: &Scope<'_>, arch: Node<'_, '_>, node: Node<'_, '_>, o
 fn fields_passed(expr: &str, inside: bool) -> Vec<String> {
     let Ok(step) = Regex::new(r#"field\[\s*@name\s*=\s*['"](\w+)['"]\s*\](/?)"#) else { return Vec::new() };
     let found = step.captures_iter(expr);
-    found.filter(|found| !found[2].is_empty() || (inside && found.get(0).is_some_and(|all| all.end() == expr.len()))).map(|found| found[1].to_owned()).collect()
+    found
+        .filter(|found| !found[2].is_empty() || (inside && found.get(0).is_some_and(|all| all.end() == expr.len())))
+        .map(|found| found[1].to_owned())
+        .collect()
 }
 
 #[cfg(test)]

@@ -95,11 +95,7 @@ fn with_method<'a>(scope: &Scope<'a>, odoo_model: &str, method: &str) -> Vec<&'a
 }
 
 /// Asks for an Odoo model and for those that the addons outside let it inherit.
-fn through<'a>(
-    scope: &Scope<'a>,
-    odoo_model: &str,
-    ask: impl Fn(&crate::odoo::source::Index<'a>, &str) -> Vec<&'a str>,
-) -> Vec<&'a str> {
+fn through<'a>(scope: &Scope<'a>, odoo_model: &str, ask: impl Fn(&crate::odoo::source::Index<'a>, &str) -> Vec<&'a str>) -> Vec<&'a str> {
     let mut found = ask(&scope.index, odoo_model);
     for (module, class) in scope.index.classes(odoo_model) {
         let parents = class.inherit.iter().chain(class.delegates.keys()).filter(|parent| *parent != odoo_model);
@@ -170,7 +166,9 @@ fn filled<'a>(scope: &Scope<'a>, first: &'a str, needs: &[Need<'a>]) -> Vec<&'a 
         };
         set.push(next);
     }
-    set
+    // What a later one brings along need not be named itself.
+    let brought = |name: &str| set.iter().any(|other| *other != name && scope.index.closure(other).contains(name));
+    set.iter().copied().filter(|name| !brought(name)).collect()
 }
 
 /// Something that the addon names and does not have, with the addons that would bring it.
@@ -191,9 +189,7 @@ fn add(case: &Case<'_>, scope: &Scope<'_>, what: &str, set: &[&str]) -> Vec<Prop
         let before = case.addon.text(&path)?;
         let mut text = before.to_owned();
         for name in set {
-            let at = case.addon.with(&super::Patch::new(vec![change(&path, before, text.clone())]).ok()?).manifest();
-            let at = at.or_else(|| case.addon.manifest())?.texts("depends").len();
-            text = edit::insert(&text, "depends", name, at)?;
+            text = edit::insert(&text, "depends", name, usize::MAX)?;
         }
         Some(change(&path, before, text))
     };
@@ -202,7 +198,10 @@ fn add(case: &Case<'_>, scope: &Scope<'_>, what: &str, set: &[&str]) -> Vec<Prop
         [only] if closure.len() > 1 => (*only).to_owned(),
         _ => set.join(" and "),
     };
-    proposal(format!("The addon names {what}, which it does not depend on: {owner} is added to `depends`."), manifest().into_iter().collect())
+    proposal(
+        format!("The addon names {what}, which it does not depend on: {owner} is added to `depends`."),
+        manifest().into_iter().collect(),
+    )
 }
 
 #[cfg(test)]

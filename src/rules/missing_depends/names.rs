@@ -83,5 +83,7 @@ fn is_id(text: &str) -> bool {
 fn imported(case: &Case<'_>) -> BTreeSet<String> {
     let Ok(pattern) = Regex::new(r"(?m)^(?:from|import) +odoo\.addons\.(\w+)") else { return BTreeSet::new() };
     let texts = case.addon.texts("py").filter(|(path, _)| !path.within_module().starts_with("tests/"));
-    texts.flat_map(|(_, text)| pattern.captures_iter(text).filter_map(|found| Some(found.get(1)?.as_str().to_owned())).collect::<Vec<_>>()).collect()
+    texts
+        .flat_map(|(_, text)| pattern.captures_iter(text).filter_map(|found| Some(found.get(1)?.as_str().to_owned())).collect::<Vec<_>>())
+        .collect()
 }
