@@ -48,9 +48,6 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         if module != scope.module && !scope.index.modules().any(|(known, _)| known == module) {
             found.extend(other_owner(&scope, module, name));
         }
-        if found.is_empty() {
-            found.extend(of(scope.module));
-        }
     }
     let mut seen = std::collections::BTreeSet::new();
     found.retain(|id| *id != wrong && seen.insert(id.clone()));

@@ -37,30 +37,70 @@ fn likeness(wanted: &str, name: &str) -> Option<f64> {
     if wanted.is_empty() || name.is_empty() || wanted.len() > MAX_NAME || name.len() > MAX_NAME {
         return None;
     }
-    let (distance, length) = (strsim::osa_distance(wanted, name), wanted.chars().count().max(name.chars().count()));
+    let length = wanted.chars().count().max(name.chars().count());
     #[expect(clippy::cast_precision_loss, reason = "lengths of names")]
     let ratio = |part: usize, whole: usize| part as f64 / whole as f64;
-    // One letter in a short name, one more for every six in a long one; the first letter of a very short name is hardly ever wrong.
-    let short = wanted.chars().count() <= 3;
-    let slip = distance <= 1 + wanted.chars().count() / 6 && (!short || wanted.chars().next() == name.chars().next()) && wanted.len() > 2;
-    let slip = slip.then(|| 1.0 - ratio(distance, length));
-    let words = words_left_out(wanted, name).then(|| 0.7 + 0.25 * ratio(wanted.len().min(name.len()), length));
+    let slip = slips(wanted, name).map(|letters| 1.0 - ratio(letters, length));
+    let kept = ratio(wanted.len().min(name.len()), length);
+    // A short name of an Odoo model is the beginning of many.
+    let left_out = words_left_out(wanted, name) && (kept >= 0.7 || !name.contains('.'));
+    let words = if reordered(wanted, name) { Some(0.9) } else { left_out.then_some(0.7 + 0.25 * kept) };
     match (slip, words) {
         (Some(slip), Some(words)) => Some(slip.max(words)),
         (one, other) => one.or(other),
     }
 }
 
+/// How many letters are wrong, if each word is the same, a slip or a synonym of the one in its place: `form` is no slip of `list`.
+fn slips(wanted: &str, name: &str) -> Option<usize> {
+    let (ours, theirs) = (words(wanted), words(name));
+    if ours.len() != theirs.len() {
+        // A dot, an underscore or a few letters too many.
+        let distance = strsim::osa_distance(wanted, name);
+        return (distance <= 1 + wanted.chars().count() / 10 && wanted.chars().count() > 3).then_some(distance);
+    }
+    let letters: Option<Vec<usize>> = ours.iter().zip(&theirs).map(|(one, other)| slip(one, other)).collect();
+    letters.map(|letters| letters.iter().sum())
+}
+
+/// The same for one word: one letter, one more for every six. The first letter of a very short word is hardly ever wrong.
+fn slip(one: &str, other: &str) -> Option<usize> {
+    let synonyms = |a: &str, b: &str| matches!((a, b), ("tree", "list") | ("list", "tree"));
+    if one == other {
+        return Some(0);
+    }
+    if synonyms(one, other) {
+        return Some(1);
+    }
+    // Cut short: `categ` for `category`.
+    if one.len().min(other.len()) > 2 && (one.starts_with(other) || other.starts_with(one)) {
+        return Some(1);
+    }
+    let (distance, length) = (strsim::osa_distance(one, other), one.chars().count());
+    let likely = length > 3 || (length > 1 && one.chars().next() == other.chars().next());
+    (likely && distance <= 1 + length / 6).then_some(distance)
+}
+
+/// Whether they have the same words in another order.
+fn reordered(a: &str, b: &str) -> bool {
+    let (mut a, mut b) = (words(a), words(b));
+    a.sort_unstable();
+    b.sort_unstable();
+    a.len() > 1 && a == b
+}
+
+fn words(name: &str) -> Vec<&str> {
+    name.split(['_', '.']).filter(|word| !word.is_empty()).collect()
+}
+
 /// Whether one has all words of the other in their order: `state_id` and `product_state_id`. Words that stand everywhere do not count.
 fn words_left_out(a: &str, b: &str) -> bool {
-    let words = |name: &str| name.split(['_', '.']).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     let (mut few, mut many) = (words(a), words(b));
     if few.len() > many.len() {
         std::mem::swap(&mut few, &mut many);
     }
-    let telling = |word: &String| {
-        word.len() > 2
-            && !matches!(word.as_str(), "ids" | "name" | "model" | "view" | "form" | "list" | "tree" | "group" | "action" | "menu")
+    let telling = |word: &&str| {
+        word.len() > 2 && !matches!(*word, "ids" | "name" | "model" | "view" | "form" | "list" | "tree" | "group" | "action" | "menu")
     };
     let mut rest = many.iter();
     few.len() < many.len() && few.iter().any(telling) && few.iter().all(|word| rest.any(|other| other == word))
@@ -83,6 +123,9 @@ mod tests {
             ("partner", "partner_id", ["name", "category_id"]),
             ("emial", "email", ["mobile", "phone"]),
             ("res.partnr", "res.partner", ["res.users", "res.partner.bank"]),
+            ("res.partner.category_id", "res.partner.id_category", ["res.partner", "res.partner.bank"]),
+            ("categ_id", "category_id", ["partner_id", "company_id"]),
+            ("template_list_view", "template_tree_view", ["template_form_view", "template_kanban_view"]),
         ] {
             assert_eq!(best(wanted, &[right, others[0], others[1]]), Some(right), "{wanted}");
         }
@@ -104,7 +147,8 @@ mod tests {
 
     #[test]
     fn two_that_are_equally_near_are_none() {
-        assert_eq!(best("stat_a", &["stat_b", "stat_c"]), None);
-        assert_eq!(ranked("stat_a", ["stat_b", "stat_c"], |name| name == "stat_c"), ["stat_c", "stat_b"]);
+        assert_eq!(best("staten", &["stated", "states"]), None);
+        assert!(is_near("staten", ["stated", "states"]));
+        assert_eq!(ranked("staten", ["stated", "states"], |name| name == "states"), ["states", "stated"]);
     }
 }
