@@ -5,24 +5,42 @@
 //! Rules never do IO, never look at an addon's name to decide, and never say that a fix works: only the sandbox does.
 
 mod access_rules;
+mod addon_name;
 mod attrs_to_expressions;
+mod constraint_column;
 mod csv_unknown_reference;
+mod dangling;
 mod data_order;
 pub(crate) mod edit;
 mod escape_ampersand;
+mod external_id;
+mod field_name;
 mod hook_signature;
 mod import_map;
 mod manifest_missing_file;
+mod method_name;
+mod missing_depends;
+mod model_name;
+mod near;
 mod own_package_import;
+mod record_field;
 mod renamed_field;
 mod renames;
+mod required_default;
+mod required_value;
+mod scope;
 mod search_group_attributes;
 mod series;
 mod sql_constraints;
 mod tree_to_list;
+mod view_anchor;
+mod view_button;
+mod view_field;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+pub(crate) mod testing_index;
 
 pub use series::ported;
 
@@ -50,6 +68,20 @@ pub const ALL: &[Rule] = &[
     data_order::RULE,
     csv_unknown_reference::RULE,
     escape_ampersand::RULE,
+    missing_depends::RULE,
+    field_name::RULE,
+    model_name::RULE,
+    view_field::RULE,
+    view_anchor::RULE,
+    view_button::RULE,
+    external_id::RULE,
+    record_field::RULE,
+    method_name::RULE,
+    addon_name::RULE,
+    required_value::RULE,
+    required_default::RULE,
+    constraint_column::RULE,
+    dangling::RULE,
 ];
 
 /// One error and the sources that it comes from.

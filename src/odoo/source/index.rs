@@ -72,6 +72,20 @@ impl<'a> Index<'a> {
         found
     }
 
+    /// An addon with all that Odoo installs with it: what it depends on, and what installs itself where that is there.
+    pub fn installed(&self, module: &str) -> Names {
+        let mut found = self.closure(module);
+        loop {
+            let ready = |facts: &ModuleFacts| facts.auto_install.as_ref().is_some_and(|with| with.iter().all(|name| found.contains(name)));
+            let next: Vec<&str> =
+                self.modules().filter(|(name, facts)| !found.contains(*name) && ready(facts)).map(|(name, _)| name).collect();
+            if next.is_empty() {
+                return found;
+            }
+            found.extend(self.closure_of(next));
+        }
+    }
+
     /// Every class of an Odoo model, with the addon that it stands in.
     pub fn classes(&self, odoo_model: &str) -> Vec<(&'a str, &'a Class)> {
         let of = |(name, facts): (&'a str, &'a ModuleFacts)| {

@@ -1,6 +1,7 @@
 //! Changes to a text that leave every other byte as it was: spans found by a parser, replaced back to front.
 //! Never writes a syntax tree back as text.
 
+pub mod classes;
 pub mod domain;
 pub mod manifest;
 pub mod python;

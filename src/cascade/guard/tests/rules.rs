@@ -89,6 +89,43 @@ fn rules_are_not_refused() {
             }
         }
     }
+    seen.extend(indexed());
     let silent: Vec<_> = rules::ALL.iter().map(|rule| rule.name).filter(|name| !seen.contains(name)).collect();
     assert!(silent.is_empty(), "no patch of {silent:?} was looked at");
+}
+
+/// The rules that ask what Odoo itself defines, each with an addon that it mends.
+fn indexed() -> BTreeSet<&'static str> {
+    use ErrorClass as C;
+    const MANIFEST: (&str, &str) = ("__manifest__.py", "{'depends': ['base'], 'data': ['v.xml']}");
+    const VIEW: &str = "<odoo><record id='v' model='ir.ui.view'><field name='model'>res.partner</field><field name='inherit_id' ref='base.view_partner_form'/><field name='arch' type='xml'><data><field name='mobile' position='after'><field name='emial'/><button name='action_opn' type='object'/></field></data></field></record><record id='c' model='res.partner.category'><field name='colour'>1</field></record><menuitem id='x' parent='base.menu_administraton'/></odoo>";
+    const STATES: &str = "<odoo><record id='s_a' model='m.s'><field name='code'>a</field></record><record id='s_b' model='m.s'><field name='code'>b</field></record><record id='s_c' model='m.s'><field name='name'>c</field></record></odoo>";
+    const PYTHON: &str = "class A(models.Model):\n    _inherit = 'res.partner'\n    o_id = fields.Many2one('sale.order')\n    p_id = fields.Many2one('res.partnr')\n    z_id = fields.Many2one('zzz.zzz')\n    r = fields.Char(related='company_id.stret')\n    x = fields.Integer(required=True, compute='_compute_totl')\n    y = fields.Integer(required=True)\n    _c = models.Constraint('check(yy > 0)')\n    def _compute_total(self):\n        pass\n";
+    let cases: [(C, &str); 14] = [
+        (C::FieldReferenceBroken, "Field res.partner.o_id with unknown comodel_name 'sale.order'"),
+        (C::FieldReferenceBroken, "Field res.partner.p_id with unknown comodel_name 'res.partnr'"),
+        (C::FieldReferenceBroken, "Field res.partner.z_id with unknown comodel_name 'zzz.zzz'"),
+        (C::FieldReferenceBroken, "Field stret referenced in related field definition res.partner.r does not exist."),
+        (C::ViewUnknownField, "Field \"emial\" does not exist in model \"res.partner\""),
+        (C::ViewAnchorMissing, "Element '<field name=\"mobile\">' cannot be located in parent view"),
+        (C::ViewInvalidAction, "action_opn is not a valid action on res.partner"),
+        (C::ExternalIdMissing, "External ID not found in the system: base.menu_administraton"),
+        (C::FieldInvalid, "Invalid field 'colour' in 'res.partner.category'"),
+        (C::AttributeMissing, "'res.partner' object has no attribute '_compute_totl'"),
+        (C::ImportModule, "No module named 'odoo.addons.contact'"),
+        (C::DataConstraint, "null value in column \"code\" of relation \"m_s\" violates not-null constraint"),
+        (C::SchemaConstraint, "column \"y\" of relation \"res_partner\" contains null values"),
+        (C::SchemaConstraint, "column \"yy\" does not exist"),
+    ];
+    let files = [MANIFEST, ("v.xml", VIEW), ("s.xml", STATES), ("a.py", PYTHON), ("b.py", "from odoo.addons.contact import x\n")];
+    let mut seen = BTreeSet::new();
+    for (class, text) in cases {
+        let (addon, candidates) = rules::testing_index::proposed(&files, class, text);
+        for candidate in candidates {
+            let reasons = refusals(&addon, &candidate.patch, &Source::Rule(candidate.rule.to_owned()));
+            assert_eq!(reasons, [""; 0], "{}:\n{}", candidate.rule, candidate.patch.unified_diff());
+            seen.insert(candidate.rule);
+        }
+    }
+    seen
 }

@@ -1,0 +1,80 @@
+use crate::domain::ErrorClass as C;
+use crate::rules::testing_index::{candidates, first};
+
+const MANIFEST: (&str, &str) = ("__manifest__.py", "{'depends': ['base'], 'data': ['v.xml']}");
+
+fn after(path: &str, text: &str, class: C, log: &str) -> Option<String> {
+    first("dangling", &[MANIFEST, (path, text)], path, class, log)
+}
+
+fn view(arch: &str) -> String {
+    format!(
+        "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"model\">res.partner</field><field name=\"arch\" type=\"xml\">{arch}</field></record></odoo>"
+    )
+}
+
+#[test]
+fn field_that_leads_nowhere_goes() {
+    let python = "class A(models.Model):\n    _inherit = 'res.partner'\n    x_id = fields.Many2one('zzz.model')\n    y = fields.Char()\n";
+    let log = "AssertionError: Field res.partner.x_id with unknown comodel_name 'zzz.model'";
+    assert_eq!(after("a.py", python, C::FieldReferenceBroken, log), Some(python.replace("    x_id = fields.Many2one('zzz.model')\n", "")));
+    let used = format!("{python}    z = fields.Char(related='x_id.name')\n");
+    assert_eq!(after("a.py", &used, C::FieldReferenceBroken, log), None);
+}
+
+#[test]
+fn node_that_shows_nothing_goes() {
+    let log = "Field \"nope_x\" does not exist in model \"res.partner\"";
+    let file = view("<form><label for=\"nope_x\"/><field name=\"nope_x\"/><field name=\"name\"/></form>");
+    let expected = view("<form><field name=\"name\"/></form>");
+    assert_eq!(after("v.xml", &file, C::ViewUnknownField, log), Some(expected));
+    let used = view("<form><field name=\"nope_x\"/><field name=\"name\" invisible=\"nope_x\"/></form>");
+    assert_eq!(after("v.xml", &used, C::ViewUnknownField, log), None);
+    let button = view("<form><button name=\"action_zzz\" type=\"object\"/><field name=\"name\"/></form>");
+    let log = "action_zzz is not a valid action on res.partner";
+    assert_eq!(after("v.xml", &button, C::ViewInvalidAction, log), Some(view("<form><field name=\"name\"/></form>")));
+}
+
+#[test]
+fn references_to_nothing_go() {
+    let log = |id: &str| format!("ValueError: External ID not found in the system: {id}");
+    for (before, expected, id) in [
+        ("<menuitem id=\"mm\" parent=\"m.none\" action=\"m.act\"/>", "<menuitem id=\"mm\" action=\"m.act\"/>", "m.none"),
+        ("<menuitem id=\"mm\" action=\"m.zzz\"/>", "", "m.zzz"),
+        (
+            "<record id=\"c\" model=\"res.partner.category\"><field name=\"name\">a</field><field name=\"parent_id\" ref=\"sale.nope\"/></record>",
+            "<record id=\"c\" model=\"res.partner.category\"><field name=\"name\">a</field></record>",
+            "sale.nope",
+        ),
+    ] {
+        let wrap = |inner: &str| format!("<odoo>{inner}</odoo>");
+        assert_eq!(after("v.xml", &wrap(before), C::ExternalIdMissing, &log(id)), Some(wrap(expected)), "{before}");
+    }
+}
+
+#[test]
+fn what_limits_rights_stays() {
+    for inner in [
+        "<menuitem id=\"mm\" groups=\"m.zzz\"/>",
+        "<record id=\"u\" model=\"res.users\"><field name=\"partner_id\" ref=\"m.zzz\"/></record>",
+        "<record id=\"u\" model=\"ir.ui.view\"><field name=\"inherit_id\" ref=\"m.zzz\"/></record>",
+        "<menuitem id=\"mm\" action=\"m.zzz\"/><menuitem id=\"x\" parent=\"mm\"/>",
+    ] {
+        let xml = format!("<odoo>{inner}</odoo>");
+        let log = "ValueError: External ID not found in the system: m.zzz";
+        assert!(candidates(&[MANIFEST, ("v.xml", &xml)], C::ExternalIdMissing, log).is_empty(), "{inner}");
+    }
+}
+
+#[test]
+fn records_and_rows_of_no_odoo_model_go() {
+    let xml = "<odoo><record id=\"rec\" model=\"zzz.model\"><field name=\"name\">a</field></record><record id=\"p\" model=\"res.partner\"/></odoo>";
+    let expected = "<odoo><record id=\"p\" model=\"res.partner\"/></odoo>";
+    assert_eq!(after("v.xml", xml, C::ModelMissing, "Object zzz.model doesn't exist").as_deref(), Some(expected));
+    let used = xml.replace("model=\"res.partner\"/>", "model=\"res.partner\"><field name=\"x\" ref=\"rec\"/></record>");
+    assert_eq!(after("v.xml", &used, C::ModelMissing, "Object zzz.model doesn't exist"), None);
+    let csv = "id,name,model_id:id,group_id:id,perm_read\na1,a1,model_zzz_model,base.group_user,1\na2,a2,base.model_res_partner,base.group_user,1\n";
+    let log = "file m/security/ir.model.access.csv could not be processed:\nNo matching record found for external id 'model_zzz_model' in field 'Model'";
+    let expected = "id,name,model_id:id,group_id:id,perm_read\na2,a2,base.model_res_partner,base.group_user,1\n";
+    assert_eq!(after("security/ir.model.access.csv", csv, C::CsvInvalid, log).as_deref(), Some(expected));
+}

@@ -1,0 +1,154 @@
+//! Which of the names that exist is meant by one that does not.
+
+/// How much better the best name must be than the next, so that it is clearly the one.
+const GAP: f64 = 0.02;
+/// What a name that the addon itself brings, or uses in the same place, is worth on top.
+const PREFERRED: f64 = 0.1;
+/// The longest name that is compared: the comparison is quadratic.
+const MAX_NAME: usize = 120;
+/// How far below the best a further name may lie.
+const FURTHER: f64 = 0.1;
+/// How many are given.
+const MOST: usize = 3;
+
+/// The names that `wanted` may stand for, the likeliest first; none where nothing is near or where two are equally so.
+pub(super) fn ranked<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>, preferred: impl Fn(&str) -> bool) -> Vec<&'a str> {
+    let mut scored: Vec<(f64, &str)> = names
+        .into_iter()
+        .filter(|name| *name != wanted)
+        .filter_map(|name| Some((likeness(wanted, name)? + if preferred(name) { PREFERRED } else { 0.0 }, name)))
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    scored.dedup_by(|a, b| a.1 == b.1);
+    let Some(best) = scored.first().map(|(score, _)| *score) else { return Vec::new() };
+    if scored.get(1).is_some_and(|(second, _)| best - second < GAP) {
+        return Vec::new();
+    }
+    scored.into_iter().take_while(|(score, _)| *score >= best - FURTHER).take(MOST).map(|(_, name)| name).collect()
+}
+
+/// Whether any of the names could be meant, be it that it cannot be told which.
+pub(super) fn is_near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> bool {
+    names.into_iter().any(|name| name != wanted && likeness(wanted, name).is_some())
+}
+
+/// How alike two names are, 0 to 1; `None` if neither is a slip of the other.
+fn likeness(wanted: &str, name: &str) -> Option<f64> {
+    if wanted.is_empty() || name.is_empty() || wanted.len() > MAX_NAME || name.len() > MAX_NAME {
+        return None;
+    }
+    let length = wanted.chars().count().max(name.chars().count());
+    #[expect(clippy::cast_precision_loss, reason = "lengths of names")]
+    let ratio = |part: usize, whole: usize| part as f64 / whole as f64;
+    let slip = slips(wanted, name).map(|letters| 1.0 - ratio(letters, length));
+    let kept = ratio(wanted.len().min(name.len()), length);
+    // A short name of an Odoo model is the beginning of many.
+    let left_out = words_left_out(wanted, name) && (kept >= 0.7 || !name.contains('.'));
+    let words = if reordered(wanted, name) { Some(0.9) } else { left_out.then_some(0.7 + 0.25 * kept) };
+    match (slip, words) {
+        (Some(slip), Some(words)) => Some(slip.max(words)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// How many letters are wrong, if each word is the same, a slip or a synonym of the one in its place: `form` is no slip of `list`.
+fn slips(wanted: &str, name: &str) -> Option<usize> {
+    let (ours, theirs) = (words(wanted), words(name));
+    if ours.len() != theirs.len() {
+        // A dot, an underscore or a few letters too many.
+        let distance = strsim::osa_distance(wanted, name);
+        return (distance <= 1 + wanted.chars().count() / 10 && wanted.chars().count() > 3).then_some(distance);
+    }
+    let letters: Option<Vec<usize>> = ours.iter().zip(&theirs).map(|(one, other)| slip(one, other)).collect();
+    letters.map(|letters| letters.iter().sum())
+}
+
+/// The same for one word: one letter, one more for every six. The first letter of a very short word is hardly ever wrong.
+fn slip(one: &str, other: &str) -> Option<usize> {
+    let synonyms = |a: &str, b: &str| matches!((a, b), ("tree", "list") | ("list", "tree"));
+    if one == other {
+        return Some(0);
+    }
+    if synonyms(one, other) {
+        return Some(1);
+    }
+    // Cut short: `categ` for `category`.
+    if one.len().min(other.len()) > 2 && (one.starts_with(other) || other.starts_with(one)) {
+        return Some(1);
+    }
+    let (distance, length) = (strsim::osa_distance(one, other), one.chars().count());
+    let likely = length > 3 || (length > 1 && one.chars().next() == other.chars().next());
+    (likely && distance <= 1 + length / 6).then_some(distance)
+}
+
+/// Whether they have the same words in another order.
+fn reordered(a: &str, b: &str) -> bool {
+    let (mut a, mut b) = (words(a), words(b));
+    a.sort_unstable();
+    b.sort_unstable();
+    a.len() > 1 && a == b
+}
+
+fn words(name: &str) -> Vec<&str> {
+    name.split(['_', '.']).filter(|word| !word.is_empty()).collect()
+}
+
+/// Whether one has all words of the other in their order: `state_id` and `product_state_id`. Words that stand everywhere do not count.
+fn words_left_out(a: &str, b: &str) -> bool {
+    let (mut few, mut many) = (words(a), words(b));
+    if few.len() > many.len() {
+        std::mem::swap(&mut few, &mut many);
+    }
+    let telling = |word: &&str| {
+        word.len() > 2 && !matches!(*word, "ids" | "name" | "model" | "view" | "form" | "list" | "tree" | "group" | "action" | "menu")
+    };
+    let mut rest = many.iter();
+    few.len() < many.len() && few.iter().any(telling) && few.iter().all(|word| rest.any(|other| other == word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn best(wanted: &str, names: &[&'static str]) -> Option<&'static str> {
+        ranked(wanted, names.iter().copied(), |_| false).first().copied()
+    }
+
+    #[test]
+    fn slips_are_seen_through() {
+        for (wanted, right, others) in [
+            ("sate", "state", ["name", "type"]),
+            ("state_id", "product_state_id", ["partner_id", "company_id"]),
+            ("sales_and_purchases", "sales_purchases", ["contact_addresses", "internal_notes"]),
+            ("partner", "partner_id", ["name", "category_id"]),
+            ("emial", "email", ["mobile", "phone"]),
+            ("res.partnr", "res.partner", ["res.users", "res.partner.bank"]),
+            ("res.partner.category_id", "res.partner.id_category", ["res.partner", "res.partner.bank"]),
+            ("categ_id", "category_id", ["partner_id", "company_id"]),
+            ("template_list_view", "template_tree_view", ["template_form_view", "template_kanban_view"]),
+        ] {
+            assert_eq!(best(wanted, &[right, others[0], others[1]]), Some(right), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn strangers_are_not_meant() {
+        for (wanted, names) in [
+            ("nope_x", ["name", "type"]),
+            ("zzz_id", ["tz_offset", "user_id"]),
+            ("zzz", ["ref", "vat"]),
+            ("x", ["y", "z"]),
+            ("", ["a", "b"]),
+        ] {
+            assert_eq!(best(wanted, &names), None, "{wanted}");
+        }
+        assert_eq!(best(&"a".repeat(MAX_NAME + 1), &["a"]), None);
+    }
+
+    #[test]
+    fn two_that_are_equally_near_are_none() {
+        assert_eq!(best("staten", &["stated", "states"]), None);
+        assert!(is_near("staten", ["stated", "states"]));
+        assert_eq!(ranked("staten", ["stated", "states"], |name| name == "states"), ["states", "stated"]);
+    }
+}

@@ -1,0 +1,270 @@
+//! What: an inheriting view that holds on to an element which its parent does not have is given the one that is meant.
+//!
+//! Why: a slip in the name, or the parent view changed. The parent is read together with all that extends it.
+//! Before: `<page name="sales_and_purchases" position="after">`. After: `<page name="sales_purchases" position="after">`.
+//! Not sure: where nothing is near, what was brought goes to the end of the part of the view that such elements stand in, or an element
+//! that only changed what is gone goes too.
+//! Since: any Odoo.
+
+use regex::Regex;
+use roxmltree::Node;
+
+use super::edit::{Edit, apply, xml};
+use super::near::ranked;
+use super::scope::{Scope, said};
+use super::{Case, Proposal, Rule, change, proposal};
+use crate::domain::{ErrorClass, RelPath};
+use crate::odoo::source::{Anchor, Index};
+
+/// The rule.
+pub(super) const RULE: Rule = Rule { name: "view_anchor", classes: &[ErrorClass::ViewAnchorMissing], since: 0, propose };
+
+/// Fields that are gone from their views, with one that stood beside each and still does.
+const BESIDE: [(u8, &str, &str, &str); 2] = [(19, "res.partner", "mobile", "phone"), (19, "res.partner", "title", "function")];
+
+/// The most candidates.
+const MOST: usize = 4;
+
+/// The names by which an inheriting view holds on to its parent.
+pub(super) struct Wanted {
+    /// The inheriting view, its external id in full.
+    pub(super) view: String,
+    /// Those of the names that the parent does not have.
+    pub(super) missing: Vec<String>,
+    file: RelPath,
+    /// Where the element starts in its file.
+    at: usize,
+}
+
+/// What the element says that could not be located; `None` if it is not found in the addon.
+pub(super) fn wanted_names(case: &Case<'_>, scope: &Scope<'_>) -> Option<Wanted> {
+    let spec = case.report.object.name.clone().filter(|name| name.starts_with('<')).or_else(|| {
+        let [spec] = said(case, r"Element ['“](<.+>)['”] cannot be located")?;
+        Some(html_escape::decode_html_entities(&spec).into_owned())
+    })?;
+    let named = case.report.object.xmlid.as_deref();
+    let mut found = None;
+    for (path, text) in case.addon.texts("xml") {
+        let Some(document) = xml::parse(text) else { continue };
+        for view in document.descendants().filter(|node| is_view(*node)) {
+            let Some(id) = view.attribute("id").map(|id| full(scope.module, id)) else { continue };
+            let Some(node) = view.descendants().find(|node| node.attribute("position").is_some() && is_spec(*node, &spec)) else {
+                continue;
+            };
+            let is_named = named == Some(id.as_str());
+            if is_named || found.is_none() {
+                found = Some((id, path.clone(), node.range().start, names_of(node)));
+            }
+            if is_named {
+                break;
+            }
+        }
+    }
+    let (view, file, at, names) = found?;
+    let there = scope.index.anchors(&view, &scope.names, Some(&view));
+    if there.is_empty() {
+        return None;
+    }
+    let missing = names.into_iter().filter(|name| there.iter().all(|anchor| anchor.name() != Some(name))).collect();
+    Some(Wanted { view, missing, file, at })
+}
+
+fn is_view(node: Node<'_, '_>) -> bool {
+    (node.has_tag_name("record") && node.attribute("model") == Some("ir.ui.view")) || node.has_tag_name("template")
+}
+
+fn full(module: &str, id: &str) -> String {
+    if id.contains('.') { id.to_owned() } else { format!("{module}.{id}") }
+}
+
+/// Whether an element is the one that the log shows, which shows it without its position.
+fn is_spec(node: Node<'_, '_>, spec: &str) -> bool {
+    let shown = node.attributes().filter(|attribute| attribute.name() != "position");
+    let text: String = shown.map(|attribute| format!(" {}=\"{}\"", attribute.name(), attribute.value())).collect();
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    plain(&format!("<{}{text}>", node.tag_name().name())) == plain(spec)
+}
+
+/// The values of `name` by which an element is looked for.
+fn names_of(node: Node<'_, '_>) -> Vec<String> {
+    match node.attribute("expr") {
+        Some(expr) => steps(expr).into_iter().filter_map(|(_, name)| name).collect(),
+        None => node.attribute("name").map(str::to_owned).into_iter().collect(),
+    }
+}
+
+/// The steps of a path: tag, and name if it asks for one.
+fn steps(expr: &str) -> Vec<(String, Option<String>)> {
+    let Ok(step) = Regex::new(r#"/*([\w*-]+)((?:\[[^\]]*\])*)"#) else { return Vec::new() };
+    let Ok(name) = Regex::new(r#"@name\s*=\s*['"]([^'"]+)['"]"#) else { return Vec::new() };
+    let of = |found: regex::Captures<'_>| (found[1].to_owned(), name.captures(&found[2]).map(|name| name[1].to_owned()));
+    step.captures_iter(expr).map(of).collect()
+}
+
+fn propose(case: &Case<'_>) -> Vec<Proposal> {
+    let Some(scope) = Scope::of(case) else { return Vec::new() };
+    let Some(wanted) = wanted_names(case, &scope) else { return Vec::new() };
+    let Some(text) = case.addon.text(&wanted.file) else { return Vec::new() };
+    let Some(document) = xml::parse(text) else { return Vec::new() };
+    let Some(node) = document.descendants().find(|node| node.is_element() && node.range().start == wanted.at) else { return Vec::new() };
+    let there = scope.index.anchors(&wanted.view, &scope.names, Some(&wanted.view));
+    let mut found = renamed(text, node, &wanted, &there);
+    found.extend(moved(text, node, &wanted, &there));
+    found.extend(beside(case, text, node, &wanted, &there));
+    found.extend(contained(text, node, &there));
+    found.extend(gone(text, node));
+    found.truncate(MOST);
+    let of = |(edits, summary): (Vec<Edit>, String)| {
+        let after = apply(text, edits)?;
+        Some(proposal(format!("{}: {summary}", wanted.view), vec![change(&wanted.file, text, after)]))
+    };
+    found.into_iter().filter_map(of).flatten().collect()
+}
+
+type Way = (Vec<Edit>, String);
+
+/// Names that are near the missing one, of elements of the same kind.
+fn renamed(text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) -> Vec<Way> {
+    let [missing] = wanted.missing.as_slice() else { return Vec::new() };
+    let tag = match node.attribute("expr") {
+        Some(expr) => steps(expr).into_iter().find(|(_, name)| name.as_ref() == Some(missing)).map(|(tag, _)| tag).unwrap_or_default(),
+        None => node.tag_name().name().to_owned(),
+    };
+    let alike = there.iter().filter(|anchor| tag == "*" || anchor.tag == tag);
+    let names = ranked(missing, alike.filter_map(Anchor::name), |_| false);
+    let of =
+        |name: &str| Some((with_name(text, node, missing, name)?, format!("{tag} {missing:?} is not in its parent view; {name:?} is.")));
+    names.into_iter().filter_map(of).collect()
+}
+
+/// The element with another name to hold on to.
+fn with_name(text: &str, node: Node<'_, '_>, old: &str, new: &str) -> Option<Vec<Edit>> {
+    let attribute = node.attribute_node("expr").or_else(|| node.attribute_node("name"))?;
+    let range = xml::value_range(text, &attribute)?;
+    let word = Regex::new(&format!(r"\b{}\b", regex::escape(old))).ok()?;
+    let edits: Vec<Edit> = word
+        .find_iter(text.get(range.clone())?)
+        .map(|found| Edit::new(range.start + found.start()..range.start + found.end(), new))
+        .collect();
+    (!edits.is_empty()).then_some(edits)
+}
+
+/// All names are there, but not where or not as what they are looked for.
+fn moved(text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) -> Option<Way> {
+    if !wanted.missing.is_empty() {
+        return None;
+    }
+    let (tag, name) = match node.attribute("expr") {
+        Some(expr) => steps(expr).pop()?,
+        None => (node.tag_name().name().to_owned(), node.attribute("name").map(str::to_owned)),
+    };
+    let name = name?;
+    let same = there.iter().find(|anchor| anchor.name() == Some(&name) && anchor.tag == tag);
+    let anchor = same.or_else(|| there.iter().find(|anchor| anchor.name() == Some(&name)))?;
+    let expr = format!("//{}[@name='{name}']", anchor.tag);
+    if node.attribute("expr") == Some(expr.as_str()) {
+        return None;
+    }
+    let edits = retargeted(text, node, &expr, node.attribute("position")?)?;
+    Some((edits, format!("its parent view has {name:?} elsewhere: it is looked for as {expr}.")))
+}
+
+/// A field that is gone: what stood beside it.
+fn beside(case: &Case<'_>, text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) -> Option<Way> {
+    let ([missing], "after" | "before") = (wanted.missing.as_slice(), node.attribute("position")?) else { return None };
+    let odoo_model = odoo_model_of(case.index, &wanted.view)?;
+    let major = case.version.major();
+    let known = |row: &&(u8, &str, &str, &str)| row.0 <= major && row.1 == odoo_model && row.2 == missing;
+    let name = BESIDE.iter().find(known)?.3;
+    there.iter().any(|anchor| anchor.name() == Some(name)).then_some(())?;
+    Some((with_name(text, node, missing, name)?, format!("{missing} is gone from {odoo_model}; it stood beside {name}.")))
+}
+
+fn odoo_model_of<'a>(index: Index<'a>, view: &str) -> Option<&'a str> {
+    index.view(view)?.odoo_model.as_deref()
+}
+
+/// The part of the parent view in which elements of this kind stand.
+fn contained(text: &str, node: Node<'_, '_>, there: &[Anchor]) -> Option<Way> {
+    if !matches!(node.attribute("position"), Some("after" | "before" | "inside")) {
+        return None;
+    }
+    let brought = node.children().find(Node::is_element)?;
+    if node.children().any(|child| child.attribute("position").is_some()) {
+        return None;
+    }
+    let has = |tag: &str| there.iter().any(|anchor| anchor.tag == tag);
+    let root = there.first()?.tag.as_str();
+    let in_sheet = || there.iter().any(|anchor| anchor.tag == "group" && anchor.within.iter().any(|up| up == "sheet"));
+    let expr = match (brought.tag_name().name(), root) {
+        ("page", "form") if has("notebook") => "//notebook",
+        ("field", "list" | "tree") => {
+            if root == "list" {
+                "//list"
+            } else {
+                "//tree"
+            }
+        }
+        ("field" | "filter" | "group" | "separator", "search") => "//search",
+        ("field" | "label", "form") if in_sheet() => "//sheet//group",
+        ("field" | "label", "form") if has("group") => "//group",
+        ("field" | "group" | "notebook", "form") if has("sheet") => "//sheet",
+        ("field" | "group" | "notebook", "form") => "//form",
+        ("button", "form") if has("header") && brought.attribute("class").is_none() => "//header",
+        _ => return None,
+    };
+    let edits = retargeted(text, node, expr, "inside")?;
+    Some((edits, format!("what it held on to is not in its parent view; not sure: what it brings goes to the end of {expr}.")))
+}
+
+/// An element that only changes or takes away what is gone has nothing left to do.
+fn gone(text: &str, node: Node<'_, '_>) -> Option<Way> {
+    let empty = || !node.children().any(|child| child.is_element());
+    let only_changes = match node.attribute("position")? {
+        "attributes" => true,
+        "replace" => empty(),
+        _ => false,
+    };
+    // The arch must keep an element.
+    let alone = node.parent_element().is_none_or(|parent| parent.children().filter(Node::is_element).count() < 2);
+    let summary = "not sure: what it changed is not in its parent view, and the change goes too.";
+    (only_changes && !alone).then(|| (vec![xml::remove_element(text, node)], summary.to_owned()))
+}
+
+/// The element as an xpath with another target.
+fn retargeted(text: &str, node: Node<'_, '_>, expr: &str, position: &str) -> Option<Vec<Edit>> {
+    let value = |name: &str| node.attribute_node(name).and_then(|attribute| xml::value_range(text, &attribute));
+    if node.has_tag_name("xpath") {
+        let range = value("expr")?;
+        // Quotes inside must not be those around.
+        let quote = text.get(range.end..)?.chars().next()?;
+        let expr = if quote == '\'' { expr.replace('\'', "\"") } else { expr.to_owned() };
+        return Some(vec![Edit::new(range, expr), Edit::new(value("position")?, position)]);
+    }
+    let range = node.range();
+    let source = text.get(range.clone())?;
+    let open = range.start + end_of_tag(source)?;
+    let start = format!("<xpath expr=\"{expr}\" position=\"{position}\"");
+    if text[..open].ends_with("/>") {
+        return Some(vec![Edit::new(range.start..open, format!("{start}/>"))]);
+    }
+    let close = range.start + source.rfind("</")?;
+    Some(vec![Edit::new(range.start..open, format!("{start}>")), Edit::new(close..range.end, "</xpath>")])
+}
+
+/// Where the start tag ends.
+fn end_of_tag(source: &str) -> Option<usize> {
+    let mut quote = None;
+    for (at, c) in source.char_indices() {
+        match (quote, c) {
+            (None, '>') => return Some(at + 1),
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), c) if open == c => quote = None,
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! What: a field that a view names and its Odoo model does not have becomes the one that is meant.
+//!
+//! Why: a slip in the name.
+//! Before: `<field name="sate"/>`. After: `<field name="state"/>`.
+//! Since: any Odoo.
+
+use regex::Regex;
+use roxmltree::Node;
+
+use super::edit::{Edit, apply, xml};
+use super::near::ranked;
+use super::scope::{Scope, missing_field};
+use super::{Case, FileChange, Proposal, Rule, change, proposal};
+use crate::domain::ErrorClass;
+
+/// The rule.
+pub(super) const RULE: Rule =
+    Rule { name: "view_field", classes: &[ErrorClass::ViewUnknownField, ErrorClass::ViewInvalid], since: 0, propose };
+
+/// Attributes that hold Python over the fields of the view.
+const EXPRESSIONS: [&str; 8] = ["invisible", "readonly", "required", "column_invisible", "domain", "context", "options", "filter_domain"];
+
+fn propose(case: &Case<'_>) -> Vec<Proposal> {
+    let Some(scope) = Scope::of(case) else { return Vec::new() };
+    let Some((odoo_model, wrong)) = missing_field(case) else { return Vec::new() };
+    let fields = scope.fields(&odoo_model);
+    if fields.is_empty() || fields.contains_key(wrong.as_str()) {
+        return Vec::new();
+    }
+    let names = ranked(&wrong, fields.keys().copied(), |name| scope.is_own_field(&odoo_model, name));
+    let of = |right: &str| {
+        let summary = format!("{odoo_model} has no field {wrong}; {right} is meant.");
+        proposal(summary, renamed(case, &scope, &odoo_model, &wrong, right))
+    };
+    names.into_iter().flat_map(of).collect()
+}
+
+/// The views of the addon with the field named otherwise.
+fn renamed(case: &Case<'_>, scope: &Scope<'_>, odoo_model: &str, wrong: &str, right: &str) -> Vec<FileChange> {
+    let edit = |text: &str| {
+        let document = xml::parse(text)?;
+        let mut edits = Vec::new();
+        for (arch, of_view) in xml::archs(&document) {
+            for node in arch.descendants().filter(|node| node.is_element() && *node != arch) {
+                if shown(scope, arch, node, of_view).is_none_or(|shown| shown == odoo_model) {
+                    edits.extend(named(text, node, wrong, right));
+                }
+            }
+        }
+        apply(text, edits)
+    };
+    let texts = case.addon.texts("xml");
+    texts.filter_map(|(path, text)| Some(change(path, text, edit(text)?))).collect()
+}
+
+/// The field in one element: what it shows, what labels it, and the expressions over it.
+fn named(text: &str, node: Node<'_, '_>, wrong: &str, right: &str) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for attribute in node.attributes() {
+        let Some(range) = xml::value_range(text, &attribute) else { continue };
+        let names = match node.tag_name().name() {
+            "field" | "groupby" => attribute.name() == "name",
+            "label" => attribute.name() == "for",
+            _ => false,
+        };
+        if names && attribute.value() == wrong && node.attribute("position").is_none() {
+            edits.push(Edit::new(range, right));
+        } else if (EXPRESSIONS.contains(&attribute.name()) || attribute.name().starts_with("decoration-"))
+            && let Ok(word) = Regex::new(&format!(r"(^|[^\w.])({})\b", regex::escape(wrong)))
+        {
+            let found = word.captures_iter(&text[range.clone()]).filter_map(|found| found.get(2));
+            edits.extend(found.map(|word| Edit::new(range.start + word.start()..range.start + word.end(), right)));
+        }
+    }
+    edits
+}
+
+/// The Odoo model that the fields at this element are of; `None` if it cannot be told.
+pub(super) fn shown(scope: &Scope<'_>, arch: Node<'_, '_>, node: Node<'_, '_>, of_view: Option<&str>) -> Option<String> {
+    let mut at = of_view?.to_owned();
+    let mut around: Vec<Node<'_, '_>> = node.ancestors().skip(1).take_while(|up| *up != arch).filter(Node::is_element).collect();
+    around.reverse();
+    for up in around {
+        match up.tag_name().name() {
+            "field" if matches!(up.attribute("position"), Some("before" | "after" | "replace" | "attributes")) => {}
+            "field" => at = scope.comodel(&at, up.attribute("name")?)?,
+            "xpath" => {
+                let inside = up.attribute("position") == Some("inside");
+                for field in fields_passed(up.attribute("expr").unwrap_or_default(), inside) {
+                    at = scope.comodel(&at, &field)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(at)
+}
+
+/// The fields behind which a path goes on, or into which it puts something.
+fn fields_passed(expr: &str, inside: bool) -> Vec<String> {
+    let Ok(step) = Regex::new(r#"field\[\s*@name\s*=\s*['"](\w+)['"]\s*\](/?)"#) else { return Vec::new() };
+    let found = step.captures_iter(expr);
+    found
+        .filter(|found| !found[2].is_empty() || (inside && found.get(0).is_some_and(|all| all.end() == expr.len())))
+        .map(|found| found[1].to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
