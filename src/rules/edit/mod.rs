@@ -2,8 +2,10 @@
 //! Never writes a syntax tree back as text.
 
 pub mod domain;
+pub mod imports;
 pub mod manifest;
 pub mod python;
+pub mod scopes;
 pub mod xml;
 
 use std::ops::Range;
