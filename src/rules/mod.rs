@@ -12,6 +12,7 @@ mod data_order;
 mod edit;
 mod escape_ampersand;
 mod frames;
+mod group_expand;
 mod hook_signature;
 mod import_map;
 mod loop_variable;
@@ -19,6 +20,7 @@ mod manifest_missing_file;
 mod missing_import;
 mod missing_return;
 mod own_package_import;
+mod python_syntax;
 mod renamed_field;
 mod renames;
 mod search_group_attributes;
@@ -52,6 +54,8 @@ pub const ALL: &[Rule] = &[
     data_order::RULE,
     csv_unknown_reference::RULE,
     escape_ampersand::RULE,
+    group_expand::RULE,
+    python_syntax::RULE,
     missing_import::RULE,
     compute_unassigned::RULE,
     loop_variable::RULE,
