@@ -21,21 +21,17 @@ use crate::domain::ErrorClass;
 use crate::odoo::Addon;
 
 /// The rule.
-pub(super) const RULE: Rule = Rule {
-    name: "renamed_field",
-    classes: &[ErrorClass::FieldInvalid, ErrorClass::ViewAnchorMissing, ErrorClass::ViewUnknownField, ErrorClass::AttributeMissing],
-    since: 18,
-    propose,
-};
+pub(super) const RULE: Rule = Rule { name: "renamed_field", classes: ErrorClass::ALL, since: 16, propose };
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let major = case.version.major();
-    let named = RENAMES.iter().filter(|row| row.since <= major && names(&case.report.text, row.old));
-    let names: Vec<&str> = named.map(|row| row.old).collect();
+    let named = RENAMES.iter().filter(|row| row.since <= major && names(&case.report.text, &row.old));
+    let names: Vec<&str> = named.map(|row| row.old.as_str()).collect();
     if names.is_empty() {
         return Vec::new();
     }
-    let mut changes = changed(case.addon, "py", |text| python::mended(text, major));
+    let defined = python::defined(case.addon);
+    let mut changes = changed(case.addon, "py", |text| python::mended(text, major, &defined));
     let mut privileges = Privileges::default();
     for (path, text) in data_files(case.addon) {
         let edits = xml::parse(text).map(|document| edits(case.addon, text, &document, major, &mut privileges)).unwrap_or_default();
@@ -49,7 +45,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     proposal(format!("Odoo renamed or removed {}: records, views and code follow.", names.join(", ")), changes)
 }
 
-/// Whether the text names the field between quotes, as Odoo's messages do.
+/// Whether the text names the field between quotes, as the messages of Odoo and Python do.
 fn names(text: &str, old: &str) -> bool {
     ["'", "\"", "&#39;", "&quot;", "“"].iter().any(|quote| text.contains(&format!("{quote}{old}")))
 }
@@ -71,7 +67,7 @@ fn edits(addon: &Addon, text: &str, document: &Document<'_>, major: u8, privileg
             let Some(name) = node.attribute_node("name") else { continue };
             match find(major, odoo_model, name.value()) {
                 Some(To::Field { write, .. }) => edits.extend(xml::value_range(text, &name).map(|range| Edit::new(range, write))),
-                Some(To::Gone) => edits.push(xml::remove_element(text, node)),
+                Some(To::Gone { .. }) => edits.push(xml::remove_element(text, node)),
                 Some(To::Privilege) => edits.extend(privileges.edits(addon, text, record, node)),
                 None if odoo_model == "ir.rule" && name.value() == "domain_force" => edits.extend(rule_domain(text, node, major)),
                 None => {}
@@ -88,7 +84,9 @@ fn edits(addon: &Addon, text: &str, document: &Document<'_>, major: u8, privileg
 
 /// `user.groups_id` in the domain of a record rule.
 fn rule_domain(text: &str, node: Node<'_, '_>, major: u8) -> Vec<Edit> {
-    let (Some(To::Field { read, .. }), Some((range, raw))) = (find(major, "res.users", "groups_id"), xml::plain_text(text, node)) else {
+    let (Some(To::Field { read: Some(read), .. }), Some((range, raw))) =
+        (find(major, "res.users", "groups_id"), xml::plain_text(text, node))
+    else {
         return Vec::new();
     };
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
