@@ -48,7 +48,6 @@ const FROM: &[(&str, &[&str])] = &[
             "html2plaintext",
             "html_sanitize",
             "is_html_empty",
-            "lazy_property",
             "ormcache",
             "plaintext2html",
             "split_every",

@@ -22,10 +22,13 @@ mod missing_return;
 mod own_package_import;
 mod python_syntax;
 mod renamed_field;
+mod renamed_method;
 mod renames;
 mod search_group_attributes;
 mod sql_constraints;
 mod tree_to_list;
+mod unimported_file;
+mod view_anchor;
 
 #[cfg(test)]
 mod testing;
@@ -45,8 +48,11 @@ pub const ALL: &[Rule] = &[
     attrs_to_expressions::RULE,
     search_group_attributes::RULE,
     renamed_field::RULE,
+    view_anchor::RULE,
     import_map::RULE,
+    renamed_method::RULE,
     own_package_import::RULE,
+    unimported_file::RULE,
     hook_signature::RULE,
     sql_constraints::RULE,
     access_rules::RULE,

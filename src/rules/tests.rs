@@ -10,7 +10,7 @@ use crate::domain::Location;
 
 /// A text that makes every rule look further.
 const EVERYTHING: &str = "NameError: name 'UserError' is not defined Expected singleton: m.x(1, 2) NoneType \
-    SyntaxError: invalid syntax missing 1 required positional argument: 'order' \
+    SyntaxError: invalid syntax cannot be located in parent view has no attribute 'name_get' KeyError: 'a.b' missing 1 required positional argument: 'order' \
     Compute method failed to assign m.a(1,).b RELAXNG xmlParseEntityRef EntityRef: expecting ';' ph() missing 'NewId' 'slug' 'groups_id' 'category_id' \
     '_sql_constraints' is no longer supported\nNo such file or directory: '/x/m/v.xml'\n\
     file m/a.csv could not be processed:\nNo matching record found for external id 'm.group_x' in field 'Group'\n\
