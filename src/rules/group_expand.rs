@@ -18,7 +18,8 @@ pub(super) const RULE: Rule = Rule { name: "group_expand", classes: ErrorClass::
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let text = &case.report.text;
-    if !(text.contains("missing 1 required positional argument") && text.contains("order")) && !text.contains("access_rights_uid") {
+    let without_order = text.contains("missing 1 required positional argument") && text.contains("order");
+    if !without_order && !text.contains("access_rights_uid") {
         return Vec::new();
     }
     let names: Vec<String> = case.addon.texts("py").filter_map(|(_, text)| Source::parse(text)).flat_map(|source| named(&source)).collect();

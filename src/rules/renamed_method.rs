@@ -25,6 +25,8 @@ const METHODS: &[(u8, &str, &str)] = &[
 /// Decorators that say nothing any more: since, name.
 const DECORATORS: &[(u8, &str)] =
     &[(16, "multi"), (16, "model_cr"), (16, "model_cr_context"), (16, "noguess"), (16, "cr"), (19, "returns")];
+/// How deep calls in receivers of calls are followed.
+const MAX_ROUNDS: usize = 4;
 /// Everything that an error may name.
 const NAMES: [&str; 16] = [
     "get_xml_id",
@@ -50,10 +52,23 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some(name) = NAMES.iter().find(|name| text.contains(&format!("has no attribute '{name}'"))) else { return Vec::new() };
     let major = case.version.major();
     let changes = changed(case.addon, "py", |text| {
-        let after = apply(text, edits(text, major)?)?;
-        Some(without_unused(&after, &["api"]))
+        let mut after = text.to_owned();
+        // A call in the receiver of another comes first, the outer one in the next round.
+        for _ in 0..MAX_ROUNDS {
+            match edits(&after, major).and_then(|edits| apply(&after, innermost(edits))) {
+                Some(better) => after = better,
+                None => break,
+            }
+        }
+        Some(without_unused(&after, &["api"])).filter(|after| after != text)
     });
     proposal(format!("Odoo has no {name} any more: what was called is called as it is now."), changes)
+}
+
+/// The edits that hold no other.
+fn innermost(edits: Vec<Edit>) -> Vec<Edit> {
+    let holds = |outer: &Edit, inner: &Edit| outer != inner && outer.range.start <= inner.range.start && inner.range.end <= outer.range.end;
+    edits.iter().filter(|edit| !edits.iter().any(|other| holds(edit, other))).cloned().collect()
 }
 
 fn edits(text: &str, major: u8) -> Option<Vec<Edit>> {
@@ -135,6 +150,7 @@ mod tests {
             ("a = p.name_get()[0][1]\n", "a = p.display_name\n"),
             ("a = dict(p.name_get())\n", "a = dict([(record.id, record.display_name) for record in p])\n"),
             ("a = fields.first(self.x_ids)\n", "a = self.x_ids[:1]\n"),
+            ("a = fields.first(x).name_get()[0][1]\n", "a = x[:1].display_name\n"),
             ("a = fields.first(x | y)\n", "a = (x | y)[:1]\n"),
             ("self.flush()\n", "self.env.flush_all()\n"),
             ("self.env['x'].flush(['a'])\n", "self.env['x'].flush_model(['a'])\n"),

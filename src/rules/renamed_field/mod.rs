@@ -2,6 +2,7 @@
 //! Odoo model is clear from the syntax.
 //!
 //! Why: records and views with the old name do not load; Python with it fails when it runs.
+//! A field that is gone leaves its anchors to one that stands near it; values written to it go.
 //! Before: `<field name="groups_id" …/>` of a menu, `self.env.user.groups_id`, `numbercall` of a cron.
 //! After: `<field name="group_ids" …/>`, `self.env.user.all_group_ids` (reading asks for the implied groups too), no `numbercall`.
 //! A category of a group becomes a privilege of that category, since `privilege_id` stands where `category_id` stood.
@@ -25,7 +26,7 @@ pub(super) const RULE: Rule = Rule { name: "renamed_field", classes: ErrorClass:
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let major = case.version.major();
-    let named = RENAMES.iter().filter(|row| row.since <= major && names(&case.report.text, &row.old));
+    let named = RENAMES.iter().filter(|row| row.since <= major && names(&case.report.text, &row.odoo_model, &row.old));
     let names: Vec<&str> = named.map(|row| row.old.as_str()).collect();
     if names.is_empty() {
         return Vec::new();
@@ -45,9 +46,13 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     proposal(format!("Odoo renamed or removed {}: records, views and code follow.", names.join(", ")), changes)
 }
 
-/// Whether the text names the field between quotes, as the messages of Odoo and Python do.
-fn names(text: &str, old: &str) -> bool {
-    ["'", "\"", "&#39;", "&quot;", "“"].iter().any(|quote| text.contains(&format!("{quote}{old}")))
+/// Whether the text names the field between quotes or behind its Odoo model, as the messages of Odoo and Python do.
+fn names(text: &str, odoo_model: &str, old: &str) -> bool {
+    text.match_indices(old).any(|(at, _)| {
+        let quoted = ["'", "\"", "&#39;", "&quot;", "“"].iter().any(|quote| text[..at].ends_with(quote));
+        let whole = quoted || text[..at].strip_suffix('.').is_some_and(|before| before.ends_with(odoo_model));
+        whole && !text[at + old.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
+    })
 }
 
 /// XML files in the order in which the manifest loads them, those that it does not list last.

@@ -150,7 +150,7 @@ impl View<'_> {
     fn filter(&self, node: Node<'_, '_>, edits: &mut Vec<Edit>) {
         for attribute in node.attributes().filter(|attribute| matches!(attribute.name(), "domain" | "context")) {
             let Some(range) = xml::value_range(self.text, &attribute) else { continue };
-            let Some(source) = Some(&self.text[range.clone()]).filter(|raw| !raw.contains('&')).and_then(|raw| Source::parse(raw)) else {
+            let Some(source) = Some(&self.text[range.clone()]).filter(|raw| !raw.contains('&')).and_then(Source::parse) else {
                 continue;
             };
             for string in source.all("string") {
