@@ -28,7 +28,7 @@ mod search_group_attributes;
 mod sql_constraints;
 mod tree_to_list;
 mod unimported_file;
-mod view_anchor;
+mod moved_anchor;
 
 #[cfg(test)]
 mod testing;
@@ -48,7 +48,7 @@ pub const ALL: &[Rule] = &[
     attrs_to_expressions::RULE,
     search_group_attributes::RULE,
     renamed_field::RULE,
-    view_anchor::RULE,
+    moved_anchor::RULE,
     import_map::RULE,
     renamed_method::RULE,
     own_package_import::RULE,

@@ -11,7 +11,7 @@ use super::{Case, Proposal, Rule, changed, proposal};
 use crate::domain::ErrorClass;
 
 /// The rule.
-pub(super) const RULE: Rule = Rule { name: "view_anchor", classes: ErrorClass::ALL, since: 17, propose };
+pub(super) const RULE: Rule = Rule { name: "moved_anchor", classes: ErrorClass::ALL, since: 17, propose };
 
 /// A step of a path: since, the old one (quotes as `'`), the new one.
 const STEPS: &[(u8, &str, &str)] = &[
