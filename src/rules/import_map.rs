@@ -9,14 +9,20 @@ use std::ops::Range;
 
 use tree_sitter::Node;
 
-use super::edit::python::{Imported, Source, ancestors, children, field, imports, is_reference, remove_names, walk, without_unused};
+use super::edit::python::{
+    Imported, Source, ancestors, children, field, imports, is_reference, quoted, remove_names, walk, without_unused,
+};
 use super::edit::{Edit, apply, indent};
 use super::{Case, Proposal, Rule, change, proposal};
 use crate::domain::ErrorClass;
 
 /// The rule.
-pub(super) const RULE: Rule =
-    Rule { name: "import_map", classes: &[ErrorClass::ImportName, ErrorClass::AttributeMissing], since: 0, propose };
+pub(super) const RULE: Rule = Rule {
+    name: "import_map",
+    classes: &[ErrorClass::ImportName, ErrorClass::ImportModule, ErrorClass::AttributeMissing],
+    since: 0,
+    propose,
+};
 
 /// Where a name went.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +31,8 @@ enum To {
     Name(&'static str, &'static str),
     /// A method of the Odoo model `ir.http`.
     HttpMethod(&'static str),
+    /// `odoo.tools.misc.file_path`, which takes one path instead of its parts.
+    FilePath,
 }
 
 /// A name that can no longer be imported: since, module, name, where it went.
@@ -38,6 +46,34 @@ const MOVED: &[(u8, &str, &str, To)] = &[
     (18, "odoo.addons.http_routing.models.ir_http", "slugify", To::HttpMethod("_slugify")),
     (18, "odoo.addons.http_routing.models.ir_http", "url_for", To::HttpMethod("_url_for")),
     (18, "odoo.addons.http_routing.models.ir_http", "url_lang", To::HttpMethod("_url_lang")),
+    (17, "odoo.tests.common", "HttpSavepointCase", To::Name("odoo.tests.common", "HttpCase")),
+    (17, "odoo.tests", "HttpSavepointCase", To::Name("odoo.tests", "HttpCase")),
+    (17, "odoo.addons.web.controllers.main", "Action", To::Name("odoo.addons.web.controllers.action", "Action")),
+    (17, "odoo.addons.web.controllers.main", "Binary", To::Name("odoo.addons.web.controllers.binary", "Binary")),
+    (17, "odoo.addons.web.controllers.main", "CSVExport", To::Name("odoo.addons.web.controllers.export", "CSVExport")),
+    (17, "odoo.addons.web.controllers.main", "DataSet", To::Name("odoo.addons.web.controllers.dataset", "DataSet")),
+    (17, "odoo.addons.web.controllers.main", "Database", To::Name("odoo.addons.web.controllers.database", "Database")),
+    (17, "odoo.addons.web.controllers.main", "ExcelExport", To::Name("odoo.addons.web.controllers.export", "ExcelExport")),
+    (17, "odoo.addons.web.controllers.main", "Export", To::Name("odoo.addons.web.controllers.export", "Export")),
+    (17, "odoo.addons.web.controllers.main", "ExportFormat", To::Name("odoo.addons.web.controllers.export", "ExportFormat")),
+    (17, "odoo.addons.web.controllers.main", "ExportXlsxWriter", To::Name("odoo.addons.web.controllers.export", "ExportXlsxWriter")),
+    (17, "odoo.addons.web.controllers.main", "GroupsTreeNode", To::Name("odoo.addons.web.controllers.export", "GroupsTreeNode")),
+    (17, "odoo.addons.web.controllers.main", "Home", To::Name("odoo.addons.web.controllers.home", "Home")),
+    (17, "odoo.addons.web.controllers.main", "ReportController", To::Name("odoo.addons.web.controllers.report", "ReportController")),
+    (17, "odoo.addons.web.controllers.main", "Session", To::Name("odoo.addons.web.controllers.session", "Session")),
+    (17, "odoo.addons.web.controllers.main", "WebClient", To::Name("odoo.addons.web.controllers.webclient", "WebClient")),
+    (17, "odoo.addons.web.controllers.main", "clean_action", To::Name("odoo.addons.web.controllers.utils", "clean_action")),
+    (17, "odoo.addons.web.controllers.main", "ensure_db", To::Name("odoo.addons.web.controllers.utils", "ensure_db")),
+    (18, "odoo.tools", "append_content_to_html", To::Name("odoo.tools.mail", "append_content_to_html")),
+    (18, "odoo.tools", "email_re", To::Name("odoo.tools.mail", "email_re")),
+    (18, "odoo.tools", "image_data_uri", To::Name("odoo.tools.image", "image_data_uri")),
+    (18, "odoo.tools", "image_process", To::Name("odoo.tools.image", "image_process")),
+    (18, "odoo.tools", "date_range", To::Name("odoo.tools.date_utils", "date_range")),
+    (18, "odoo.tools", "start_of", To::Name("odoo.tools.date_utils", "start_of")),
+    (18, "odoo.modules.module", "get_module_resource", To::FilePath),
+    (18, "odoo.modules", "get_module_resource", To::FilePath),
+    (18, "odoo.modules.module", "get_resource_path", To::FilePath),
+    (18, "odoo.modules", "get_resource_path", To::FilePath),
     (19, "odoo", "registry", To::Name("odoo.modules.registry", "Registry")),
     (19, "odoo.models", "NewId", To::Name("odoo.api", "NewId")),
 ];
@@ -96,6 +132,15 @@ fn import_edits(source: &Source<'_>, major: u8) -> Option<Vec<Edit>> {
                     (false, true) => (Some(Edit::new(imported.name.byte_range(), *new_name)), None),
                     (false, false) => (None, Some(format!("from {new_module} import {new_name}{}", alias(source, imported)))),
                 }
+            }
+            To::FilePath => {
+                for node in uses {
+                    let call = node.parent().filter(|up| up.kind() == "call" && field(*up, "function") == Some(node))?;
+                    let parts: Vec<String> =
+                        children(field(call, "arguments")?).into_iter().map(|part| source.literal(part)).collect::<Option<_>>()?;
+                    edits.push(Edit::new(call.byte_range(), format!("file_path({})", quoted(&parts.join("/")))));
+                }
+                (None, Some("from odoo.tools.misc import file_path".to_owned()))
             }
             To::HttpMethod(method) => {
                 for node in uses {
@@ -241,6 +286,10 @@ mod tests {
             (
                 "from odoo.http import request\nfrom odoo.addons.http_routing.models.ir_http import slug\nclass A(Controller):\n    def f(self):\n        return slug(x)\n",
                 "from odoo.http import request\nclass A(Controller):\n    def f(self):\n        return request.env[\"ir.http\"]._slug(x)\n",
+            ),
+            (
+                "from odoo.modules.module import get_module_resource\nopen(get_module_resource('m', 'static', 'a.png'))\n",
+                "from odoo.tools.misc import file_path\nopen(file_path(\"m/static/a.png\"))\n",
             ),
             ("from odoo.models import NewId\nNewId()\n", "from odoo.api import NewId\nNewId()\n"),
         ] {

@@ -6,9 +6,12 @@ use proptest::prelude::*;
 
 use super::testing::{addon, report};
 use super::*;
+use crate::domain::Location;
 
 /// A text that makes every rule look further.
-const EVERYTHING: &str = "RELAXNG xmlParseEntityRef EntityRef: expecting ';' ph() missing 'NewId' 'slug' 'groups_id' 'category_id' \
+const EVERYTHING: &str = "NameError: name 'UserError' is not defined Expected singleton: m.x(1, 2) NoneType \
+    SyntaxError: invalid syntax cannot be located in parent view has no attribute 'name_get' KeyError: 'a.b' missing 1 required positional argument: 'order' \
+    Compute method failed to assign m.a(1,).b RELAXNG xmlParseEntityRef EntityRef: expecting ';' ph() missing 'NewId' 'slug' 'groups_id' 'category_id' \
     '_sql_constraints' is no longer supported\nNo such file or directory: '/x/m/v.xml'\n\
     file m/a.csv could not be processed:\nNo matching record found for external id 'm.group_x' in field 'Group'\n\
     have no access rules in module m, consider adding some, like:\nid\nm.a,a,m.model_a,base.group_user,1,0,0,0\n";
@@ -21,26 +24,23 @@ fn every_rule_has_a_name_of_its_own() {
 }
 
 #[test]
-fn undefined_names_have_no_rule() {
-    assert!(ALL.iter().all(|rule| !rule.classes.contains(&ErrorClass::NameUndefined)));
-}
-
-#[test]
 fn deep_nesting_is_survived() {
     let xml =
         format!("<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"arch\">{}</field></record></odoo>", "<tree>".repeat(20_000));
     let python = format!("_sql_constraints = {}1{}\n", "(".repeat(20_000), ")".repeat(20_000));
     let concatenated = format!("class A(models.Model):\n    _sql_constraints = {}\n", "'a' ".repeat(20_000));
-    for class in ErrorClass::ALL {
-        propose_all(&addon(&[("v.xml", &xml), ("a.py", &python), ("b.py", &concatenated), ("__manifest__.py", &python)]), *class);
+    let addon = addon(&[("v.xml", &xml), ("a.py", &python), ("b.py", &concatenated), ("__manifest__.py", &python)]);
+    let mut report = report(ErrorClass::Other, EVERYTHING);
+    report.location = Some(Location { path: "m/a.py".to_owned(), line: Some(1) });
+    for rule in ALL {
+        check(&addon, (rule.propose)(&Case { report: &report, addon: &addon, version: &"19.0".parse().unwrap(), index: Index::default() }));
     }
 }
 
-fn propose_all(addon: &Addon, class: ErrorClass) {
-    let report = report(class, EVERYTHING);
-    for candidate in propose(&Case { report: &report, addon, version: &"19.0".parse().unwrap(), index: Index::default() }) {
-        assert!(candidate.patch.changes().iter().all(|change| change.path.module() == addon.name().as_str()));
-        assert!(!candidate.patch.unified_diff().is_empty() && !candidate.summary.is_empty());
+fn check(addon: &Addon, proposals: Vec<Proposal>) {
+    for Proposal { summary, patch } in proposals {
+        assert!(patch.changes().iter().all(|change| change.path.module() == addon.name().as_str()));
+        assert!(!patch.unified_diff().is_empty() && !summary.is_empty());
     }
 }
 
@@ -121,10 +121,14 @@ proptest! {
     fn no_rule_panics(xml in soup(XML), python in soup(PYTHON), manifest in soup(PYTHON), csv in soup(CSV), text in any::<String>()) {
         let files = [("__manifest__.py", manifest.as_str()), ("__init__.py", &python), ("v.xml", &xml), ("security/ir.model.access.csv", &csv), ("a.csv", &csv)];
         let addon = addon(&files);
-        for class in ErrorClass::ALL {
-            propose_all(&addon, *class);
-            let report = report(*class, &text);
-            propose(&Case { report: &report, addon: &addon, version: &"18.0".parse().unwrap(), index: Index::default() });
+        for class in [ErrorClass::TestFailure, ErrorClass::Other] {
+            let version = "19.0".parse().unwrap();
+            for rule in ALL {
+                let report = report(class, EVERYTHING);
+                check(&addon, (rule.propose)(&Case { report: &report, addon: &addon, version: &version, index: Index::default() }));
+            }
+            let report = report(class, &text);
+            ALL.iter().for_each(|rule| drop((rule.propose)(&Case { report: &report, addon: &addon, version: &"18.0".parse().unwrap(), index: Index::default() })));
         }
     }
 }

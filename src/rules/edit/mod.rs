@@ -3,8 +3,10 @@
 
 pub mod classes;
 pub mod domain;
+pub mod imports;
 pub mod manifest;
 pub mod python;
+pub mod scopes;
 pub mod xml;
 
 use std::ops::Range;

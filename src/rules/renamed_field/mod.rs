@@ -2,6 +2,7 @@
 //! Odoo model is clear from the syntax.
 //!
 //! Why: records and views with the old name do not load; Python with it fails when it runs.
+//! A field that is gone leaves its anchors to one that stands near it; values written to it go.
 //! Before: `<field name="groups_id" …/>` of a menu, `self.env.user.groups_id`, `numbercall` of a cron.
 //! After: `<field name="group_ids" …/>`, `self.env.user.all_group_ids` (reading asks for the implied groups too), no `numbercall`.
 //! A category of a group becomes a privilege of that category, since `privilege_id` stands where `category_id` stood.
@@ -21,21 +22,17 @@ use crate::domain::ErrorClass;
 use crate::odoo::Addon;
 
 /// The rule.
-pub(super) const RULE: Rule = Rule {
-    name: "renamed_field",
-    classes: &[ErrorClass::FieldInvalid, ErrorClass::ViewAnchorMissing, ErrorClass::ViewUnknownField, ErrorClass::AttributeMissing],
-    since: 18,
-    propose,
-};
+pub(super) const RULE: Rule = Rule { name: "renamed_field", classes: ErrorClass::ALL, since: 16, propose };
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let major = case.version.major();
-    let named = RENAMES.iter().filter(|row| row.since <= major && names(&case.report.text, row.old));
-    let names: Vec<&str> = named.map(|row| row.old).collect();
+    let named = RENAMES.iter().filter(|row| row.since <= major && names(&case.report.text, &row.odoo_model, &row.old));
+    let names: Vec<&str> = named.map(|row| row.old.as_str()).collect();
     if names.is_empty() {
         return Vec::new();
     }
-    let mut changes = changed(case.addon, "py", |text| python::mended(text, major));
+    let defined = python::defined(case.addon);
+    let mut changes = changed(case.addon, "py", |text| python::mended(text, major, &defined));
     let mut privileges = Privileges::default();
     for (path, text) in data_files(case.addon) {
         let edits = xml::parse(text).map(|document| edits(case.addon, text, &document, major, &mut privileges)).unwrap_or_default();
@@ -49,9 +46,13 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     proposal(format!("Odoo renamed or removed {}: records, views and code follow.", names.join(", ")), changes)
 }
 
-/// Whether the text names the field between quotes, as Odoo's messages do.
-fn names(text: &str, old: &str) -> bool {
-    ["'", "\"", "&#39;", "&quot;", "“"].iter().any(|quote| text.contains(&format!("{quote}{old}")))
+/// Whether the text names the field between quotes or behind its Odoo model, as the messages of Odoo and Python do.
+fn names(text: &str, odoo_model: &str, old: &str) -> bool {
+    text.match_indices(old).any(|(at, _)| {
+        let quoted = ["'", "\"", "&#39;", "&quot;", "“"].iter().any(|quote| text[..at].ends_with(quote));
+        let whole = quoted || text[..at].strip_suffix('.').is_some_and(|before| before.ends_with(odoo_model));
+        whole && !text[at + old.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
+    })
 }
 
 /// XML files in the order in which the manifest loads them, those that it does not list last.
@@ -71,7 +72,7 @@ fn edits(addon: &Addon, text: &str, document: &Document<'_>, major: u8, privileg
             let Some(name) = node.attribute_node("name") else { continue };
             match find(major, odoo_model, name.value()) {
                 Some(To::Field { write, .. }) => edits.extend(xml::value_range(text, &name).map(|range| Edit::new(range, write))),
-                Some(To::Gone) => edits.push(xml::remove_element(text, node)),
+                Some(To::Gone { .. }) => edits.push(xml::remove_element(text, node)),
                 Some(To::Privilege) => edits.extend(privileges.edits(addon, text, record, node)),
                 None if odoo_model == "ir.rule" && name.value() == "domain_force" => edits.extend(rule_domain(text, node, major)),
                 None => {}
@@ -88,7 +89,9 @@ fn edits(addon: &Addon, text: &str, document: &Document<'_>, major: u8, privileg
 
 /// `user.groups_id` in the domain of a record rule.
 fn rule_domain(text: &str, node: Node<'_, '_>, major: u8) -> Vec<Edit> {
-    let (Some(To::Field { read, .. }), Some((range, raw))) = (find(major, "res.users", "groups_id"), xml::plain_text(text, node)) else {
+    let (Some(To::Field { read: Some(read), .. }), Some((range, raw))) =
+        (find(major, "res.users", "groups_id"), xml::plain_text(text, node))
+    else {
         return Vec::new();
     };
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');

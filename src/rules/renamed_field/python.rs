@@ -1,13 +1,18 @@
 //! Renamed fields in Python, where the Odoo model is clear from the syntax.
 
+use std::collections::BTreeSet;
+
 use tree_sitter::Node;
 
 use super::super::edit::python::{Source, ancestors, children, field, walk};
 use super::super::edit::{Edit, apply};
-use super::super::renames::{To, find, is_old};
+use super::super::renames::{To, find, find_alone, is_old, leads_to};
+use crate::odoo::Addon;
 
 /// Methods that give records of the Odoo model they are called on.
-const SAME_MODEL: [&str; 19] = [
+const SAME_MODEL: [&str; 21] = [
+    "edit",
+    "save",
     "sudo",
     "with_user",
     "with_context",
@@ -33,11 +38,20 @@ const SAME_MODEL: [&str; 19] = [
 const MAX_HOPS: usize = 12;
 
 /// The text with every clear use of an old field renamed.
-pub(super) fn mended(text: &str, major: u8) -> Option<String> {
+/// `defined`: the fields that the addon itself defines, whose names may be the old ones of others.
+pub(super) fn mended(text: &str, major: u8, defined: &BTreeSet<String>) -> Option<String> {
     let source = Source::parse(text)?;
     let mut edits = attributes(&source, major, None);
+    let alone = |name: &str| find_alone(major, name).filter(|_| !defined.contains(name));
+    for node in source.all("attribute") {
+        let name = field(node, "attribute").filter(|name| edits.iter().all(|edit| edit.range != name.byte_range()));
+        edits.extend(name.and_then(|name| Some(Edit::new(name.byte_range(), alone(source.of(name))?))));
+    }
     for node in source.all("string") {
-        edits.extend(string_edit(&source, node, major));
+        let known = string_edits(&source, node, major);
+        let new = source.simple(node).filter(|_| known.is_empty()).and_then(alone);
+        edits.extend(new.and_then(|new| Some(Edit::new(source.inside(node)?, new))));
+        edits.extend(known);
         edits.extend(cache_key_edits(&source, node, major));
     }
     apply(text, edits)
@@ -45,8 +59,8 @@ pub(super) fn mended(text: &str, major: u8) -> Option<String> {
 
 fn renamed(major: u8, odoo_model: &str, old: &str, writes: bool) -> Option<&'static str> {
     match find(major, odoo_model, old)? {
-        To::Field { write, read } => Some(if writes { write } else { read }),
-        To::Gone | To::Privilege => None,
+        To::Field { write, read: Some(read) } => Some(if writes { write } else { read }),
+        To::Field { .. } | To::Gone { .. } | To::Privilege => None,
     }
 }
 
@@ -61,11 +75,73 @@ fn attributes(source: &Source<'_>, major: u8, class: Option<&str>) -> Vec<Edit> 
     source.all("attribute").filter_map(edit).collect()
 }
 
+/// Names of fields that the addon defines.
+pub(super) fn defined(addon: &Addon) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (_, text) in addon.texts("py") {
+        let Some(source) = Source::parse(text) else { continue };
+        let fields =
+            source.all("assignment").filter(|node| field(*node, "right").is_some_and(|right| source.of(right).starts_with("fields.")));
+        found.extend(fields.filter_map(|node| field(node, "left")).map(|left| source.of(left).to_owned()));
+    }
+    found
+}
+
+/// The old name in a string, alone or in a path.
+fn string_edits(source: &Source<'_>, node: Node<'_>, major: u8) -> Vec<Edit> {
+    let removed = removed_value(source, node, major);
+    if removed.is_some() {
+        return removed.into_iter().collect();
+    }
+    match source.simple(node) {
+        Some(path) if path.contains('.') => path_edits(source, node, major).unwrap_or_default(),
+        _ => string_edit(source, node, major).into_iter().collect(),
+    }
+}
+
+/// A value that is written to a field that is gone.
+fn removed_value(source: &Source<'_>, node: Node<'_>, major: u8) -> Option<Edit> {
+    let pair = node.parent().filter(|pair| pair.kind() == "pair" && field(*pair, "key") == Some(node))?;
+    let old = source.simple(node).filter(|old| is_old(major, old))?;
+    let Some(To::Gone { .. }) = find(major, &written_model(source, pair, 0)?, old) else { return None };
+    let pairs = children(pair.parent()?);
+    let at = pairs.iter().position(|other| *other == pair)?;
+    Some(Edit::remove(match (pairs.get(at + 1), at.checked_sub(1)) {
+        (Some(next), _) => pair.start_byte()..next.start_byte(),
+        (None, Some(before)) => pairs[before].end_byte()..pair.end_byte(),
+        (None, None) => pair.byte_range(),
+    }))
+}
+
+/// `@api.depends("lines.old")`, `related="lines.old"`, `mapped("lines.old")`: each step in the Odoo model that it stands in.
+fn path_edits(source: &Source<'_>, node: Node<'_>, major: u8) -> Option<Vec<Edit>> {
+    let path = source.simple(node)?;
+    let inside = source.inside(node)?;
+    let parent = node.parent()?;
+    let mut odoo_model = match parent.kind() {
+        "keyword_argument" if field(parent, "name").is_some_and(|name| source.of(name) == "related") => class_model(source, node)?,
+        "argument_list" => argument_model(source, parent)?.0,
+        "tuple" | "list" if children(parent).first() == Some(&node) => searched_model(source, parent)?,
+        _ => return None,
+    };
+    let mut edits = Vec::new();
+    let mut start = inside.start;
+    for step in path.split('.') {
+        if let Some(new) = renamed(major, &odoo_model, step, false) {
+            edits.push(Edit::new(start..start + step.len(), new));
+        }
+        let Some(next) = leads_to(Some(&odoo_model), step) else { break };
+        odoo_model = next.to_owned();
+        start += step.len() + 1;
+    }
+    Some(edits)
+}
+
 /// The old name as a string: a key of values, a field of a domain, an argument of a method or decorator.
 fn string_edit(source: &Source<'_>, node: Node<'_>, major: u8) -> Option<Edit> {
     let old = source.simple(node).filter(|old| is_old(major, old))?;
     let (odoo_model, writes) = match node.parent()? {
-        pair if pair.kind() == "pair" && field(pair, "key") == Some(node) => (written_model(source, pair)?, true),
+        pair if pair.kind() == "pair" && field(pair, "key") == Some(node) => (written_model(source, pair, 0)?, true),
         tuple if matches!(tuple.kind(), "tuple" | "list") && children(tuple).first() == Some(&node) => {
             (searched_model(source, tuple)?, false)
         }
@@ -88,9 +164,20 @@ fn cache_key_edits(source: &Source<'_>, node: Node<'_>, major: u8) -> Vec<Edit> 
     edits.into_iter().map(|edit| Edit::new(edit.range.start + range.start..edit.range.end + range.start, edit.text)).collect()
 }
 
-/// The Odoo model that a dictionary of values is written to.
-fn written_model(source: &Source<'_>, pair: Node<'_>) -> Option<String> {
-    let mut holder = pair.parent()?.parent()?;
+/// The Odoo model that a dictionary of values is written to: by a method, or as a line of other values.
+fn written_model(source: &Source<'_>, pair: Node<'_>, hops: usize) -> Option<String> {
+    let dictionary = pair.parent()?;
+    let mut holder = dictionary.parent()?;
+    // `(0, 0, {…})` and `Command.create({…})` in the list under the name of a field.
+    let is_command = holder.kind() == "tuple" && children(holder).len() == 3;
+    let called = holder.parent().and_then(method);
+    if is_command || called.is_some_and(|(_, object)| source.of(object).ends_with("Command")) {
+        let line = if is_command { holder } else { holder.parent()? };
+        let list = line.parent().filter(|list| list.kind() == "list")?;
+        let outer = list.parent().filter(|outer| outer.kind() == "pair" && hops < MAX_HOPS)?;
+        let name = source.literal(field(outer, "key")?)?;
+        return leads_to(Some(&written_model(source, outer, hops + 1)?), &name).map(str::to_owned);
+    }
     if holder.kind() == "list" {
         holder = holder.parent()?;
     }
@@ -150,11 +237,20 @@ fn model_of(source: &Source<'_>, node: Node<'_>, class: Option<&str>, hops: usiz
         "identifier" => variable_model(source, node, class, hops),
         "attribute" => {
             let object = source.of(field(node, "object")?);
-            match source.of(field(node, "attribute")?) {
-                "user" if object == "env" || object.ends_with(".env") => Some("res.users".to_owned()),
-                "create_uid" | "write_uid" | "user_id" => Some("res.users".to_owned()),
-                _ => None,
+            let name = source.of(field(node, "attribute")?);
+            match name {
+                "user" if object == "env" || object.ends_with(".env") => return Some("res.users".to_owned()),
+                "company" if object == "env" || object.ends_with(".env") => return Some("res.company".to_owned()),
+                _ => {}
             }
+            let kept = matches!(object, "self" | "cls").then(|| kept_model(source, name, hops)).flatten();
+            kept.or_else(|| {
+                let of_object = model_of(source, field(node, "object")?, class, hops + 1);
+                leads_to(of_object.as_deref(), name).map(str::to_owned)
+            })
+        }
+        "call" if source.of(field(node, "function")?) == "Form" => {
+            model_of(source, *children(field(node, "arguments")?).first()?, class, hops + 1)
         }
         "call" => {
             let (function, receiver) = method(node)?;
@@ -170,15 +266,27 @@ fn model_of(source: &Source<'_>, node: Node<'_>, class: Option<&str>, hops: usiz
     }
 }
 
+/// `self.order` of a test, given a value once: every assignment in the file must agree.
+fn kept_model(source: &Source<'_>, name: &str, hops: usize) -> Option<String> {
+    let is_it = |left: Node<'_>| matches!(source.of(left).split_once('.'), Some(("self" | "cls", rest)) if rest == name);
+    let bound = source.all("assignment").filter(|node| field(*node, "left").is_some_and(is_it));
+    let values: Vec<Option<String>> = bound.take(20).map(|node| model_of(source, field(node, "right")?, None, hops + 4)).collect();
+    let first = values.first()?.clone()?;
+    values.iter().all(|value| value.as_ref() == Some(&first)).then_some(first)
+}
+
 /// A local variable: every assignment and loop of its function must agree.
 fn variable_model(source: &Source<'_>, node: Node<'_>, class: Option<&str>, hops: usize) -> Option<String> {
     let name = source.of(node);
     let scope = ancestors(node).find(|up| up.kind() == "function_definition")?;
     let bound = walk(scope).filter(|up| matches!(up.kind(), "assignment" | "for_statement" | "for_in_clause"));
-    let values: Vec<Option<String>> = bound
+    let mut values: Vec<Option<String>> = bound
         .filter(|binding| field(*binding, "left").is_some_and(|left| source.of(left) == name))
         .map(|binding| model_of(source, field(binding, "right")?, class, hops + 4))
         .collect();
+    // `with Form(order) as form`
+    let opened = walk(scope).filter(|up| up.kind() == "as_pattern" && field(*up, "alias").is_some_and(|alias| source.of(alias) == name));
+    values.extend(opened.map(|up| model_of(source, *children(up).first()?, class, hops + 4)));
     let first = values.first()?.clone()?;
     values.iter().all(|value| value.as_ref() == Some(&first)).then_some(first)
 }
@@ -192,7 +300,7 @@ mod tests {
     }
 
     fn after(odoo_model: &str, body: &str) -> Option<String> {
-        let after = mended(&method_of(odoo_model, body), 19)?;
+        let after = mended(&method_of(odoo_model, body), 19, &BTreeSet::new())?;
         Some(after.strip_prefix(method_of(odoo_model, "|").split_once('|').unwrap().0).unwrap().trim_end().to_owned())
     }
 
@@ -212,6 +320,15 @@ mod tests {
             ("res.users", "return 'groups_id' in vals", "return 'group_ids' in vals"),
             ("res.users", "return vals['groups_id']", "return vals['group_ids']"),
             ("ir.ui.menu", "return self.mapped('groups_id')", "return self.mapped('group_ids')"),
+            ("sale.order", "return self.order_line.tax_id", "return self.order_line.tax_ids"),
+            ("sale.order", "return self.mapped('order_line.tax_id')", "return self.mapped('order_line.tax_ids')"),
+            (
+                "x",
+                "self.env['sale.order'].create({'order_line': [(0, 0, {'tax_id': t, 'product_uom': u})]})",
+                "self.env['sale.order'].create({'order_line': [(0, 0, {'tax_ids': t, 'product_uom_id': u})]})",
+            ),
+            ("x", "self.env['stock.move'].create({'name': 'x', 'a': 1})", "self.env['stock.move'].create({'a': 1})"),
+            ("x", "return other.move_ids_without_package", "return other.move_ids"),
         ] {
             assert_eq!(after(odoo_model, before).as_deref(), Some(expected), "{before}");
         }
@@ -236,6 +353,6 @@ mod tests {
         let before = "class A(models.Model):\n    _inherit = 'res.users'\n\n    @api.depends('groups_id')\n    @api.constrains('groups_id')\n    @tools.ormcache('self.env.user.groups_id.ids', 'x')\n    def f(self):\n        pass\n";
         let after =
             before.replace("depends('groups_id", "depends('all_group_ids").replace("constrains('groups_id", "constrains('group_ids");
-        assert_eq!(mended(before, 19).unwrap(), after.replace("user.groups_id", "user.all_group_ids"));
+        assert_eq!(mended(before, 19, &BTreeSet::new()).unwrap(), after.replace("user.groups_id", "user.all_group_ids"));
     }
 }

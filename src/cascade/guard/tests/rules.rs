@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{refusals, shop};
-use crate::domain::{ErrorClass, ErrorReport, Fault, ObjectRef, Source};
+use crate::domain::{ErrorClass, ErrorReport, Fault, Location, ObjectRef, Source};
 use crate::odoo::Addon;
 use crate::rules;
 
@@ -29,8 +29,12 @@ fn report(class: ErrorClass, addon: &Addon) -> ErrorReport {
         false => String::new(),
     };
     let lost = if addon.name().as_str() == "old" { "group_x" } else { "model_shop_ordr" };
+    // What a fixture's own log says, and where.
+    let said = addon.path("said.txt").and_then(|path| addon.text(&path)).unwrap_or_default();
+    let (file, line) = said.lines().find_map(|line| line.strip_prefix("at ")?.split_once(':')).unwrap_or_default();
+    let location = line.parse().ok().map(|line| Location { path: format!("{name}/{file}"), line: Some(line) });
     let text = format!(
-        "RELAXNG xmlParseEntityRef EntityRef: expecting ';' ph() missing 'NewId' 'slug' 'SavepointCase' 'groups_id' 'category_id' \
+        "{said}\nRELAXNG xmlParseEntityRef EntityRef: expecting ';' ph() missing 'NewId' 'slug' 'SavepointCase' 'groups_id' 'category_id' \
          'users' 'numbercall' '_sql_constraints' is no longer supported\nNo such file or directory: {missing}\
          file {name}/security/ir.model.access.csv could not be processed:\nNo matching record found for external id '{lost}' in field 'Model'\n\
          have no access rules in module {name}, consider adding some, like:\nid,name\n{access}"
@@ -46,7 +50,7 @@ fn report(class: ErrorClass, addon: &Addon) -> ErrorReport {
         database: None,
         odoo_version: None,
         module: Some(name.clone()),
-        location: None,
+        location,
         object: ObjectRef { name: Some("models".to_owned()), ..ObjectRef::default() },
         chain: Vec::new(),
         text,

@@ -1,0 +1,138 @@
+//! What: a compute method that leaves some records without a value starts with the empty one.
+//!
+//! Why: Odoo wants every record of a compute method to get a value: `Compute method failed to assign`.
+//! Before: `for rec in self: if rec in data: rec.count = data[rec]`.
+//! After: `for rec in self: rec.count = 0` before the condition.
+//! Whether the empty value is the right one is not certain; the tests decide.
+//! Since: 13.
+
+use regex::Regex;
+use tree_sitter::Node;
+
+use super::edit::python::{Source, children, field, walk};
+use super::edit::scopes::body;
+use super::edit::{Edit, apply, indent};
+use super::{Case, Proposal, Rule, change, proposal};
+use crate::domain::ErrorClass;
+
+/// The rule.
+pub(super) const RULE: Rule = Rule { name: "compute_unassigned", classes: ErrorClass::ALL, since: 13, propose };
+
+fn propose(case: &Case<'_>) -> Vec<Proposal> {
+    let Ok(pattern) = Regex::new(r"Compute method failed to assign ([\w.]+)\([^)\n]*\)\.(\w+)") else { return Vec::new() };
+    let Some(found) = pattern.captures(&case.report.text) else { return Vec::new() };
+    let reported = &found[2];
+    let definitions: Vec<Computed> =
+        case.addon.texts("py").filter_map(|(_, text)| Source::parse(text)).flat_map(|source| computed(&source)).collect();
+    let Some(Computed { method, .. }) = definitions.iter().find(|one| one.field == reported) else { return Vec::new() };
+    let fields: Vec<&Computed> = definitions.iter().filter(|one| one.method == *method).collect();
+    let mut found = Vec::new();
+    for (path, text) in case.addon.texts("py") {
+        let Some(source) = Source::parse(text) else { continue };
+        for function in source.all("function_definition").filter(|node| field(*node, "name").is_some_and(|name| source.of(name) == method))
+        {
+            let ways = [in_loop(&source, function, &fields, reported), at_start(&source, function, &fields, reported)];
+            for edit in ways.into_iter().flatten() {
+                let after = apply(text, vec![edit]).map(|after| change(path, text, after));
+                found.extend(proposal(
+                    format!("{method} leaves records without {reported}: they get the empty value first."),
+                    after.into_iter().collect(),
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// A field with its compute method.
+struct Computed {
+    field: String,
+    method: String,
+    empty: &'static str,
+}
+
+fn computed(source: &Source<'_>) -> Vec<Computed> {
+    let of_assignment = |node: Node<'_>| {
+        let (left, right) = (field(node, "left")?, field(node, "right")?);
+        let kind = field(right, "function").filter(|_| right.kind() == "call").map(|function| source.of(function))?;
+        let arguments = children(field(right, "arguments")?);
+        let compute = arguments.iter().find(|one| field(**one, "name").is_some_and(|name| source.of(name) == "compute"))?;
+        let value = field(*compute, "value")?;
+        let method = source.literal(value).unwrap_or_else(|| source.of(value).to_owned());
+        Some(Computed { field: source.of(left).to_owned(), method, empty: empty(kind.strip_prefix("fields.")?) })
+    };
+    source.all("assignment").filter_map(of_assignment).collect()
+}
+
+fn empty(kind: &str) -> &'static str {
+    match kind {
+        "Integer" => "0",
+        "Float" | "Monetary" => "0.0",
+        _ => "False",
+    }
+}
+
+/// In the loop over `self`, before its first statement.
+fn in_loop(source: &Source<'_>, function: Node<'_>, fields: &[&Computed], reported: &str) -> Option<Edit> {
+    let over_self = |node: &Node<'_>| {
+        node.kind() == "for_statement" && field(*node, "right").is_some_and(|right| matches!(source.of(right), "self" | "self.sudo()"))
+    };
+    let loops: Vec<Node<'_>> = body(function).into_iter().filter(over_self).collect();
+    let node = *loops.last()?;
+    let name = field(node, "left").filter(|left| left.kind() == "identifier").map(|left| source.of(left))?;
+    let first = *body(node).first()?;
+    written(source, first, &assignments(source, node, name, fields, reported))
+}
+
+/// Before the first statement of the method, for all records.
+fn at_start(source: &Source<'_>, function: Node<'_>, fields: &[&Computed], reported: &str) -> Option<Edit> {
+    let is_docstring =
+        |node: &Node<'_>| node.kind() == "expression_statement" && node.named_child(0).is_some_and(|child| child.kind() == "string");
+    let first = body(function).into_iter().find(|node| !is_docstring(node))?;
+    let only: Vec<&Computed> = fields.iter().filter(|one| one.field == reported).copied().collect();
+    written(source, first, &assignments(source, function, "self", &only, reported))
+}
+
+/// One assignment for the field and for those of the same method that are only given a value under a condition.
+fn assignments(source: &Source<'_>, scope: Node<'_>, record: &str, fields: &[&Computed], reported: &str) -> Vec<String> {
+    let target = |one: &Computed| format!("{record}.{}", one.field);
+    let assigned =
+        |node: Node<'_>, target: &str| node.kind() == "assignment" && field(node, "left").is_some_and(|left| source.of(left) == target);
+    let always = |target: &str| body(scope).iter().any(|node| node.named_child(0).is_some_and(|child| assigned(child, target)));
+    let sometimes = |target: &str| walk(scope).any(|node| assigned(node, target));
+    let wanted = fields.iter().filter(|one| one.field == reported || sometimes(&target(one)) && !always(&target(one)));
+    wanted.map(|one| format!("{} = {}", target(one), one.empty)).collect()
+}
+
+fn written(source: &Source<'_>, before: Node<'_>, lines: &[String]) -> Option<Edit> {
+    let margin = indent(source.text, before.start_byte())?;
+    let text: String = lines.iter().map(|line| format!("{line}\n{margin}")).collect();
+    (!lines.is_empty()).then(|| Edit::new(before.start_byte()..before.start_byte(), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::{addon, candidates, first_diff, fixture};
+
+    const TEXT: &str = "ValueError: Compute method failed to assign m.state(5,).products_count";
+
+    #[test]
+    fn empty_value_comes_first() {
+        insta::assert_snapshot!(first_diff(&fixture("compute_unassigned", "count"), ErrorClass::Other, TEXT));
+    }
+
+    #[test]
+    fn without_a_loop_all_records_get_it() {
+        let text = "class A:\n    products_count = fields.Integer(compute='_c')\n\n    def _c(self):\n        for x in self.env['y'].search([]):\n            x.m_id.products_count += 1\n";
+        let found = candidates(&addon(&[("a.py", text)]), ErrorClass::Other, TEXT);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].patch.changes()[0].after, text.replace("        for x", "        self.products_count = 0\n        for x"));
+    }
+
+    #[test]
+    fn method_of_another_addon_is_left() {
+        let text = "class A:\n    products_count = fields.Integer(compute='_c')\n";
+        assert!(candidates(&addon(&[("a.py", text)]), ErrorClass::Other, TEXT).is_empty());
+    }
+}
