@@ -41,6 +41,13 @@ impl Pattern {
         self.groups::<1>(text).map(|[first]| first)
     }
 
+    /// The first two groups of the last match.
+    pub(super) fn last_groups<'t>(&self, text: &'t str) -> Option<(&'t str, &'t str)> {
+        let found = self.get()?.captures_iter(text).last()?;
+        let part = |n| found.get(n).map_or("", |part| part.as_str());
+        Some((part(1), part(2)))
+    }
+
     /// The first group of every match.
     pub(super) fn all<'t>(&'t self, text: &'t str) -> impl Iterator<Item = &'t str> {
         self.get().into_iter().flat_map(move |regex| regex.captures_iter(text)).filter_map(|found| found.get(1)).map(|part| part.as_str())

@@ -38,6 +38,7 @@ fn report(class: ErrorClass, addon: &Addon) -> ErrorReport {
     ErrorReport {
         fingerprint: "0".repeat(32).parse().unwrap(),
         class,
+        subclass: None,
         fault: Fault::Code,
         title: String::new(),
         occurred_at: None,
@@ -46,6 +47,7 @@ fn report(class: ErrorClass, addon: &Addon) -> ErrorReport {
         database: None,
         odoo_version: None,
         module: Some(name.clone()),
+        owner: Default::default(),
         location: None,
         object: ObjectRef { name: Some("models".to_owned()), ..ObjectRef::default() },
         chain: Vec::new(),
