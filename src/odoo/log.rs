@@ -46,7 +46,7 @@ impl Entry<'_> {
 // ASCII classes only: bounded repetitions of Unicode classes grow past the size that a regular expression may have.
 const PREFIX: &str = concat!(
     r"(?:[A-Za-z0-9_.-]{1,80}[ \t]{1,40}\|[ ]|",
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,20}(?:Z|[+-][0-9]{2}:?[0-9]{2})[ ](?:(?:stdout|stderr)[ ][FP][ ])?|",
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,20}(?:Z|[+-][0-9]{2}:?[0-9]{2})[ ](?:(?:stdout|stderr)[ ][FP][ ]|[A-Za-z0-9_.-]{1,80}[ ][A-Za-z0-9_.@/-]{1,80}\[[0-9]{1,9}\]:[ ])?|",
     r"(?:<[0-9]{1,3}>)?[A-Z][a-z]{2}[ ]{1,2}[0-9]{1,2}[ ][0-9:]{8}[ ][A-Za-z0-9_.-]{1,80}[ ][A-Za-z0-9_.@/-]{1,80}(?:\[[0-9]{1,9}\])?:[ ])"
 );
 const COLOUR: &str = r"(?:\x1b\[[0-9;]*m)*";

@@ -1,3 +1,4 @@
+mod forms;
 mod table;
 
 use proptest::prelude::*;
