@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::{Exit, show};
-use crate::domain::{ErrorReport, Failure};
+use crate::domain::{ErrorReport, Failure, ModuleName};
 use crate::{ingest, odoo};
 
 /// The largest log that is read, in bytes.
@@ -51,7 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 fn error(report: &ErrorReport, count: u32, primary: bool) -> Value {
     let place = report.location.as_ref();
     // An error in an addon of Odoo's own has a place, but no addon that anybody here would change.
-    let module = report.module.as_ref().map(|module| module.as_str()).or(place.and_then(|place| place.path.split('/').next()));
+    let module = report.module.as_ref().map(ModuleName::as_str).or(place.and_then(|place| place.path.split('/').next()));
     let exception = report.chain.last().map(|raised| raised.exception.as_str());
     json!({
         "primary": primary,

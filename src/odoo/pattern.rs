@@ -27,7 +27,8 @@ impl Pattern {
     }
 
     pub(super) fn captures<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
-        self.get()?.captures(text)
+        // Most texts do not match, and to find that out needs no room for groups.
+        self.get().filter(|regex| regex.is_match(text))?.captures(text)
     }
 
     /// The first `N` groups of the first match; a group that took no part is empty.

@@ -15,6 +15,7 @@ static EMPTY_IN: Pattern = Pattern::new(r"(?i)\bin\s*\(\s*\)");
 static NAMED: Pattern =
     Pattern::new(r#"^column (?:reference )?"?([\w.]+)"?|^(?:function|operator) ([^\n]+?) does not exist|for type (\w+):"#);
 static QUALIFIED: Pattern = Pattern::new(r#""(\w+)"\."(\w+)""#);
+static QUOTED: Pattern = Pattern::new(r#"["«»„“]\s?([\w.]+)\s?["«»“”]"#);
 static DOTTED: Pattern = Pattern::new(r#"["']([a-z]\w*(?:\.\w+)+)["']"#);
 static NEAR: Pattern = Pattern::new(r#"at or near ("[^\w\n]+")"#);
 
@@ -125,11 +126,19 @@ const SAID: [(&str, &str); 6] = [
 ];
 
 fn constraint(message: &str, sub: &'static str) -> Finding {
-    let name = CONSTRAINT.first(message).unwrap_or_default();
-    let [column, table] = COLUMN.groups(message).unwrap_or_default();
+    // In every language the names are quoted, in the same order.
+    let mut quoted = QUOTED.all(message.lines().next().unwrap_or_default());
+    let [first, second] = [quoted.next().unwrap_or_default(), quoted.next().unwrap_or_default()];
+    let (first_column, first_table, first_name) = match sub {
+        "not_null" => (first, second, ""),
+        "foreign_key" | "check" if !second.is_empty() => ("", first, second),
+        _ => ("", "", first),
+    };
+    let name = CONSTRAINT.first(message).unwrap_or(first_name);
+    let [column, table] = COLUMN.groups(message).unwrap_or([first_column, first_table]);
     let key = KEY.first(message).filter(|key| *key != "id").unwrap_or_default();
     let field = if column.is_empty() { key } else { column };
-    let related = || RELATION.first(message);
+    let related = || RELATION.first(message).or(Some(first_table).filter(|table| !table.is_empty()));
     let table = Some(table).filter(|table| !table.is_empty()).or_else(related).or_else(|| table_of(name, field)).unwrap_or_default();
     Finding::new(ErrorClass::DataConstraint).sub(sub).field(field).name(name).model(&model_of(table))
 }

@@ -211,9 +211,9 @@ const RECOGNISERS: [Recogniser; 29] = [
     python::import,
     python::syntax,
     python::cursor,
+    values::none,
     python::names,
     runtime::said_no,
-    values::none,
     values::other,
 ];
 

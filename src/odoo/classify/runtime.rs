@@ -19,7 +19,7 @@ static FORBIDDEN: Pattern = Pattern::new(r"(?s)^(?:forbidden|Access to forbidden
 static RECORD_ATTRIBUTE: Pattern = Pattern::new(r"'(\w+(?:\.\w+)+)' object has no attribute '(\w+)'");
 static QUOTED: Pattern = Pattern::new(r"'(\w+)'");
 static TEMPLATE: Pattern = Pattern::new(r"(?m)^\s*Template: (\S+)");
-static TEMPLATE_CAUSE: Pattern = Pattern::new(r"(?m)^\s+(\w+(?:Error|Exception)\w*: [^\n]+)");
+static TEMPLATE_CAUSE: Pattern = Pattern::new(r"(?m)^(?:\s+|Error to render compiling AST\s+)(\w+(?:Error|Exception)\w*: [^\n]+)");
 static OLD_TEMPLATE: Pattern = Pattern::new(r"(?m)^Template: (\S+)|template [`'](\S+?)[`']");
 static INNER_NAME: Pattern = Pattern::new(r"name \\?'(\w+)\\?' is not defined");
 static INNER: Pattern = Pattern::new(r"^(?:<class ')?(\w+)");
@@ -82,7 +82,9 @@ pub(super) fn qweb(case: &Case<'_>) -> Option<Finding> {
     if !case.is(&["QWebError", "QWebException", "QWebCodeFound"]) {
         return None;
     }
-    let text = case.message();
+    // Older ones print the trace of the cause inside their own text, so the rest of it stands after that exception.
+    let after = case.chain.get(case.index + 1).map_or("", |next| next.message.as_str());
+    let text = if case.message().contains("Template") || !after.contains("Template: ") { case.message() } else { after };
     let [old, older] = OLD_TEMPLATE.groups(text).unwrap_or_default();
     let template = TEMPLATE.first(text).unwrap_or(if old.is_empty() { older } else { old });
     let caused = case.chain[..case.index]

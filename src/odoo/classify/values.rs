@@ -17,8 +17,7 @@ pub(super) fn none(case: &Case<'_>) -> Option<Finding> {
     if !text.contains("NoneType") || !case.is(&["AttributeError", "TypeError"]) {
         return None;
     }
-    // More than the attribute that Python misses: that there was nothing to have it.
-    let found = |sub| Finding::new(C::NoneValue).sub(sub).rank(if case.is(&["AttributeError"]) { Rank::Specific } else { Rank::Generic });
+    let found = |sub| Finding::new(C::NoneValue).sub(sub).rank(Rank::Generic);
     if let Some(attribute) = NONE_ATTRIBUTE.first(text) {
         return Some(found("attribute").name(attribute));
     }

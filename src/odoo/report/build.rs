@@ -10,7 +10,9 @@ use super::super::place::{Located, Places, is_core_file};
 use super::super::traceback::stack;
 use super::super::{cut, mask};
 use super::group::{Occurrence, Severity};
-use crate::domain::{ErrorClass, ErrorReport, Fault, Frame, Location, ModuleName, ObjectRef, OdooVersion, Owner, Raised, Subclass};
+use crate::domain::{
+    ErrorClass, ErrorReport, Fault, Fingerprint, Frame, Location, ModuleName, ObjectRef, OdooVersion, Owner, Raised, Subclass,
+};
 
 static VERSION: Pattern = Pattern::new(r"^Odoo version (?:saas[~-])?(\d{1,2}\.\d)");
 static LOGGER: Pattern = Pattern::new(r"^(?:odoo|openerp)\.addons\.(\w+)");
@@ -32,8 +34,13 @@ pub(super) fn version(entries: &[Entry<'_>]) -> Option<OdooVersion> {
     entries.iter().filter(|entry| entry.logger == "odoo").find_map(|entry| VERSION.first(&entry.message)?.parse().ok())
 }
 
-/// The report of one occurrence.
-pub(super) fn report(found: &Occurrence<'_>, places: &Places, version: Option<&OdooVersion>) -> ErrorReport {
+/// The report of one occurrence; of one that is known by its fingerprint only that, because the rest costs more.
+pub(super) fn report(
+    found: &Occurrence<'_>,
+    places: &Places,
+    version: Option<&OdooVersion>,
+    is_known: impl Fn(&Fingerprint) -> bool,
+) -> Result<ErrorReport, Fingerprint> {
     let (picked, mut finding) = classify(found);
     let raised = picked.and_then(|index| found.chain.get(index));
     if let Some(test) = &found.test {
@@ -56,10 +63,13 @@ pub(super) fn report(found: &Occurrence<'_>, places: &Places, version: Option<&O
         frames: &place.frames,
         message: raised.map_or(first_line, |raised| &raised.message),
     });
+    if is_known(&print) {
+        return Err(print);
+    }
     // What stands around the error is named too, but only after the fingerprint: where it is cut off, the error is the same.
     surroundings(found, &finding.class, place.function, &mut finding.object);
     qualify(&finding.class, module.as_ref(), &mut finding.object);
-    ErrorReport {
+    Ok(ErrorReport {
         fingerprint: print,
         class: finding.class,
         subclass: Subclass::new(finding.sub).filter(|sub| finding.class.subclasses().contains(&sub.as_str())),
@@ -76,7 +86,7 @@ pub(super) fn report(found: &Occurrence<'_>, places: &Places, version: Option<&O
         object: finding.object,
         chain: found.chain.iter().map(masked).collect(),
         text: text(found),
-    }
+    })
 }
 
 /// An external id without its addon is one of the addon that is loaded.

@@ -45,19 +45,24 @@ pub fn occurrences(text: &str) -> Vec<(ErrorReport, u32)> {
             }
             continue;
         }
-        let report = build::report(occurrence, &places, version.as_ref());
-        let known = index.get(&report.fingerprint).copied();
-        if let Some(known) = known.and_then(|index| found.get_mut(index)) {
-            known.1 = known.1.saturating_add(1);
-            read.insert(key, index.get(&report.fingerprint).copied());
-        // PostgreSQL refuses a constraint when the module is loaded, Odoo says again at the end that it is missing.
-        } else if (report.class != ErrorClass::SchemaConstraint || constraints.insert(report.object.clone())) && found.len() < REPORTS_MAX {
-            read.insert(key, Some(found.len()));
-            index.insert(report.fingerprint.clone(), found.len());
-            found.push((report, 1));
-        } else {
-            read.insert(key, None);
-        }
+        let at = match build::report(occurrence, &places, version.as_ref(), |print| index.contains_key(print)) {
+            Err(print) => {
+                let at = index.get(&print).copied();
+                if let Some(known) = at.and_then(|at| found.get_mut(at)) {
+                    known.1 = known.1.saturating_add(1);
+                }
+                at
+            }
+            // PostgreSQL refuses a constraint when the module is loaded, Odoo says again at the end that it is missing.
+            Ok(report) if report.class == ErrorClass::SchemaConstraint && !constraints.insert(report.object.clone()) => None,
+            Ok(_) if found.len() >= REPORTS_MAX => None,
+            Ok(report) => {
+                index.insert(report.fingerprint.clone(), found.len());
+                found.push((report, 1));
+                Some(found.len() - 1)
+            }
+        };
+        read.insert(key, at);
     }
     found
 }

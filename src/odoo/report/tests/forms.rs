@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::domain::Subclass;
 
 const TRACE: &str = "Traceback (most recent call last):\n  File \"/opt/custom/shop/models/a.py\", line 3, in go\n    self.name\nValueError: Expected singleton: res.partner(6, 7)";
 
@@ -165,10 +166,10 @@ fn older_series_say_it_otherwise() {
             "name=zzz",
         ),
         (
-            "odoo.addons.base.models.qweb.QWebException: 'NoneType' object has no attribute 'x'\nTraceback (most recent call last):\nError to render compiling AST\nTemplate: sale.doc\nPath: /t/p",
+            "odoo.addons.base.models.qweb.QWebException: 'NoneType' object has no attribute 'x'\nTraceback (most recent call last):\n  File \"<template>\", line 1, in template_1\nAttributeError: 'NoneType' object has no attribute 'x'\n\nError to render compiling AST\nAttributeError: 'NoneType' object has no attribute 'x'\nTemplate: sale.doc\nPath: /t/p",
             C::QwebRender,
-            "other",
-            "view=sale.doc",
+            "attribute",
+            "view=sale.doc name=AttributeError: 'NoneType' object has no attribute 'x'",
         ),
         (
             "odoo.exceptions.ValidationError: The operation cannot be completed:\n- Create/update: a mandatory field is not set.\n- Delete: another model requires the record being deleted.\n\nModel: Currency (res.currency)\nField: Currency (name)\n",
@@ -196,7 +197,7 @@ fn older_series_say_it_otherwise() {
     ] {
         let report = raised(exception);
         assert_eq!(
-            (report.class, report.subclass.map(|sub| sub.as_str()), named(&report).as_str()),
+            (report.class, report.subclass.map(Subclass::as_str), named(&report).as_str()),
             (class, Some(sub), object),
             "{exception}"
         );
