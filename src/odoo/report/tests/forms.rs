@@ -181,7 +181,7 @@ fn older_series_say_it_otherwise() {
             "AssertionError: Cannot commit or rollback a cursor from inside a test, this will lead to a broken cursor",
             C::CursorInTest,
             "commit",
-            "method=commit name=commit",
+            "method=commit",
         ),
         ("TypeError: 'NoneType' object is not iterable", C::NoneValue, "iteration", "method=go"),
         ("KeyError: product.state(5,)", C::KeyMissing, "record", "model=product.state method=go"),
