@@ -3,6 +3,7 @@
 //! People get progress on stderr; stdout holds the result, and with `--json` one JSON object and nothing else.
 
 mod bench;
+mod classify;
 mod connect;
 mod doctor;
 mod fix;
@@ -46,6 +47,8 @@ enum Command {
     Work,
     /// Mend one error, from the log to the proven patch.
     Fix(fix::Args),
+    /// Read a log: the class of every error, and what it names.
+    Classify(classify::Args),
     /// Submit a job.
     Submit(submit::Args),
     /// Show how a run stands.
@@ -111,6 +114,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Serve => Box::pin(up::serve(config)).await,
         Command::Work => Box::pin(up::work(config)).await,
         Command::Fix(args) => Box::pin(fix::run(config, args)).await,
+        Command::Classify(args) => classify::run(&args),
         Command::Submit(args) => Box::pin(submit::run(config, args)).await,
         Command::Status(args) => Box::pin(status::run(config, args)).await,
         Command::Doctor(args) => Box::pin(doctor::run(config, args)).await,

@@ -12,4 +12,4 @@ pub use failure::{Failure, FailureKind, Verdict};
 pub use ids::{Domain, EventId, Fingerprint, GroupId, HostName, InvalidId, ModuleName, OdooVersion, Release, RunId, TenantId};
 pub use job::{Effect, Job, JobKind, Lesson, Outcome, Progress, RunState, Ticket, UnknownKind};
 pub use patch::{FileChange, Patch, PatchError, RelPath};
-pub use report::{ErrorClass, ErrorReport, Fault, Frame, Location, ObjectRef, Raised};
+pub use report::{ErrorClass, ErrorReport, Fault, Frame, Location, ObjectRef, Owner, Raised, Subclass};

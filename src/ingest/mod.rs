@@ -4,10 +4,8 @@
 
 mod error;
 mod format;
-mod head;
 mod masked;
 mod parts;
-mod record;
 mod split;
 mod texts;
 

@@ -1,6 +1,6 @@
 //! Long logs in parts.
 
-use super::head::is_head;
+use crate::odoo::is_head;
 
 /// Cuts a log into parts of at most `max` bytes, at heads of entries. Only an entry that alone is longer is cut inside: at a
 /// line end, or at a character if the line alone is longer. The parts joined are the log; a part may exceed a `max` of less

@@ -6,9 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 
 use super::format::{MAX_BODY, MAX_RECORDS, check_lines, strip_bom};
-use super::head::is_head;
-use super::record::{Entry, Record};
 use super::{Format, IngestError};
+use crate::odoo::{JsonEntry as Entry, Record, is_head};
 
 /// Docker cuts what a container prints at this many bytes; the piece before the cut has no newline.
 const DOCKER_PIECE: usize = 16 * 1024;

@@ -44,7 +44,7 @@ fn add_frames(print: &mut Print, frames: &[Frame], module: &ModuleName) -> bool 
         return false;
     };
     let located = Places::default().locate(&frame.file, None, Some(module.as_str()));
-    print.add("path", &located.map_or_else(|| frame.file.clone(), |(_, location)| location.path));
+    print.add("path", &located.map_or_else(|| frame.file.clone(), |located| located.location.path));
     print.add("function", &frame.function);
     print.add("source", &frame.source);
     let mut before = None;

@@ -27,7 +27,8 @@ impl Pattern {
     }
 
     pub(super) fn captures<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
-        self.get()?.captures(text)
+        // Most texts do not match, and to find that out needs no room for groups.
+        self.get().filter(|regex| regex.is_match(text))?.captures(text)
     }
 
     /// The first `N` groups of the first match; a group that took no part is empty.
@@ -39,6 +40,13 @@ impl Pattern {
     /// The first group of the first match.
     pub(super) fn first<'t>(&self, text: &'t str) -> Option<&'t str> {
         self.groups::<1>(text).map(|[first]| first)
+    }
+
+    /// The first two groups of the last match.
+    pub(super) fn last_groups<'t>(&self, text: &'t str) -> Option<(&'t str, &'t str)> {
+        let found = self.get()?.captures_iter(text).last()?;
+        let part = |n| found.get(n).map_or("", |part| part.as_str());
+        Some((part(1), part(2)))
     }
 
     /// The first group of every match.

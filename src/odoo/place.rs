@@ -1,20 +1,37 @@
 //! Which addon a file of a log belongs to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::LazyLock;
 
 use super::log::Entry;
 use super::pattern::Pattern;
-use crate::domain::{Location, ModuleName};
+use crate::domain::{Location, ModuleName, Owner};
 
 static ROOTS: Pattern = Pattern::new(r"'([^']+)'");
 static NAMED: Pattern = Pattern::new(r"(?:Loading module|Couldn't load module|Module) ([a-z0-9_]+)\b");
-static LOGGER: Pattern = Pattern::new(r"^(?:odoo|openerp)\.addons\.(\w+)");
 // Odoo's own files, wherever it is installed: as a package, or as a checkout named odoo, odoo-19.0 …
 static CORE: Pattern = Pattern::new(concat!(
     r"/(?:dist|site)-packages/|/lib/python\d|^/usr/lib/|/openerp/|/enterprise/|",
     r"/odoo(?:[-_]?\d+(?:\.\d)?)?/(?:addons|odoo|orm|tools|service|cli|modules|tests|osv|api|_monkeypatches)/|",
     r"/odoo/(?:http|models|fields|api|sql_db|netsvc|exceptions|loglevels|__main__)\.py$"
 ));
+// What pip installs below Odoo's own package: addons of Odoo and of others side by side.
+static PACKAGED: Pattern = Pattern::new(r"/(?:dist|site)-packages/(?:odoo|openerp)/addons/(\w+)/");
+static CORE_PLACE: Pattern = Pattern::new(r"/addons/(\w+/[^\n]+)$");
+// How people check out the repositories of the OCA: under their own names, or below a folder named after it.
+static OCA: Pattern = Pattern::new(concat!(
+    r"(?i:/oca/|/oca[-_])|/(?:server-(?:tools|ux|auth|backend|brand|env)|web-api|website-cms|e-commerce|rest-framework|reporting-engine|",
+    r"account-(?:analytic|budgeting|closing|consolidation|financial-reporting|financial-tools|fiscal-rule|invoice-reporting|invoicing|payment|reconcile)|",
+    r"bank-(?:payment|statement-import)(?:-alternative)?|stock-logistics-(?:availability|barcode|orderpoint|putaway|release-channel|reporting|request|shopfloor|",
+    r"tracking|transport|warehouse|workflow)|sale-(?:workflow|reporting|channel|financial|prebook|promotion|blanket)|purchase-(?:workflow|reporting)|",
+    r"product-(?:attribute|configurator|kitting|pack|variant)|partner-contact|project-(?:agile|reporting)|hr-(?:attendance|expense|holidays)|",
+    r"manufacture(?:-reporting)?|mis-builder(?:-contrib)?|multi-company|operating-unit|field-service|data-protection|delivery-carrier|",
+    r"credit-control|community-data-files|currency|dms|edi(?:-framework)?|geospatial|interface-github|intrastat-extrastat|knowledge|",
+    r"management-system|margin-analysis|maintenance|pos|queue|social|spreadsheet|storage|timesheet|vertical-\w+|wms|connector(?:-\w+)?|",
+    r"l10n-[a-z]+(?:-[a-z]+)*)/"
+));
+/// The addons that Odoo ships, by name: where pip puts everybody's into one folder, nothing else tells.
+static CORE_ADDONS: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("core_addons.txt").split_whitespace().collect());
 static ADDONS_FOLDER: Pattern = Pattern::new(r"^(?:addons|\w+[-_]addons|addons[-_]\w+|custom|extra)$");
 
 /// Folders of an addon: what stands above the first of them is the addon.
@@ -41,6 +58,33 @@ const INSIDE: [&str; 17] = [
 /// Folders kept: each is compared with the file of each frame, and a log may claim any number.
 const ROOTS_MAX: usize = 64;
 
+fn is_core(module: &str) -> bool {
+    module.starts_with("test_") || CORE_ADDONS.contains(module)
+}
+
+/// Whether a file is one of Odoo's own.
+pub(super) fn is_core_file(file: &str) -> bool {
+    CORE.is_match(file)
+        && !file.contains("/lib/python")
+        && (file.contains("/odoo") || file.contains("/openerp/") || file.contains("/enterprise/"))
+        || file.contains("-packages/odoo/")
+}
+
+/// A place in an addon.
+#[derive(Debug, Clone)]
+pub(super) struct Located {
+    pub(super) module: ModuleName,
+    pub(super) location: Location,
+    /// Who writes it, if the path tells.
+    pub(super) owner: Option<Owner>,
+}
+
+impl Located {
+    pub(super) fn in_tests(&self) -> bool {
+        self.location.path.split('/').nth(1) == Some("tests")
+    }
+}
+
 /// What a log tells about where addons lie.
 #[derive(Debug, Default)]
 pub(super) struct Places {
@@ -60,7 +104,11 @@ impl Places {
             } else if entry.logger.ends_with("modules.loading") || entry.logger.ends_with("modules.module") {
                 places.modules.extend(NAMED.first(line).map(str::to_owned));
             }
-            places.modules.extend(LOGGER.first(entry.logger).map(str::to_owned));
+            let logged = ["odoo.addons.", "openerp.addons."].iter().find_map(|start| entry.logger.strip_prefix(start));
+            // Most lines come from a few loggers.
+            if let Some(module) = logged.and_then(|rest| rest.split('.').next()).filter(|module| !places.modules.contains(*module)) {
+                places.modules.insert(module.to_owned());
+            }
         }
         places.roots.truncate(ROOTS_MAX);
         places.roots.sort_by_key(|root| std::cmp::Reverse(root.len()));
@@ -68,14 +116,40 @@ impl Places {
     }
 
     /// The addon and the place below its addons folder, or `None` for a file of Odoo, of Python or of nobody.
-    pub(super) fn locate(&self, file: &str, line: Option<u32>, loading: Option<&str>) -> Option<(ModuleName, Location)> {
+    pub(super) fn locate(&self, file: &str, line: Option<u32>, loading: Option<&str>) -> Option<Located> {
         let file = file.replace('\\', "/");
-        if is_nobodys(&file) {
+        if has_no_folder(&file) {
             return None;
         }
-        let path = self.below_addons_folder(&file, loading)?;
+        let packaged = packaged(&file);
+        let path = match packaged {
+            Some(module) => &file[file.find(&format!("/addons/{module}/"))? + "/addons/".len()..],
+            None if CORE.is_match(&file) => return None,
+            None => self.below_addons_folder(&file, loading)?,
+        };
         let module: ModuleName = path.split('/').next()?.parse().ok()?;
-        Some((module, Location { path: path.to_owned(), line }))
+        let owner = match () {
+            () if packaged.is_some() || OCA.is_match(&file) => Some(Owner::Oca),
+            () if path.len() < file.len() => Some(Owner::Custom),
+            () => None,
+        };
+        Some(Located { module, location: Location { path: path.to_owned(), line }, owner })
+    }
+
+    /// The place in an addon of Odoo's own, below its addons folder.
+    pub(super) fn locate_core(file: &str, line: u32) -> Option<Location> {
+        let file = file.replace('\\', "/");
+        let path = CORE_PLACE.first(&file).filter(|_| is_core_file(&file))?;
+        Some(Location { path: path.to_owned(), line: Some(line) })
+    }
+
+    /// Who writes an addon of which the log names no file.
+    pub(super) fn owner(&self, module: &str) -> Owner {
+        match () {
+            () if is_core(module) => Owner::Core,
+            () if !self.roots.is_empty() && self.roots.iter().all(|root| OCA.is_match(root)) => Owner::Oca,
+            () => Owner::Custom,
+        }
     }
 
     fn below_addons_folder<'f>(&self, file: &'f str, loading: Option<&str>) -> Option<&'f str> {
@@ -98,7 +172,17 @@ impl Places {
 
 /// A file of Odoo, of Python, or of no file at all. The path has forward slashes.
 pub(super) fn is_nobodys(file: &str) -> bool {
-    file.starts_with('<') || file.starts_with("src/lxml/") || !file.contains('/') || CORE.is_match(file)
+    has_no_folder(file) || (packaged(file).is_none() && CORE.is_match(file))
+}
+
+/// Whether it is no file of an addon by its form alone: text that was evaluated, or a library's.
+fn has_no_folder(file: &str) -> bool {
+    file.starts_with('<') || file.starts_with("src/lxml/") || !file.contains('/')
+}
+
+/// The addon of a file that was installed as a Python package beside Odoo's own.
+fn packaged(file: &str) -> Option<&str> {
+    PACKAGED.first(file).filter(|module| !is_core(module))
 }
 
 /// The parts of an absolute path: where each starts, and its name. The last is the file.
@@ -152,7 +236,7 @@ mod tests {
     use super::*;
 
     fn at(file: &str) -> Option<String> {
-        Places::default().locate(file, None, None).map(|(_, place)| place.path)
+        Places::default().locate(file, None, None).map(|found| found.location.path)
     }
 
     #[test]
@@ -196,6 +280,23 @@ mod tests {
     #[test]
     fn module_being_loaded_wins() {
         let found = Places::default().locate("/data/x/shop/lib/a.py", Some(3), Some("shop")).unwrap();
-        assert_eq!((found.0.as_str(), found.1.to_string().as_str()), ("shop", "shop/lib/a.py:3"));
+        assert_eq!((found.module.as_str(), found.location.to_string().as_str()), ("shop", "shop/lib/a.py:3"));
+    }
+
+    #[test]
+    fn owner_is_told_by_the_path() {
+        for (file, owner) in [
+            ("/opt/custom/shop/models/a.py", Some(Owner::Custom)),
+            ("/opt/server-tools/auditlog/models/a.py", Some(Owner::Oca)),
+            ("/mnt/OCA/web/web_timeline/models/a.py", Some(Owner::Oca)),
+            ("/opt/venv/lib/python3.12/site-packages/odoo/addons/auditlog/models/a.py", Some(Owner::Oca)),
+            ("shop/views/v.xml", None),
+        ] {
+            assert_eq!(Places::default().locate(file, None, None).map(|found| found.owner), Some(owner), "{file}");
+        }
+        let core = "/opt/venv/lib/python3.12/site-packages/odoo/addons/sale/models/a.py";
+        assert!(Places::default().locate(core, None, None).is_none());
+        assert_eq!(Places::locate_core(core, 3).unwrap().to_string(), "sale/models/a.py:3");
+        assert_eq!((Places::default().owner("sale"), Places::default().owner("shop")), (Owner::Core, Owner::Custom));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::json::decoded;
 use super::log::{Entry, entries};
 use super::pattern::Pattern;
 
@@ -38,7 +39,7 @@ impl TestLog {
     pub fn read(text: &str) -> Self {
         let mut log = Self::default();
         let (mut while_loading, mut afterwards) = (BTreeMap::new(), 0);
-        for entry in entries(text) {
+        for entry in entries(&decoded(text)) {
             let line = entry.message.lines().next().unwrap_or("").trim_end();
             if let Some(test) = test_of(&entry) {
                 log.failed.insert(format!("{}: {}", test.module, test.name));

@@ -35,6 +35,7 @@ pub(super) fn report(class: ErrorClass, text: &str) -> ErrorReport {
     ErrorReport {
         fingerprint: "0123456789abcdef0123456789abcdef".parse().unwrap(),
         class,
+        subclass: None,
         fault: Fault::Code,
         title: String::new(),
         occurred_at: None,
@@ -43,6 +44,7 @@ pub(super) fn report(class: ErrorClass, text: &str) -> ErrorReport {
         database: None,
         odoo_version: None,
         module: None,
+        owner: Default::default(),
         location: None,
         object: ObjectRef::default(),
         chain: Vec::new(),

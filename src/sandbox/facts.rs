@@ -88,6 +88,8 @@ fn unpack(bytes: &[u8]) -> Result<Facts, SandboxError> {
     for entry in tar::Archive::new(bytes).entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         let path = entry.path().ok().and_then(|path| path.strip_prefix(".").unwrap_or(&path).to_str()?.parse::<RelPath>().ok());
+        // A file beside the addons belongs to none.
+        let path = path.filter(|path| !path.within_module().is_empty());
         let module = path.as_ref().and_then(|path| path.module().parse::<ModuleName>().ok());
         let (Some(path), Some(module)) = (path, module) else { continue };
         let mut content = Vec::new();

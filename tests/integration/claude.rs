@@ -248,6 +248,7 @@ fn report(text: &str) -> ErrorReport {
     ErrorReport {
         fingerprint: "0".repeat(32).parse().unwrap(),
         class: ErrorClass::ViewTypeTree,
+        subclass: None,
         fault: Fault::Code,
         title: "ParseError: Invalid view type: 'tree'.".to_owned(),
         occurred_at: None,
@@ -256,6 +257,7 @@ fn report(text: &str) -> ErrorReport {
         database: None,
         odoo_version: None,
         module: Some("shop".parse().unwrap()),
+        owner: Default::default(),
         location: None,
         object: ObjectRef::default(),
         chain: Vec::new(),

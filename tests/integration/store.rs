@@ -58,6 +58,7 @@ fn report() -> ErrorReport {
     ErrorReport {
         fingerprint: FINGERPRINT.parse().unwrap(),
         class: ErrorClass::ViewTypeTree,
+        subclass: None,
         fault: Fault::Code,
         title: "ParseError: Invalid view type: 'tree'".to_owned(),
         occurred_at: None,
@@ -66,6 +67,7 @@ fn report() -> ErrorReport {
         database: None,
         odoo_version: Some("19.0".parse().unwrap()),
         module: Some("demo_addon".parse().unwrap()),
+        owner: Default::default(),
         location: None,
         object: ObjectRef::default(),
         chain: vec![Raised {

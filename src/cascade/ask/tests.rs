@@ -8,6 +8,7 @@ pub(super) fn report(class: &str, text: &str) -> ErrorReport {
     ErrorReport {
         fingerprint: "0".repeat(32).parse().unwrap(),
         class: ErrorClass::ALL.iter().copied().find(|found| found.as_str() == class).unwrap(),
+        subclass: None,
         fault: Fault::Code,
         title: "ParseError".to_owned(),
         occurred_at: None,
@@ -16,6 +17,7 @@ pub(super) fn report(class: &str, text: &str) -> ErrorReport {
         database: None,
         odoo_version: None,
         module: Some("shop".parse().unwrap()),
+        owner: Default::default(),
         location: None,
         object: ObjectRef::default(),
         chain: Vec::new(),

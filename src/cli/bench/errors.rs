@@ -39,6 +39,11 @@ pub struct Args {
     write: Option<PathBuf>,
 }
 
+/// PostgreSQL runs as a user of its own, who must get to its folder.
+fn open_to_all() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o755)
+}
+
 /// One broken addon with its log.
 struct Case {
     name: String,
@@ -62,8 +67,11 @@ pub async fn run(mut config: Config, args: Args) -> anyhow::Result<Exit> {
         .filter(|case| args.only.is_empty() || args.only.iter().any(|prefix| case.name.starts_with(prefix.as_str())))
         .collect();
     let tenant: TenantId = "default".parse()?;
-    // What it measures is what is mended without a model.
+    // What it measures is what is mended without a model, and without a memory: on servers of its own, which know nothing yet.
     config.claude.api_key = None;
+    let folder = tempfile::Builder::new().prefix("odoo-agent-bench").permissions(open_to_all()).tempdir()?;
+    config.data_dir = folder.path().to_owned();
+    (config.queue.url, config.database.url) = (None, None);
     config.tenants.entry(tenant.clone()).or_default().addons = cases.iter().flat_map(|case| case.addons.clone()).collect();
     let connected = connect(config).await?;
     let worker = Worker::new(connected.app.clone());

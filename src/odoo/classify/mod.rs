@@ -8,6 +8,7 @@ mod database;
 mod fields;
 mod python;
 mod runtime;
+mod values;
 mod views;
 mod words;
 
@@ -34,6 +35,8 @@ pub(super) enum Rank {
 #[derive(Debug, Clone)]
 pub(super) struct Finding {
     pub(super) class: ErrorClass,
+    /// One of the class's subclasses, or empty.
+    pub(super) sub: &'static str,
     pub(super) rank: Rank,
     pub(super) object: ObjectRef,
     /// A file that the text names, as the text has it, and a line.
@@ -44,7 +47,13 @@ pub(super) struct Finding {
 
 impl Finding {
     fn new(class: ErrorClass) -> Self {
-        Self { class, rank: Rank::Specific, object: ObjectRef::default(), file: None, module: None }
+        Self { class, sub: "", rank: Rank::Specific, object: ObjectRef::default(), file: None, module: None }
+    }
+
+    fn sub(mut self, sub: &'static str) -> Self {
+        debug_assert!(self.class.subclasses().contains(&sub), "{} has no {sub}", self.class.as_str());
+        self.sub = sub;
+        self
     }
 
     fn rank(mut self, rank: Rank) -> Self {
@@ -127,6 +136,17 @@ impl Case<'_> {
         short(&self.raised().exception)
     }
 
+    /// Whether a data file was being loaded when it was raised.
+    fn in_data(&self) -> bool {
+        self.passes(&["convert_xml_import", "convert_file", "_tag_record"])
+            || self.chain.iter().any(|raised| short(&raised.exception) == "ParseError")
+    }
+
+    /// Whether a function is among the frames of this exception.
+    fn ran(&self, functions: &[&str]) -> bool {
+        self.raised().frames.iter().any(|frame| functions.contains(&frame.function.as_str()))
+    }
+
     fn is(&self, names: &[&str]) -> bool {
         names.contains(&self.exception())
     }
@@ -139,6 +159,17 @@ impl Case<'_> {
     fn passes(&self, functions: &[&str]) -> bool {
         passes(self.chain, functions)
     }
+}
+
+static RECORD: Pattern = Pattern::new(r#"<(?:record|template|menuitem|function|delete)\b([^>]*)"#);
+static RECORD_MODEL: Pattern = Pattern::new(r#"\bmodel=["']([\w.]+)["']"#);
+static RECORD_ID: Pattern = Pattern::new(r#"\bid=["']([\w.-]+)["']"#);
+
+/// Odoo model and external id of the record that was being loaded, as `ParseError` shows it; empty where it does not.
+pub(super) fn parsed_record(chain: &[Raised]) -> (&str, &str) {
+    let shown = chain.iter().rev().filter(|raised| short(&raised.exception) == "ParseError" && raised.message.contains("somewhere inside"));
+    let attributes = shown.filter_map(|raised| RECORD.first(&raised.message)).next().unwrap_or_default();
+    (RECORD_MODEL.first(attributes).unwrap_or_default(), RECORD_ID.first(attributes).unwrap_or_default())
 }
 
 /// Whether a function is among the frames of a chain.
@@ -154,7 +185,7 @@ pub(super) fn short(exception: &str) -> &str {
 type Recogniser = fn(&Case<'_>) -> Option<Finding>;
 
 /// Every recogniser. Of two equal ranks for one exception the first counts.
-const RECOGNISERS: [Recogniser; 24] = [
+const RECOGNISERS: [Recogniser; 29] = [
     data::dependency,
     data::external_dependency,
     views::attrs,
@@ -163,6 +194,8 @@ const RECOGNISERS: [Recogniser; 24] = [
     views::action,
     views::field,
     fields::invalid,
+    fields::value,
+    fields::domain,
     views::invalid,
     data::external_id,
     data::csv,
@@ -177,8 +210,11 @@ const RECOGNISERS: [Recogniser; 24] = [
     python::hook,
     python::import,
     python::syntax,
+    python::cursor,
+    values::none,
     python::names,
     runtime::said_no,
+    values::other,
 ];
 
 /// The most telling finding of a chain, and which exception it is about.

@@ -18,9 +18,11 @@ static FIELD_SPEC: Pattern = Pattern::new(r#"^<field\b[^>]*\bname=['"](\w+)['"]"
 static UNKNOWN_FIELD: Pattern = Pattern::new(r#"(?i)field ["“'«]\s?([\w.]+)\s?["”'»] does not exist in model ["“'«]\s?([\w.]+)\s?["”'»]"#);
 // The same in another language: two quoted names on the last line before the context, the second a dotted one.
 static TWO_NAMES: Pattern = Pattern::new(r#"(?m)^[^\n<]*["“«]\s?(\w+)\s?["”»][^\n<]*["“«]\s?(\w+(?:\.\w+)+)\s?["”»][^\n]*$"#);
+static IN_EXPRESSION: Pattern = Pattern::new(r"(?m)^\s*- [^\n]*[“«]");
 static NO_ACTION: Pattern = Pattern::new(r"(?m)^(\S+) is not a valid action on (\S+?)\.?\s*$");
 static PRIVATE_ACTION: Pattern = Pattern::new(r"(?m)(\w+)(?: on (\S+))? is private and cannot be called from a button");
 static INVALID_ATTRIBUTE: Pattern = Pattern::new(r"Invalid attribute (\S+) for element (\S+)");
+static EXPRESSION: Pattern = Pattern::new(r"(?i)expression|modifier|domain|context|Invalid composed field");
 static RELAXNG: Pattern = Pattern::new(r"RELAXNG_ERR_\w+: ([^\n]+)");
 
 /// Whether the exception is about a view at all: raised while one was loaded, or when one was saved.
@@ -62,7 +64,14 @@ pub(super) fn anchor(case: &Case<'_>) -> Option<Finding> {
     }
     let spec = html_escape::decode_html_entities(ELEMENT.first(text)?).into_owned();
     let field = FIELD_SPEC.first(&spec).or_else(|| XPATH_FIELD.all(&spec).last()).unwrap_or_default().to_owned();
-    Some(view(case, ErrorClass::ViewAnchorMissing).name(&spec).field(&field))
+    let sub = if spec.starts_with("<xpath") {
+        "xpath"
+    } else if spec.starts_with("<field") {
+        "field"
+    } else {
+        "element"
+    };
+    Some(view(case, ErrorClass::ViewAnchorMissing).sub(sub).name(&spec).field(&field))
 }
 
 pub(super) fn field(case: &Case<'_>) -> Option<Finding> {
@@ -72,19 +81,21 @@ pub(super) fn field(case: &Case<'_>) -> Option<Finding> {
     }
     let translated = || TWO_NAMES.groups(text).filter(|_| CONTEXT_MODEL.is_match(text));
     let [field, model] = UNKNOWN_FIELD.groups(text).or_else(translated)?;
-    Some(view(case, ErrorClass::ViewUnknownField).field(field).model(model))
+    // A field that only an expression uses stands in a list of its own.
+    let sub = if IN_EXPRESSION.is_match(text) { "expression" } else { "node" };
+    Some(view(case, ErrorClass::ViewUnknownField).sub(sub).field(field).model(model))
 }
 
 pub(super) fn attrs(case: &Case<'_>) -> Option<Finding> {
     let text = case.message();
     let both = text.contains("\"attrs\"") && text.contains("\"states\"");
-    (about_a_view(case) && both).then(|| view(case, ErrorClass::ViewAttrsRemoved))
+    (about_a_view(case) && both).then(|| view(case, ErrorClass::ViewAttrsRemoved).sub("attrs_or_states"))
 }
 
 pub(super) fn tree(case: &Case<'_>) -> Option<Finding> {
     let text = case.message();
     let named = text.contains("'tree'") && (text.contains("list, form") || text.contains("Invalid view type"));
-    (about_a_view(case) && named).then(|| view(case, ErrorClass::ViewTypeTree).name("tree"))
+    (about_a_view(case) && named).then(|| view(case, ErrorClass::ViewTypeTree).sub("root_tag").name("tree"))
 }
 
 pub(super) fn action(case: &Case<'_>) -> Option<Finding> {
@@ -92,8 +103,10 @@ pub(super) fn action(case: &Case<'_>) -> Option<Finding> {
     if !about_a_view(case) {
         return None;
     }
-    let [method, model] = NO_ACTION.groups(text).or_else(|| PRIVATE_ACTION.groups(text))?;
-    let found = view(case, ErrorClass::ViewInvalidAction).method(method);
+    let missing = NO_ACTION.groups(text);
+    let sub = if missing.is_some() { "missing" } else { "private" };
+    let [method, model] = missing.or_else(|| PRIVATE_ACTION.groups(text))?;
+    let found = view(case, ErrorClass::ViewInvalidAction).sub(sub).method(method);
     Some(if model.is_empty() { found } else { found.model(model) })
 }
 
@@ -107,5 +120,11 @@ pub(super) fn invalid(case: &Case<'_>) -> Option<Finding> {
     let reasons = || case.reasons.iter().map(|reason| reason.message.as_ref());
     let attribute = reasons().find_map(|reason| INVALID_ATTRIBUTE.groups::<2>(reason)).map(|[name, element]| format!("{element}/@{name}"));
     let reason = attribute.or_else(|| reasons().filter_map(|reason| RELAXNG.first(reason)).next_back().map(str::to_owned));
-    Some(view(case, ErrorClass::ViewInvalid).name(reason.as_deref().unwrap_or_default()))
+    let sub = match &reason {
+        Some(reason) if reason.contains("/@") => "attribute",
+        Some(_) => "element",
+        None if EXPRESSION.is_match(text) => "expression",
+        None => "other",
+    };
+    Some(view(case, ErrorClass::ViewInvalid).sub(sub).name(reason.as_deref().unwrap_or_default()))
 }

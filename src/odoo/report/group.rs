@@ -46,6 +46,25 @@ pub(super) struct Occurrence<'e> {
     pub(super) data_file: Option<&'e str>,
 }
 
+impl Occurrence<'_> {
+    /// The same for two occurrences of which nothing but the time, the process and the database differs.
+    pub(super) fn key(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |text: &str| {
+            hasher.update(&text.len().to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        add(self.entry.level);
+        add(self.entry.logger);
+        add(&self.entry.message);
+        add(self.loading.unwrap_or_default());
+        add(self.data_file.unwrap_or_default());
+        self.reasons.iter().for_each(|reason| add(&reason.message));
+        hasher.update(&[self.severity as u8]);
+        hasher.finalize()
+    }
+}
+
 #[derive(Default)]
 struct Grouper<'e> {
     found: Vec<Occurrence<'e>>,

@@ -1,3 +1,6 @@
+mod forms;
+mod table;
+
 use proptest::prelude::*;
 
 use super::super::mask;
@@ -34,43 +37,43 @@ fn module(report: &ErrorReport) -> &str {
 /// Log, class, place, object of the error that it is about. The module is the name of the log.
 #[rustfmt::skip]
 const PROBES: &[(&str, C, &str, &str)] = &[
-    ("p_act", C::ExternalIdMissing, "p_act/v.xml:3", "xmlid=p_act.nothing"),
+    ("p_act", C::ExternalIdMissing, "p_act/v.xml:3", "model=ir.ui.view xmlid=p_act.nothing"),
     ("p_attrs", C::ViewAttrsRemoved, "p_attrs/v.xml:3", "view=x"),
     ("p_badxml", C::XmlSyntax, "p_badxml/v.xml:1", "name=xmlParseEntityRef: no name"),
     ("p_button", C::ViewInvalidAction, "p_button/v.xml:3", "model=res.partner method=action_zzz view=x xmlid=p_button.v1"),
     ("p_comodel", C::FieldReferenceBroken, "-", "model=res.partner field=x_id name=zzz.model"),
     ("p_constrains", C::SchemaConstraint, "-", "field=zzz"),
-    ("p_cron", C::FieldInvalid, "p_cron/v.xml:1", "model=ir.cron field=numbercall"),
+    ("p_cron", C::FieldInvalid, "p_cron/v.xml:1", "model=ir.cron field=numbercall xmlid=p_cron.m"),
     ("p_csv", C::CsvInvalid, "p_csv/security/ir.model.access.csv", "field=Model xmlid=model_zzz_model name=p_csv/security/ir.model.access.csv"),
-    ("p_dep", C::DependencyMissing, "-", "name=not_existing_mod"),
+    ("p_dep", C::DependencyMissing, "p_dep/__manifest__.py", "name=not_existing_mod"),
     ("p_depends", C::FieldReferenceBroken, "-", "model=res.partner field=x method=_cx name=zzz_f"),
     ("p_field", C::ViewUnknownField, "p_field/v.xml:3", "model=res.partner field=nope_x view=x xmlid=p_field.v1"),
     ("p_fieldpos", C::ViewAnchorMissing, "p_fieldpos/v.xml:3", "model=res.partner field=mobile view=x xmlid=p_fieldpos.v1 name=<field name=\"mobile\">"),
-    ("p_groupsid", C::FieldInvalid, "p_groupsid/v.xml:1", "model=ir.actions.act_window field=groups_id"),
+    ("p_groupsid", C::FieldInvalid, "p_groupsid/v.xml:1", "model=ir.actions.act_window field=groups_id xmlid=p_groupsid.m"),
     ("p_hook", C::HookSignature, "p_hook/__init__.py", "method=ph"),
     ("p_import", C::ImportName, "p_import/__init__.py:1", "name=odoo.addons.http_routing.models.ir_http.slug"),
     ("p_import2", C::ImportName, "p_import2/__init__.py:1", "name=odoo.tests.common.SavepointCase"),
     ("p_import3", C::ImportOwnPackage, "p_import3/__init__.py:1", "name=odoo.addons.p_import3.models"),
     ("p_import4", C::ImportName, "p_import4/__init__.py:1", "name=odoo.exceptions.Warning"),
     ("p_import5", C::ImportName, "p_import5/__init__.py:1", "name=odoo.registry"),
-    ("p_indent", C::PythonSyntax, "p_indent/__init__.py:2", ""),
+    ("p_indent", C::PythonSyntax, "p_indent/__init__.py:2", "name=expected an indented block after function definition on line 1"),
     ("p_inh", C::ModelMissing, "-", "model=sale.order"),
     ("p_menu", C::ExternalIdMissing, "p_menu/v.xml:1", "xmlid=p_menu.none"),
-    ("p_missfile", C::DataFileMissing, "p_missfile/views/nofile.xml", "name=views/nofile.xml"),
-    ("p_model", C::ModelMissing, "p_model/v.xml:1", "model=zzz.model"),
+    ("p_missfile", C::DataFileMissing, "p_missfile/__manifest__.py", "name=views/nofile.xml"),
+    ("p_model", C::ModelMissing, "p_model/v.xml:1", "model=zzz.model xmlid=p_model.m"),
     ("p_nameerr", C::NameUndefined, "p_nameerr/__init__.py:4", "name=fields"),
     ("p_noacl", C::AccessRulesMissing, "-", "model=p.noacl"),
     ("p_o2m", C::FieldReferenceBroken, "-", "model=res.partner field=x_ids name=zzz_id"),
-    ("p_pydep", C::ExternalDependencyMissing, "-", "name=not_existing_lib_x"),
-    ("p_recfield", C::FieldInvalid, "p_recfield/v.xml:1", "model=res.groups field=category_id"),
-    ("p_ref", C::ExternalIdMissing, "p_ref/v.xml:1", "xmlid=sale.nope"),
+    ("p_pydep", C::ExternalDependencyMissing, "p_pydep/__manifest__.py", "name=not_existing_lib_x"),
+    ("p_recfield", C::FieldInvalid, "p_recfield/v.xml:1", "model=res.groups field=category_id xmlid=p_recfield.m"),
+    ("p_ref", C::ExternalIdMissing, "p_ref/v.xml:1", "model=res.partner.category xmlid=sale.nope"),
     ("p_related", C::FieldReferenceBroken, "-", "model=res.partner field=x name=zzz"),
     ("p_reqcol", C::SchemaConstraint, "-", "model=res.partner field=x_req"),
     ("p_returns", C::AttributeMissing, "p_returns/__init__.py:4", "method=multi name=odoo.api.multi"),
     ("p_rng", C::XmlSchema, "p_rng/v.xml:1", "name=record"),
     ("p_search", C::ViewInvalid, "p_search/v.xml:3", "view=x name=group/@expand"),
     ("p_sqlc", C::SqlConstraintsIgnored, "-", ""),
-    ("p_syntax", C::PythonSyntax, "p_syntax/__init__.py:1", ""),
+    ("p_syntax", C::PythonSyntax, "p_syntax/__init__.py:1", "name=invalid syntax"),
     ("p_test", C::AttributeMissing, "p_test/tests/test_a.py:7", "model=res.partner method=nope name=TestA.test_err"),
     ("p_tree", C::ViewTypeTree, "p_tree/v.xml:3", "name=tree"),
     ("p_ver", C::ManifestVersion, "p_ver/__manifest__.py", ""),
@@ -183,7 +186,7 @@ fn raised(exception: &str) -> ErrorReport {
 #[test]
 fn errors_of_users_are_classified() {
     for (exception, class, fault, object) in [
-        ("ValueError: Expected singleton: res.partner(6, 7)", C::ExpectedSingleton, Fault::Code, "model=res.partner"),
+        ("ValueError: Expected singleton: res.partner(6, 7)", C::ExpectedSingleton, Fault::Code, "model=res.partner method=go"),
         (
             "odoo.exceptions.MissingError: Record does not exist or has been deleted.\n(Record: res.partner(999999,), User: 1)",
             C::RecordMissing,
@@ -194,7 +197,7 @@ fn errors_of_users_are_classified() {
             "AttributeError: 'res.partner' object has no attribute 'zzz'",
             C::AttributeMissing,
             Fault::Code,
-            "model=res.partner method=zzz name=res.partner.zzz",
+            "model=res.partner field=zzz method=zzz name=res.partner.zzz",
         ),
         (
             "ValueError: Invalid field res.partner.zzz in condition ('zzz', '=', 1)",
@@ -213,15 +216,20 @@ fn errors_of_users_are_classified() {
             "psycopg2.errors.UniqueViolation: duplicate key value violates unique constraint \"res_users_login_key\"\nDETAIL:  Key (login)=(dd@x) already exists.",
             C::DataConstraint,
             Fault::Data,
-            "name=res_users_login_key",
+            "model=res.users field=login name=res_users_login_key",
         ),
         (
             "psycopg2.errors.UndefinedColumn: column \"zzz\" does not exist\nLINE 1: select zzz",
             C::SchemaOutdated,
             Fault::MissingUpgrade,
-            "name=zzz",
+            "field=zzz name=zzz",
         ),
-        ("psycopg2.errors.SyntaxError: syntax error at or near \")\"\nLINE 1: in ()", C::SqlInvalid, Fault::Code, "name=near \")\""),
+        (
+            "psycopg2.errors.SyntaxError: syntax error at or near \")\"\nLINE 1: in ()",
+            C::SqlInvalid,
+            Fault::Code,
+            "method=go name=near \")\"",
+        ),
         (
             "psycopg2.errors.SerializationFailure: could not serialize access due to concurrent update",
             C::Infrastructure,
@@ -246,10 +254,10 @@ fn errors_of_users_are_classified() {
             "odoo.addons.base.models.ir_qweb.QWebError: Error while rendering the template:\n    KeyError: 'rec'\n    Template: base.tt\n    Reference: 253",
             C::QwebRender,
             Fault::Code,
-            "view=base.tt name=KeyError: 'rec'",
+            "field=rec view=base.tt name=KeyError: 'rec'",
         ),
         ("ModuleNotFoundError: No module named 'xlrd'", C::ImportModule, Fault::Code, "name=xlrd"),
-        ("ZeroDivisionError: division by zero", C::Other, Fault::Code, ""),
+        ("ZeroDivisionError: division by zero", C::Calculation, Fault::Code, "method=go"),
     ] {
         let report = raised(exception);
         assert_eq!((report.class, report.fault, named(&report).as_str()), (class, fault, object), "{exception}");

@@ -67,7 +67,8 @@ mod tests {
         let addon = addon(&[("a.py", text)]);
         let mut report = report(ErrorClass::PythonSyntax, error);
         report.location = Some(Location { path: "m/a.py".to_owned(), line: Some(line) });
-        let found = crate::rules::propose(&Case { report: &report, addon: &addon, version: &"19.0".parse().unwrap(), index: Default::default() });
+        let found =
+            crate::rules::propose(&Case { report: &report, addon: &addon, version: &"19.0".parse().unwrap(), index: Default::default() });
         found.iter().map(|candidate| candidate.patch.changes()[0].after.clone()).collect()
     }
 

@@ -42,6 +42,7 @@ fn report(class: ErrorClass, addon: &Addon) -> ErrorReport {
     ErrorReport {
         fingerprint: "0".repeat(32).parse().unwrap(),
         class,
+        subclass: None,
         fault: Fault::Code,
         title: String::new(),
         occurred_at: None,
@@ -51,6 +52,7 @@ fn report(class: ErrorClass, addon: &Addon) -> ErrorReport {
         odoo_version: None,
         module: Some(name.clone()),
         location,
+        owner: Default::default(),
         object: ObjectRef { name: Some("models".to_owned()), ..ObjectRef::default() },
         chain: Vec::new(),
         text,

@@ -1,7 +1,7 @@
 //! The head of a log entry, as Odoo's formatter writes it: `%(asctime)s %(pid)s %(levelname)s %(dbname)s %(name)s: …`.
 
 /// Whether an entry starts here: `2026-01-31 12:00:00,123 4242 ERROR …`.
-pub(super) fn is_head(line: &[u8]) -> bool {
+pub(crate) fn is_head(line: &[u8]) -> bool {
     const TIME: &[u8] = b"dddd-dd-dd dd:dd:dd,ddd ";
     let Some((time, rest)) = line.split_at_checked(TIME.len()) else { return false };
     let fits = time.iter().zip(TIME).all(|(byte, pattern)| if *pattern == b'd' { byte.is_ascii_digit() } else { byte == pattern });

@@ -10,7 +10,7 @@ use super::head::is_head;
 
 /// What a record holds of a log entry.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// What was logged.
     pub message: Option<String>,
     /// One line of a container's output (`log` of Docker, `MESSAGE` of the journal), which may be a part of an entry.
@@ -20,12 +20,14 @@ pub(super) struct Entry {
     logger: Option<String>,
     database: Option<String>,
     traceback: Option<String>,
+    /// The whole text of GELF: the message again with what belongs to it, or only what belongs to it.
+    full: Option<String>,
     pid: Option<String>,
 }
 
 /// A record: a text, or an object with keys that are known.
 #[derive(Debug, PartialEq)]
-pub(super) enum Record {
+pub(crate) enum Record {
     /// A log text as it is.
     Text(String),
     /// An object.
@@ -37,12 +39,14 @@ pub(super) enum Record {
 impl Entry {
     /// Where the value of this key belongs. Names are those of Python's loggers, Docker, journald, ECS, Fluent Bit and Vector.
     fn slot(&mut self, key: &str) -> Option<&mut Option<String>> {
-        Some(match key {
-            "message" | "msg" => &mut self.message,
+        // GELF marks what is not its own with an underscore.
+        Some(match key.strip_prefix('_').unwrap_or(key) {
+            "message" | "msg" | "short_message" => &mut self.message,
+            "full_message" => &mut self.full,
             "log" | "MESSAGE" => &mut self.line,
             "timestamp" | "time" | "asctime" | "@timestamp" => &mut self.time,
-            "level" | "levelname" | "severity" | "log.level" => &mut self.level,
-            "name" | "logger" | "log.logger" => &mut self.logger,
+            "level" | "levelname" | "level_name" | "severity" | "log.level" => &mut self.level,
+            "name" | "logger" | "logger_name" | "log.logger" => &mut self.logger,
             "db" | "dbname" | "database" => &mut self.database,
             "exc_info" | "exc_text" | "traceback" | "stack_trace" | "error.stack_trace" => &mut self.traceback,
             "pid" | "process" | "process.pid" => &mut self.pid,
@@ -51,15 +55,24 @@ impl Entry {
     }
 
     /// The line, if this is no more than a line of output: no level, no logger, no traceback of its own.
-    pub(super) fn bare_line(&self) -> Option<&str> {
+    pub(crate) fn bare_line(&self) -> Option<&str> {
         let bare = self.message.is_none() && self.level.is_none() && self.logger.is_none() && self.traceback.is_none();
         self.line.as_deref().filter(|_| bare)
     }
 
+    /// Whether this is what a logger or a shipper writes, and not some object that happens to have one of its keys.
+    pub(crate) fn is_log(&self) -> bool {
+        let said = self.message.is_some() || self.traceback.is_some();
+        self.line.is_some() || (said && (self.level.is_some() || self.logger.is_some() || self.time.is_some()))
+    }
+
     /// The entry as Odoo would have written it, or `None` if it says nothing. `received` stands in for a time that is missing.
-    pub(super) fn text(&self, received: DateTime<Utc>) -> Option<String> {
-        let message = self.message.as_deref().or(self.line.as_deref()).unwrap_or_default().trim_end();
-        let traceback = self.traceback.as_deref().map_or("", str::trim_end).trim_start_matches('\n');
+    pub(crate) fn text(&self, received: DateTime<Utc>) -> Option<String> {
+        let short = self.message.as_deref().or(self.line.as_deref()).unwrap_or_default().trim_end();
+        let full = self.full.as_deref().unwrap_or_default().trim_end();
+        let message = if !full.is_empty() && full.starts_with(short) { full } else { short };
+        let traceback = self.traceback.as_deref().unwrap_or(if full == message { "" } else { full });
+        let traceback = traceback.trim_end().trim_start_matches('\n');
         // `NoneType: None` is what Python's formatter prints where there was no exception.
         let traceback = if matches!(traceback, "NoneType: None" | "None" | "null") { "" } else { traceback };
         if message.trim().is_empty() && traceback.is_empty() {
@@ -83,11 +96,11 @@ impl Entry {
 /// The level in Odoo's words. Without one, what carries a traceback is an error.
 fn level(given: Option<&str>, traceback: bool) -> &'static str {
     match given.unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-        "debug" | "trace" | "10" => "DEBUG",
-        "info" | "information" | "notice" | "20" => "INFO",
-        "warning" | "warn" | "30" => "WARNING",
-        "error" | "err" | "exception" | "40" => "ERROR",
-        "critical" | "fatal" | "crit" | "alert" | "emerg" | "emergency" | "panic" | "50" => "CRITICAL",
+        "debug" | "trace" | "10" | "7" => "DEBUG",
+        "info" | "information" | "notice" | "20" | "6" | "5" => "INFO",
+        "warning" | "warn" | "30" | "4" => "WARNING",
+        "error" | "err" | "exception" | "40" | "3" => "ERROR",
+        "critical" | "fatal" | "crit" | "alert" | "emerg" | "emergency" | "panic" | "50" | "2" | "1" | "0" => "CRITICAL",
         _ if traceback => "ERROR",
         _ => "INFO",
     }
