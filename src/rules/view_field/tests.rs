@@ -21,7 +21,10 @@ fn fields_labels_and_expressions_follow() {
             "<field name=\"name\" position=\"after\"><field name=\"emial\" invisible=\"not emial\"/></field>",
             "<field name=\"name\" position=\"after\"><field name=\"email\" invisible=\"not email\"/></field>",
         ),
-        ("<form><field name=\"name\" readonly=\"emial == 'x'\"/></form>", "<form><field name=\"name\" readonly=\"email == 'x'\"/></form>"),
+        (
+            "<form><field name=\"name\" readonly=\"emial == 'emial'\"/></form>",
+            "<form><field name=\"name\" readonly=\"email == 'emial'\"/></form>",
+        ),
     ] {
         assert_eq!(after(before, "res.partner", "emial"), Some(view(expected)), "{before}");
     }
@@ -34,6 +37,14 @@ fn rows_of_a_field_are_of_another_odoo_model() {
     assert_eq!(after(arch, "res.partner.category", "colr"), Some(view(expected)));
     let arch = "<xpath expr=\"//field[@name='category_id']/list\" position=\"inside\"><field name=\"colr\"/></xpath>";
     assert_eq!(after(arch, "res.partner.category", "colr"), Some(view(&arch.replace("colr", "color"))));
+}
+
+#[test]
+fn domain_of_a_field_is_asked_of_what_it_leads_to() {
+    let arch = "<form><field name=\"category_id\" domain=\"[('colr', '=', 1)]\" invisible=\"colr\"/></form>";
+    assert_eq!(after(arch, "res.partner.category", "colr"), Some(view(&arch.replace("('colr", "('color"))));
+    let arch = "<search><filter name=\"x\" domain=\"[('emial', '=', 1)]\"/></search>";
+    assert_eq!(after(arch, "res.partner", "emial"), Some(view(&arch.replace("emial", "email"))));
 }
 
 #[test]
