@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 use super::Case;
+use crate::domain::ErrorClass;
 use crate::odoo::source::{FieldFacts, Index, Names};
 
 /// How deep related fields are followed.
@@ -87,13 +88,17 @@ pub(super) fn missing_model(case: &Case<'_>) -> Option<String> {
         r"Model '([\w.]+)' does not exist in registry",
         r"with (?:unknown|non-existent) co-?model(?:_name)? '?([\w.]*\w)'?",
         r"Object ([\w.]*\w) doesn't exist",
+        r#"Invalid model name ["“«']([\w.]*\w)["”»'] in action"#,
     ];
     let named = patterns.iter().find_map(|pattern| said::<1>(case, pattern)).map(|[name]| name);
+    if case.report.class == ErrorClass::Other {
+        return named;
+    }
     let key = || {
         let keys = case.report.chain.iter().filter(|raised| raised.exception.ends_with("KeyError"));
         keys.map(|raised| raised.message.trim().trim_matches('\'')).find(|key| is_model_name(key)).map(str::to_owned)
     };
-    let of_report = || case.report.object.model.clone().filter(|_| case.report.class == crate::domain::ErrorClass::ModelMissing);
+    let of_report = || case.report.object.model.clone().filter(|_| case.report.class == ErrorClass::ModelMissing);
     named.or_else(key).or_else(of_report)
 }
 
@@ -119,6 +124,10 @@ pub(super) fn missing_field(case: &Case<'_>) -> Option<(String, String)> {
         return Some((odoo_model, field));
     }
     let object = &case.report.object;
+    if let Some([field]) = said::<1>(case, r#"Unknown field ["“](\w+)["”] in"#) {
+        let of_view = said::<1>(case, r"'view\.model': '([\w.]+)'").map(|[odoo_model]| odoo_model);
+        return Some((of_view.or_else(|| object.model.clone())?, field));
+    }
     Some((object.model.clone()?, object.field.clone()?))
 }
 

@@ -32,6 +32,7 @@ pub(super) const RULE: Rule = Rule {
         ErrorClass::ViewInvalidAction,
         ErrorClass::ViewInvalid,
         ErrorClass::AttributeMissing,
+        ErrorClass::Other,
     ],
     since: 0,
     propose,
