@@ -1,4 +1,4 @@
-use crate::domain::ErrorClass::ViewUnknownField;
+use crate::domain::ErrorClass::{self, ViewUnknownField};
 use crate::rules::testing_index::{candidates, first};
 
 fn view(arch: &str) -> String {
@@ -45,6 +45,14 @@ fn domain_of_a_field_is_asked_of_what_it_leads_to() {
     assert_eq!(after(arch, "res.partner.category", "colr"), Some(view(&arch.replace("('colr", "('color"))));
     let arch = "<search><filter name=\"x\" domain=\"[('emial', '=', 1)]\"/></search>";
     assert_eq!(after(arch, "res.partner", "emial"), Some(view(&arch.replace("emial", "email"))));
+}
+
+#[test]
+fn group_by_names_a_field_of_the_view() {
+    let arch = |name: &str| view(&format!("<search><filter name=\"x\" context=\"{{'group_by': '{name}'}}\"/></search>"));
+    let text = "Unknown field “compny_id” in \"group_by\" value in context=“{'group_by': 'compny_id'}”\n{'view.model': 'res.partner',";
+    let files = [("__manifest__.py", "{'depends': ['base']}"), ("v.xml", &*arch("compny_id"))];
+    assert_eq!(first("view_field", &files, "v.xml", ErrorClass::ViewInvalid, text), Some(arch("company_id")));
 }
 
 #[test]
