@@ -53,13 +53,15 @@ impl<'a> Scope<'a> {
         if let Some(comodel) = &facts.comodel {
             return Some(comodel.clone());
         }
-        facts.related.as_ref()?.split('.').try_fold(odoo_model.to_owned(), |at, name| self.hop(&at, name, depth + 1))
+        // Every step counts, so that fields related to one another in circles cost little.
+        let mut path = facts.related.as_ref()?.split('.').enumerate();
+        path.try_fold(odoo_model.to_owned(), |at, (n, name)| self.hop(&at, name, depth + 1 + n))
     }
 
     /// Follows a path of fields to the first that does not exist: its place in the path and the Odoo model that lacks it.
     pub(super) fn broken_at(&self, odoo_model: &str, path: &str) -> Option<(usize, String)> {
         let mut at = odoo_model.to_owned();
-        for (place, name) in path.split('.').enumerate() {
+        for (place, name) in path.split('.').enumerate().take(MAX_HOPS) {
             if Index::is_magic(name) && !matches!(name, "create_uid" | "write_uid") {
                 return None;
             }

@@ -41,7 +41,9 @@ fn renamed(case: &Case<'_>, scope: &Scope<'_>, odoo_model: &str, wrong: &str, ri
         let document = xml::parse(text)?;
         let mut edits = Vec::new();
         for (arch, of_view) in xml::archs(&document) {
-            for node in arch.descendants().filter(|node| node.is_element() && *node != arch) {
+            // What a node shows is only asked where it matters.
+            let names = |node: &Node<'_, '_>| node.attributes().any(|attribute| attribute.value().contains(wrong));
+            for node in arch.descendants().filter(|node| node.is_element() && *node != arch && names(node)) {
                 let here = shown(scope, arch, node, of_view);
                 // The domain of a field is asked of what the field leads to.
                 let beyond =
