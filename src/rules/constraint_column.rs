@@ -21,7 +21,7 @@ pub(super) const RULE: Rule =
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some(scope) = Scope::of(case) else { return Vec::new() };
-    let Some([wrong]) = said(case, r#"column "(?:\w+\.)?(\w+)" does not exist"#) else { return Vec::new() };
+    let Some([wrong]) = said(case, r#"column "(?:\w+\.)?(\w+)"(?: named in key)? does not exist"#) else { return Vec::new() };
     let Some(facts) = scope.index.module(scope.module) else { return Vec::new() };
     let mut found = Vec::new();
     for class in &facts.classes {

@@ -14,7 +14,7 @@ use crate::domain::{ErrorClass, RelPath};
 /// The rule.
 pub(super) const RULE: Rule = Rule {
     name: "model_name",
-    classes: &[ErrorClass::ModelMissing, ErrorClass::FieldReferenceBroken, ErrorClass::CsvInvalid],
+    classes: &[ErrorClass::ModelMissing, ErrorClass::FieldReferenceBroken, ErrorClass::CsvInvalid, ErrorClass::Other],
     since: 0,
     propose,
 };

@@ -6,7 +6,7 @@
 
 use regex::Regex;
 
-use super::edit::python::Source;
+use super::edit::python::{Source, ancestors};
 use super::edit::{Edit, apply, xml};
 use super::near::ranked;
 use super::scope::{Scope, missing_field};
@@ -76,8 +76,11 @@ fn in_python(case: &Case<'_>, wrong: &str, right: &str) -> Vec<FileChange> {
         let mut lines: Vec<usize> = frames.clone().filter_map(|frame| at(frame.line, &frame.file)).map(|line| line as usize).collect();
         lines.extend(case.report.location.iter().filter_map(|place| at(place.line?, &place.path)).map(|line| line as usize));
         let Some(source) = Source::parse(text).filter(|_| !lines.is_empty()) else { continue };
+        // The log shows one line of a statement that may have several.
         let shown = |node: &tree_sitter::Node<'_>| {
-            let rows = node.start_position().row + 1..=node.end_position().row + 1;
+            let simple = ancestors(*node).find(|up| matches!(up.kind(), "expression_statement" | "return_statement" | "decorator"));
+            let around = simple.unwrap_or(*node);
+            let rows = around.start_position().row + 1..=around.end_position().row + 1;
             lines.iter().any(|line| rows.contains(line))
         };
         let strings =

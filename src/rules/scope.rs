@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 use super::Case;
+use crate::domain::ErrorClass;
 use crate::odoo::source::{FieldFacts, Index, Names};
 
 /// How deep related fields are followed.
@@ -52,13 +53,15 @@ impl<'a> Scope<'a> {
         if let Some(comodel) = &facts.comodel {
             return Some(comodel.clone());
         }
-        facts.related.as_ref()?.split('.').try_fold(odoo_model.to_owned(), |at, name| self.hop(&at, name, depth + 1))
+        // Every step counts, so that fields related to one another in circles cost little.
+        let mut path = facts.related.as_ref()?.split('.').enumerate();
+        path.try_fold(odoo_model.to_owned(), |at, (n, name)| self.hop(&at, name, depth + 1 + n))
     }
 
     /// Follows a path of fields to the first that does not exist: its place in the path and the Odoo model that lacks it.
     pub(super) fn broken_at(&self, odoo_model: &str, path: &str) -> Option<(usize, String)> {
         let mut at = odoo_model.to_owned();
-        for (place, name) in path.split('.').enumerate() {
+        for (place, name) in path.split('.').enumerate().take(MAX_HOPS) {
             if Index::is_magic(name) && !matches!(name, "create_uid" | "write_uid") {
                 return None;
             }
@@ -87,13 +90,17 @@ pub(super) fn missing_model(case: &Case<'_>) -> Option<String> {
         r"Model '([\w.]+)' does not exist in registry",
         r"with (?:unknown|non-existent) co-?model(?:_name)? '?([\w.]*\w)'?",
         r"Object ([\w.]*\w) doesn't exist",
+        r#"Invalid model name ["“«']([\w.]*\w)["”»'] in action"#,
     ];
     let named = patterns.iter().find_map(|pattern| said::<1>(case, pattern)).map(|[name]| name);
+    if case.report.class == ErrorClass::Other {
+        return named;
+    }
     let key = || {
         let keys = case.report.chain.iter().filter(|raised| raised.exception.ends_with("KeyError"));
         keys.map(|raised| raised.message.trim().trim_matches('\'')).find(|key| is_model_name(key)).map(str::to_owned)
     };
-    let of_report = || case.report.object.model.clone().filter(|_| case.report.class == crate::domain::ErrorClass::ModelMissing);
+    let of_report = || case.report.object.model.clone().filter(|_| case.report.class == ErrorClass::ModelMissing);
     named.or_else(key).or_else(of_report)
 }
 
@@ -119,6 +126,10 @@ pub(super) fn missing_field(case: &Case<'_>) -> Option<(String, String)> {
         return Some((odoo_model, field));
     }
     let object = &case.report.object;
+    if let Some([field]) = said::<1>(case, r#"Unknown field ["“](\w+)["”] in"#) {
+        let of_view = said::<1>(case, r"'view\.model': '([\w.]+)'").map(|[odoo_model]| odoo_model);
+        return Some((of_view.or_else(|| object.model.clone())?, field));
+    }
     Some((object.model.clone()?, object.field.clone()?))
 }
 

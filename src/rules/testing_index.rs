@@ -123,9 +123,10 @@ pub(crate) fn proposed(files: &[(&str, &str)], class: ErrorClass, text: &str) ->
 
 /// What the rules propose for addon `m` of these files.
 pub(super) fn candidates(files: &[(&str, &str)], class: ErrorClass, text: &str) -> Vec<Candidate> {
-    let (addon, core) = (addon(files), core());
+    static CORE: std::sync::LazyLock<Facts> = std::sync::LazyLock::new(core);
+    let addon = addon(files);
     let own = Facts::of([&addon]);
-    propose(&Case { report: &report(class, text), addon: &addon, version: &"19.0".parse().unwrap(), index: Index::new(&own, &core) })
+    propose(&Case { report: &report(class, text), addon: &addon, version: &"19.0".parse().unwrap(), index: Index::new(&own, &CORE) })
 }
 
 /// One file after each candidate, with the name of its rule.
@@ -143,4 +144,38 @@ pub(super) fn first(rule: &str, files: &[(&str, &str)], path: &str, class: Error
     let (by, after) = mended(files, path, class, text).into_iter().next()?;
     assert_eq!(by, rule);
     Some(after)
+}
+
+const TEXTS: [&str; 9] = [
+    "Field res.partner.x with unknown comodel_name 'res.partnr'",
+    "'x' declared in 'res.partner.x' does not exist on 'res.partner'",
+    "Field x referenced in related field definition res.partner.x does not exist.",
+    "Wrong @depends on 'f' (compute method of field res.partner.x). Dependency field 'x' not found in model res.partner.",
+    "Element '<xpath expr=\"//field[@name=&#39;x&#39;]\">' cannot be located in parent view",
+    "x is not a valid action on res.partner\nInvalid field 'x' in 'res.partner'\nUnknown field \"res.partner.x\"",
+    "External ID not found in the system: m.x",
+    "No matching record found for external id 'model_x' in field 'Model'",
+    "null value in column \"x\" of relation \"res_partner\"\ncolumn \"x\" does not exist\n'res.partner' object has no attribute 'x'",
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(12))]
+    #[test]
+    fn garbage_never_panics(
+        xml in "(<odoo>)?(<record id='x' model='ir.ui.view'><field name='model'>res.partner</field><field name='arch'>)?[<>a-z='\"/ %()x.ä]{0,80}(</field></record></odoo>)?",
+        python in "(class A\\(models.Model\\):\n    _inherit = 'res.partner'\n    x = fields.)?[a-zA-Z0-9_='(),. \n@ä]{0,80}",
+        csv in "[a-z:,\"x\n_ä]{0,60}",
+    ) {
+        let files = [("v.xml", xml.as_str()), ("a.py", &python), ("ir.model.access.csv", &csv), ("__manifest__.py", "{'depends': ['base'], 'data': ['v.xml']}")];
+        for (text, class) in TEXTS.iter().flat_map(|text| ErrorClass::ALL.iter().map(move |class| (text, class))) {
+            candidates(&files, *class, text);
+        }
+    }
+}
+
+#[test]
+fn circles_of_related_fields_end() {
+    let python = "class A(models.Model):\n    _inherit = 'res.partner'\n    a = fields.Char(related='b.a.b.a.b.a.b.a.zzz')\n    b = fields.Char(related='a.b.a.b.a.b.a.b')\n";
+    let text = "Field zzz referenced in related field definition res.partner.a does not exist.";
+    candidates(&[("a.py", python), ("__manifest__.py", "{'depends': ['base']}")], ErrorClass::FieldReferenceBroken, text);
 }

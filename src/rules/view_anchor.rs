@@ -25,12 +25,15 @@ const BESIDE: [(u8, &str, &str, &str); 2] = [(19, "res.partner", "mobile", "phon
 /// The most candidates.
 const MOST: usize = 4;
 
+/// An attribute and its value: mostly `name`.
+pub(super) type Name = (String, String);
+
 /// The names by which an inheriting view holds on to its parent.
 pub(super) struct Wanted {
     /// The inheriting view, its external id in full.
     pub(super) view: String,
-    /// Those of the names that the parent does not have.
-    pub(super) missing: Vec<String>,
+    /// Those of the names that the parent does not have, each with its attribute.
+    pub(super) missing: Vec<Name>,
     file: RelPath,
     /// Where the element starts in its file.
     at: usize,
@@ -65,7 +68,7 @@ pub(super) fn wanted_names(case: &Case<'_>, scope: &Scope<'_>) -> Option<Wanted>
     if there.is_empty() {
         return None;
     }
-    let missing = names.into_iter().filter(|name| there.iter().all(|anchor| anchor.name() != Some(name))).collect();
+    let missing = names.into_iter().filter(|(key, value)| there.iter().all(|anchor| anchor.get(key) != Some(value))).collect();
     Some(Wanted { view, missing, file, at })
 }
 
@@ -85,19 +88,25 @@ fn is_spec(node: Node<'_, '_>, spec: &str) -> bool {
     plain(&format!("<{}{text}>", node.tag_name().name())) == plain(spec)
 }
 
-/// The values of `name` by which an element is looked for.
-fn names_of(node: Node<'_, '_>) -> Vec<String> {
+/// The names by which an element is looked for.
+fn names_of(node: Node<'_, '_>) -> Vec<Name> {
     match node.attribute("expr") {
         Some(expr) => steps(expr).into_iter().filter_map(|(_, name)| name).collect(),
-        None => node.attribute("name").map(str::to_owned).into_iter().collect(),
+        None => own_name(node).into_iter().collect(),
     }
 }
 
-/// The steps of a path: tag, and name if it asks for one.
-fn steps(expr: &str) -> Vec<(String, Option<String>)> {
+fn own_name(node: Node<'_, '_>) -> Option<Name> {
+    let of = |key: &str| Some((key.to_owned(), node.attribute(key)?.to_owned()));
+    ["name", "id", "for", "class"].into_iter().find_map(of)
+}
+
+/// The steps of a path: tag, and the name that it asks for, if any.
+fn steps(expr: &str) -> Vec<(String, Option<Name>)> {
     let Ok(step) = Regex::new(r#"/*([\w*-]+)((?:\[[^\]]*\])*)"#) else { return Vec::new() };
-    let Ok(name) = Regex::new(r#"@name\s*=\s*['"]([^'"]+)['"]"#) else { return Vec::new() };
-    let of = |found: regex::Captures<'_>| (found[1].to_owned(), name.captures(&found[2]).map(|name| name[1].to_owned()));
+    let Ok(name) = Regex::new(r#"@([\w-]+)\s*=\s*['"]([^'"]+)['"]"#) else { return Vec::new() };
+    let of =
+        |found: regex::Captures<'_>| (found[1].to_owned(), name.captures(&found[2]).map(|name| (name[1].to_owned(), name[2].to_owned())));
     step.captures_iter(expr).map(of).collect()
 }
 
@@ -125,21 +134,20 @@ type Way = (Vec<Edit>, String);
 
 /// Names that are near the missing one, of elements of the same kind.
 fn renamed(text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) -> Vec<Way> {
-    let [missing] = wanted.missing.as_slice() else { return Vec::new() };
+    let [missing @ (key, value)] = wanted.missing.as_slice() else { return Vec::new() };
     let tag = match node.attribute("expr") {
         Some(expr) => steps(expr).into_iter().find(|(_, name)| name.as_ref() == Some(missing)).map(|(tag, _)| tag).unwrap_or_default(),
         None => node.tag_name().name().to_owned(),
     };
     let alike = there.iter().filter(|anchor| tag == "*" || anchor.tag == tag);
-    let names = ranked(missing, alike.filter_map(Anchor::name), |_| false);
-    let of =
-        |name: &str| Some((with_name(text, node, missing, name)?, format!("{tag} {missing:?} is not in its parent view; {name:?} is.")));
+    let names = ranked(value, alike.filter_map(|anchor| anchor.get(key)), |_| false);
+    let of = |name: &str| Some((with_name(text, node, missing, name)?, format!("{tag} {value:?} is not in its parent view; {name:?} is.")));
     names.into_iter().filter_map(of).collect()
 }
 
 /// The element with another name to hold on to.
-fn with_name(text: &str, node: Node<'_, '_>, old: &str, new: &str) -> Option<Vec<Edit>> {
-    let attribute = node.attribute_node("expr").or_else(|| node.attribute_node("name"))?;
+fn with_name(text: &str, node: Node<'_, '_>, (key, old): &Name, new: &str) -> Option<Vec<Edit>> {
+    let attribute = node.attribute_node("expr").or_else(|| node.attribute_node(key.as_str()))?;
     let range = xml::value_range(text, &attribute)?;
     let word = Regex::new(&format!(r"\b{}\b", regex::escape(old))).ok()?;
     let edits: Vec<Edit> = word
@@ -156,12 +164,12 @@ fn moved(text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) -> O
     }
     let (tag, name) = match node.attribute("expr") {
         Some(expr) => steps(expr).pop()?,
-        None => (node.tag_name().name().to_owned(), node.attribute("name").map(str::to_owned)),
+        None => (node.tag_name().name().to_owned(), own_name(node)),
     };
-    let name = name?;
-    let same = there.iter().find(|anchor| anchor.name() == Some(&name) && anchor.tag == tag);
-    let anchor = same.or_else(|| there.iter().find(|anchor| anchor.name() == Some(&name)))?;
-    let expr = format!("//{}[@name='{name}']", anchor.tag);
+    let (key, name) = name?;
+    let same = there.iter().find(|anchor| anchor.get(&key) == Some(&name) && anchor.tag == tag);
+    let anchor = same.or_else(|| there.iter().find(|anchor| anchor.get(&key) == Some(&name)))?;
+    let expr = format!("//{}[@{key}='{name}']", anchor.tag);
     if node.attribute("expr") == Some(expr.as_str()) {
         return None;
     }
@@ -174,10 +182,10 @@ fn beside(case: &Case<'_>, text: &str, node: Node<'_, '_>, wanted: &Wanted, ther
     let ([missing], "after" | "before") = (wanted.missing.as_slice(), node.attribute("position")?) else { return None };
     let odoo_model = odoo_model_of(case.index, &wanted.view)?;
     let major = case.version.major();
-    let known = |row: &&(u8, &str, &str, &str)| row.0 <= major && row.1 == odoo_model && row.2 == missing;
+    let known = |row: &&(u8, &str, &str, &str)| row.0 <= major && row.1 == odoo_model && row.2 == missing.1;
     let name = BESIDE.iter().find(known)?.3;
     there.iter().any(|anchor| anchor.name() == Some(name)).then_some(())?;
-    Some((with_name(text, node, missing, name)?, format!("{missing} is gone from {odoo_model}; it stood beside {name}.")))
+    Some((with_name(text, node, missing, name)?, format!("{} is gone from {odoo_model}; it stood beside {name}.", missing.1)))
 }
 
 fn odoo_model_of<'a>(index: Index<'a>, view: &str) -> Option<&'a str> {
@@ -196,25 +204,24 @@ fn contained(text: &str, node: Node<'_, '_>, there: &[Anchor]) -> Option<Way> {
     let has = |tag: &str| there.iter().any(|anchor| anchor.tag == tag);
     let root = there.first()?.tag.as_str();
     let in_sheet = || there.iter().any(|anchor| anchor.tag == "group" && anchor.within.iter().any(|up| up == "sheet"));
-    let expr = match (brought.tag_name().name(), root) {
-        ("page", "form") if has("notebook") => "//notebook",
-        ("field", "list" | "tree") => {
-            if root == "list" {
-                "//list"
-            } else {
-                "//tree"
-            }
-        }
-        ("field" | "filter" | "group" | "separator", "search") => "//search",
-        ("field" | "label", "form") if in_sheet() => "//sheet//group",
-        ("field" | "label", "form") if has("group") => "//group",
-        ("field" | "group" | "notebook", "form") if has("sheet") => "//sheet",
-        ("field" | "group" | "notebook", "form") => "//form",
-        ("button", "form") if has("header") && brought.attribute("class").is_none() => "//header",
+    let is_stat = brought.attribute("class").is_some_and(|class| class.contains("oe_stat_button"));
+    let has_box = || there.iter().any(|anchor| anchor.name() == Some("button_box"));
+    let (expr, position) = match (brought.tag_name().name(), root) {
+        ("page", "form") if has("notebook") => ("//notebook", "inside"),
+        ("field", "list") => ("//list", "inside"),
+        ("field", "tree") => ("//tree", "inside"),
+        ("field" | "filter" | "group" | "separator", "search") => ("//search", "inside"),
+        ("field" | "label", "form") if in_sheet() => ("//sheet//group", "inside"),
+        ("field" | "label", "form") if has("group") => ("//group", "inside"),
+        ("button", "form") if is_stat && has_box() => ("//div[@name='button_box']", "inside"),
+        ("button", "form") if !is_stat && has("header") => ("//header", "inside"),
+        ("header", "form") if has("sheet") && !has("header") => ("//sheet", "before"),
+        ("field" | "group" | "notebook", "form") if has("sheet") => ("//sheet", "inside"),
+        ("field" | "group" | "notebook", "form") => ("//form", "inside"),
         _ => return None,
     };
-    let edits = retargeted(text, node, expr, "inside")?;
-    Some((edits, format!("what it held on to is not in its parent view; not sure: what it brings goes to the end of {expr}.")))
+    let edits = retargeted(text, node, expr, position)?;
+    Some((edits, format!("what it held on to is not in its parent view; not sure: what it brings goes {position} {expr}.")))
 }
 
 /// An element that only changes or takes away what is gone has nothing left to do.

@@ -41,10 +41,15 @@ fn renamed(case: &Case<'_>, scope: &Scope<'_>, odoo_model: &str, wrong: &str, ri
         let document = xml::parse(text)?;
         let mut edits = Vec::new();
         for (arch, of_view) in xml::archs(&document) {
-            for node in arch.descendants().filter(|node| node.is_element() && *node != arch) {
-                if shown(scope, arch, node, of_view).is_none_or(|shown| shown == odoo_model) {
-                    edits.extend(named(text, node, wrong, right));
-                }
+            // What a node shows is only asked where it matters.
+            let names = |node: &Node<'_, '_>| node.attributes().any(|attribute| attribute.value().contains(wrong));
+            for node in arch.descendants().filter(|node| node.is_element() && *node != arch && names(node)) {
+                let here = shown(scope, arch, node, of_view);
+                // The domain of a field is asked of what the field leads to.
+                let beyond =
+                    here.as_deref().filter(|_| node.has_tag_name("field")).and_then(|here| scope.comodel(here, node.attribute("name")?));
+                let is_it = |odoo: Option<&str>| odoo.is_none_or(|odoo| odoo == odoo_model);
+                edits.extend(named(text, node, wrong, right, [is_it(here.as_deref()), is_it(beyond.as_deref().or(here.as_deref()))]));
             }
         }
         apply(text, edits)
@@ -53,11 +58,17 @@ fn renamed(case: &Case<'_>, scope: &Scope<'_>, odoo_model: &str, wrong: &str, ri
     texts.filter_map(|(path, text)| Some(change(path, text, edit(text)?))).collect()
 }
 
-/// The field in one element: what it shows, what labels it, and the expressions over it.
-fn named(text: &str, node: Node<'_, '_>, wrong: &str, right: &str) -> Vec<Edit> {
+/// The field in one element: what it shows, what labels it, and the expressions over it. `of_it`: whether the fields there are those of the
+/// Odoo model, and whether those in its domain are.
+fn named(text: &str, node: Node<'_, '_>, wrong: &str, right: &str, of_it: [bool; 2]) -> Vec<Edit> {
     let mut edits = Vec::new();
     for attribute in node.attributes() {
+        if !of_it[usize::from(attribute.name() == "domain")] {
+            continue;
+        }
         let Some(range) = xml::value_range(text, &attribute) else { continue };
+        // A quoted word is a field in a domain or context, elsewhere a value.
+        let quotes = if matches!(attribute.name(), "domain" | "filter_domain" | "context") { "" } else { r#"'""# };
         let names = match node.tag_name().name() {
             "field" | "groupby" => attribute.name() == "name",
             "label" => attribute.name() == "for",
@@ -66,7 +77,7 @@ fn named(text: &str, node: Node<'_, '_>, wrong: &str, right: &str) -> Vec<Edit> 
         if names && attribute.value() == wrong && node.attribute("position").is_none() {
             edits.push(Edit::new(range, right));
         } else if (EXPRESSIONS.contains(&attribute.name()) || attribute.name().starts_with("decoration-"))
-            && let Ok(word) = Regex::new(&format!(r"(^|[^\w.])({})\b", regex::escape(wrong)))
+            && let Ok(word) = Regex::new(&format!(r"(^|[^\w.{quotes}])({})\b", regex::escape(wrong)))
         {
             let found = word.captures_iter(&text[range.clone()]).filter_map(|found| found.get(2));
             edits.extend(found.map(|word| Edit::new(range.start + word.start()..range.start + word.end(), right)));

@@ -32,6 +32,7 @@ pub(super) const RULE: Rule = Rule {
         ErrorClass::ViewInvalidAction,
         ErrorClass::ViewInvalid,
         ErrorClass::AttributeMissing,
+        ErrorClass::Other,
     ],
     since: 0,
     propose,
@@ -113,12 +114,9 @@ fn anchor<'a>(case: &Case<'a>, scope: &Scope<'a>) -> Option<(String, Vec<&'a str
     let wanted = wanted_names(case, scope)?;
     let everything: Names = scope.index.modules().map(|(name, _)| name.to_owned()).collect();
     let brought = scope.index.anchors(&wanted.view, &everything, Some(&wanted.view));
-    let of = |name: &String| {
-        let views = brought.iter().filter(|found| found.name() == Some(name)).filter_map(|found| found.view.split_once('.'));
-        views.map(|(module, _)| module.to_owned()).collect::<BTreeSet<_>>()
-    };
-    let missing = wanted.missing.first()?;
-    let bringing = of(missing);
+    let (key, missing) = wanted.missing.first()?;
+    let views = brought.iter().filter(|found| found.get(key) == Some(missing)).filter_map(|found| found.view.split_once('.'));
+    let bringing: BTreeSet<&str> = views.map(|(module, _)| module).collect();
     let owners = scope.index.modules().map(|(name, _)| name).filter(|name| bringing.contains(*name)).collect();
     Some((format!("the element {missing:?} of {}", wanted.view), owners))
 }

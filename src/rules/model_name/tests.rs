@@ -25,6 +25,13 @@ fn near_name_is_meant() {
 }
 
 #[test]
+fn action_shows_an_odoo_model_that_exists() {
+    let xml = "<odoo><record id=\"x\" model=\"ir.actions.act_window\"><field name=\"res_model\">res.partnr</field></record></odoo>";
+    let text = "Invalid model name “res.partnr” in action definition.";
+    assert_eq!(first("model_name", &[MANIFEST, ("v.xml", xml)], "v.xml", C::Other, text), Some(xml.replace("partnr", "partner")));
+}
+
+#[test]
 fn file_that_was_forgotten_is_imported() {
     let files = [
         MANIFEST,

@@ -19,7 +19,7 @@ fn near_field_is_meant() {
 
 #[test]
 fn only_the_lines_that_the_log_shows_are_changed() {
-    let python = "def f(self):\n    self.env['res.partner'].search([('emial', '=', 1)])\n    return 'emial'\n";
+    let python = "def f(self):\n    self.env['res.partner'].search(\n        [('emial', '=', 1)]\n    )\n    return 'emial'\n";
     let addon = testing::addon(&[MANIFEST, ("a.py", python)]);
     let mut report = testing::report(C::FieldInvalid, "ValueError: Invalid field res.partner.emial in condition ('emial', '=', 1)");
     report.location = Some(crate::domain::Location { path: "m/a.py".to_owned(), line: Some(2) });

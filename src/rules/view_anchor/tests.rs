@@ -50,6 +50,8 @@ fn element_elsewhere_is_found() {
 fn what_nothing_is_near_goes_where_its_kind_stands() {
     let arch = "<field name=\"zzz\" position=\"before\"><field name=\"ref\"/></field>";
     assert_eq!(after(arch, "<field name=\"zzz\">"), ["<xpath expr=\"//sheet//group\" position=\"inside\"><field name=\"ref\"/></xpath>"]);
+    let arch = "<xpath expr=\"//form/zzz\" position=\"after\"><header/></xpath>";
+    assert_eq!(after(arch, "<xpath expr=\"//form/zzz\">"), ["<xpath expr=\"//sheet\" position=\"before\"><header/></xpath>"]);
     let arch = "<page name=\"zzz\" position=\"after\"><page name=\"x\"/></page>";
     assert_eq!(after(arch, "<page name=\"zzz\">"), ["<xpath expr=\"//notebook\" position=\"inside\"><page name=\"x\"/></xpath>"]);
 }
@@ -64,9 +66,10 @@ fn change_of_what_is_gone_goes_too() {
 
 #[test]
 fn steps_of_a_path_are_read() {
-    let some = |tag: &str, name: Option<&str>| (tag.to_owned(), name.map(str::to_owned));
+    let some = |tag: &str, name: Option<&str>| (tag.to_owned(), name.map(|name| ("name".to_owned(), name.to_owned())));
     assert_eq!(steps("//field[@name='a']/../group[1]"), [some("field", Some("a")), some("group", None)]);
     assert_eq!(steps("//*[hasclass('x')][@name=\"b\"]"), [some("*", Some("b"))]);
+    assert_eq!(steps("//div[@id='c']"), [("div".to_owned(), Some(("id".to_owned(), "c".to_owned())))]);
     assert!(steps("").is_empty());
     assert_eq!(end_of_tag("<a b='>' c=\">\">x"), Some(15));
 }
