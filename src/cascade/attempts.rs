@@ -160,13 +160,13 @@ impl<'a> Trial<'a> {
         for candidate in deduce(self.request, &patched, next) {
             let Ok(both) = patch.then(&candidate.patch) else { continue };
             // What it builds on has passed as its own author's; what comes on top is the rule's.
-            if self.refuse(&both, &Source::Rule(candidate.rule.to_owned())).is_some() {
+            if self.refuse(&both, &Source::Rule(candidate.name())).is_some() {
                 continue;
             }
-            (self.progress)(Progress::new("deduce", format!("rule {}: {}", candidate.rule, candidate.summary)));
+            (self.progress)(Progress::new("deduce", format!("rule {}: {}", candidate.name(), candidate.summary)));
             let (evidence, after) = self.verify(&both).await?;
             if after.occurrence(next).is_none() && after.occurrence(&self.shown).is_none() {
-                return Ok(Some((both, candidate.rule.to_owned(), candidate.summary, evidence, after)));
+                return Ok(Some((both, candidate.name(), candidate.summary, evidence, after)));
             }
         }
         Ok(None)

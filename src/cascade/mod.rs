@@ -108,8 +108,8 @@ pub async fn run(
     // The error itself first; then what else is wrong with the addon, for that may be the reason. The verdict is always about the error.
     let errors: Vec<ErrorReport> = std::iter::once(request.report.clone()).chain(trial.other_errors()).collect();
     for candidate in errors.iter().flat_map(|error| deduce(&request, &request.addons[0], error)) {
-        progress(Progress::new("deduce", format!("rule {}: {}", candidate.rule, candidate.summary)));
-        let source = Source::Rule(candidate.rule.to_owned());
+        progress(Progress::new("deduce", format!("rule {}: {}", candidate.name(), candidate.summary)));
+        let source = Source::Rule(candidate.name());
         if trial.attempt(&candidate.patch, &source, None, &candidate.summary).await? == Grade::Proven {
             return Ok(finish(trial, &request, &notes, Cost::default()));
         }

@@ -151,7 +151,7 @@ impl Loop<'_> {
                 }
                 let after = self.run(&addon.with(&candidate.patch)).await?;
                 if helps(error, seen, &after) {
-                    self.keep(candidate.rule, candidate.summary, &candidate.patch, &error.title)?;
+                    self.keep(&candidate.name(), candidate.summary, &candidate.patch, &error.title)?;
                     return Ok(Some(after));
                 }
             }
@@ -173,7 +173,7 @@ impl Loop<'_> {
     }
 
     fn refusal(&self, addon: &Addon, candidate: &rules::Candidate) -> Option<String> {
-        let why = guard::refusals(addon, &candidate.patch, &Source::Rule(candidate.rule.to_owned()));
+        let why = guard::refusals(addon, &candidate.patch, &Source::Rule(candidate.name()));
         (!why.is_empty()).then(|| why.join("; "))
     }
 

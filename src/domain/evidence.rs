@@ -17,6 +17,16 @@ pub enum Source {
     Claude,
 }
 
+impl Source {
+    /// Stands behind the name of a rule that is not sure of what it proposes.
+    pub const UNSURE: char = '?';
+
+    /// Whether it is a rule that was not sure, alone or after others.
+    pub fn is_unsure(&self) -> bool {
+        matches!(self, Self::Rule(names) if names.contains(Self::UNSURE))
+    }
+}
+
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -313,7 +313,8 @@ pub struct ErrorReport {
 impl ErrorReport {
     /// Whether a change of sources is what it takes, so that a job is worth its cost.
     pub fn is_actionable(&self) -> bool {
-        self.fault == Fault::Code && self.module.is_some() && self.owner != Owner::Core
+        // A dependency that is not there may be a slip in the manifest.
+        (self.fault == Fault::Code || self.class == ErrorClass::DependencyMissing) && self.module.is_some() && self.owner != Owner::Core
     }
 }
 

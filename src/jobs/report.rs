@@ -43,19 +43,26 @@ pub async fn confidence(ctx: &Ctx, error: &ErrorReport, found: &Found) -> Result
 
 /// Whose success rate counts. A fix of Claude that was shown and not applied is remembered, and remembering it makes it no better: else
 /// the same error, met twice, would get it applied.
-fn trusted_as<'a>(source: &'a Source, origin: Option<&Source>) -> &'a Source {
+fn trusted_as<'a>(source: &'a Source, origin: Option<&'a Source>) -> &'a Source {
     match (source, origin) {
-        (Source::Recall, Some(Source::Rule(_))) => source,
+        (Source::Recall, Some(rule @ Source::Rule(_))) => {
+            if rule.is_unsure() {
+                rule
+            } else {
+                source
+            }
+        }
         (Source::Recall, _) => &Source::Claude,
         _ => source,
     }
 }
 
-/// What is believed before anything was measured: a proven rule is trusted enough to be applied, a proven answer of Claude not yet.
+/// What is believed before anything was measured: a proven rule is trusted enough to be applied; a proven answer of Claude, or a proposal that
+/// the rule itself was not sure of, not yet.
 fn prior(source: &Source, grade: Grade) -> (f64, f64) {
     match (grade, source) {
-        (Grade::Proven, Source::Rule(_) | Source::Recall) => (19.0, 1.0),
-        (Grade::Proven, Source::Claude) => (8.0, 2.0),
+        (Grade::Proven, Source::Rule(_) | Source::Recall) if !source.is_unsure() => (19.0, 1.0),
+        (Grade::Proven, _) => (8.0, 2.0),
         (Grade::Consistent, _) => (5.0, 5.0),
         (Grade::Refuted, _) => (0.0, 10.0),
     }

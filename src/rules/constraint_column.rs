@@ -12,7 +12,7 @@ use super::edit::python::{Source, ancestors, field, remove_statement, walk};
 use super::edit::{Edit, apply, classes};
 use super::near::{is_near, ranked};
 use super::scope::{Scope, mentions, said};
-use super::{Case, Proposal, Rule, changed, proposal};
+use super::{Case, Proposal, Rule, changed, proposal, unsure};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -38,9 +38,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         }
         if !is_near(&wrong, columns()) {
             let changes = changed(case.addon, "py", |text| without(text, odoo_model, &wrong));
-            let summary =
-                format!("Not sure: {odoo_model} has no column {wrong} and nothing near it; its constraint was never in force, and goes.");
-            found.extend(proposal(summary, changes));
+            let summary = format!("{odoo_model} has no column {wrong} and nothing near it; its constraint was never in force, and goes.");
+            found.extend(unsure(summary, changes));
         }
     }
     found

@@ -11,7 +11,7 @@ use super::edit::python::{Source, remove_statement};
 use super::edit::{Edit, apply, classes, line_start, xml};
 use super::external_id::pattern;
 use super::scope::{Scope, mentions, missing_field, missing_id, missing_model, said};
-use super::{Case, FileChange, Proposal, Rule, change, changed, proposal};
+use super::{Case, FileChange, Proposal, Rule, change, changed, unsure};
 use super::{external_id, field_name, missing_depends, model_name, record_field, view_button, view_field};
 use crate::domain::ErrorClass;
 
@@ -57,7 +57,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         ErrorClass::CsvInvalid => row(case, &scope),
         _ => reference(case, &scope),
     };
-    found.map(|(changes, what)| proposal(format!("Not sure: {what}, and goes."), changes)).unwrap_or_default()
+    found.map(|(changes, what)| unsure(format!("{what}, and goes."), changes)).unwrap_or_default()
 }
 
 type Gone = (Vec<FileChange>, String);

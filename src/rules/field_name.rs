@@ -11,7 +11,7 @@ use super::edit::python::{Source, field, walk};
 use super::edit::{Edit, apply, classes};
 use super::near::{is_near, ranked};
 use super::scope::{Scope, mentions, said};
-use super::{Case, FileChange, Proposal, Rule, change, proposal};
+use super::{Case, FileChange, Proposal, Rule, change, proposal, unsure};
 use crate::domain::ErrorClass;
 use crate::odoo::source::FieldFacts;
 
@@ -154,8 +154,8 @@ fn depends(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
     let mut found: Vec<Proposal> = names.into_iter().flat_map(of).collect();
     if !used(&wrong) && !is_near(&wrong, others.keys().copied()) {
         let changes = texts.iter().filter_map(|(path, text)| Some(change(path, text, unwatched(text, &method, &wrong)?))).collect();
-        let summary = format!("{lacking} has no field {wrong} and {method} does not use it; not sure: it no longer depends on it.");
-        found.extend(proposal(summary, changes));
+        let summary = format!("{lacking} has no field {wrong} and {method} does not use it: it no longer depends on it.");
+        found.extend(unsure(summary, changes));
     }
     Some(found)
 }

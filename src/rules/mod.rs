@@ -54,7 +54,7 @@ pub(crate) mod testing_index;
 
 pub use series::ported;
 
-use crate::domain::{ErrorClass, ErrorReport, FileChange, OdooVersion, Patch, RelPath};
+use crate::domain::{ErrorClass, ErrorReport, FileChange, OdooVersion, Patch, RelPath, Source};
 use crate::odoo::source::Index;
 use crate::odoo::{Addon, Manifest};
 
@@ -124,6 +124,8 @@ pub struct Proposal {
     pub summary: String,
     /// The change.
     pub patch: Patch,
+    /// Whether the rule is sure that this is what the author would do, if it gets rid of the error.
+    pub sure: bool,
 }
 
 /// A proposal with the name of its rule.
@@ -135,6 +137,15 @@ pub struct Candidate {
     pub summary: String,
     /// The change.
     pub patch: Patch,
+    /// Whether the rule is sure that this is what the author would do.
+    pub sure: bool,
+}
+
+impl Candidate {
+    /// Its name as a source of fixes: that of the rule, with a `?` behind it where the rule is not sure.
+    pub fn name(&self) -> String {
+        if self.sure { self.rule.to_owned() } else { format!("{}{}", self.rule, Source::UNSURE) }
+    }
 }
 
 /// A known fault and its fix.
@@ -150,17 +161,18 @@ pub struct Rule {
     pub propose: fn(&Case<'_>) -> Vec<Proposal>,
 }
 
-/// What the rules propose, in the order of [`ALL`], each patch once.
+/// What the rules propose, in the order of [`ALL`], each patch once; what a rule is not sure of comes after all else.
 pub fn propose(case: &Case<'_>) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::new();
     let fits = |rule: &&Rule| rule.since <= case.version.major() && rule.classes.contains(&case.report.class);
     for rule in ALL.iter().filter(fits) {
-        for Proposal { summary, patch } in (rule.propose)(case) {
+        for Proposal { summary, patch, sure } in (rule.propose)(case) {
             if found.iter().all(|known| known.patch != patch) {
-                found.push(Candidate { rule: rule.name, summary, patch });
+                found.push(Candidate { rule: rule.name, summary, patch, sure });
             }
         }
     }
+    found.sort_by_key(|candidate| !candidate.sure);
     found
 }
 
@@ -183,7 +195,13 @@ fn manifest_change(addon: &Addon, edit: impl FnOnce(&str, &Manifest) -> Option<S
 
 /// One proposal of these changes, or none if nothing would change or it would be too much.
 fn proposal(summary: impl Into<String>, changes: Vec<FileChange>) -> Vec<Proposal> {
-    Patch::new(changes).map(|patch| Proposal { summary: summary.into(), patch }).into_iter().collect()
+    Patch::new(changes).map(|patch| Proposal { summary: summary.into(), patch, sure: true }).into_iter().collect()
+}
+
+/// The same, of what the rule is not sure of.
+fn unsure(summary: impl Into<String>, changes: Vec<FileChange>) -> Vec<Proposal> {
+    let doubtful = |found: Proposal| Proposal { sure: false, ..found };
+    proposal(format!("Not sure: {}", summary.into()), changes).into_iter().map(doubtful).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tree_sitter::Node;
 use super::edit::python::{Source, children, field, quoted};
 use super::edit::{Edit, apply, classes, indent};
 use super::scope::said;
-use super::{Case, Proposal, Rule, changed, proposal};
+use super::{Case, Proposal, Rule, changed, unsure};
 use crate::domain::ErrorClass;
 use crate::odoo::source::ModuleFacts;
 
@@ -31,7 +31,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         let statements = classes::of_model(&source, odoo_model).filter_map(|class| classes::definition(&source, class, &name));
         apply(text, statements.filter_map(|statement| with_default(&source, statement)).collect())
     });
-    proposal(format!("{odoo_model}.{name} is required and the rows that exist have no value; not sure: they get the empty one."), changes)
+    unsure(format!("{odoo_model}.{name} is required and the rows that exist have no value: they get the empty one."), changes)
 }
 
 fn with_default(source: &Source<'_>, statement: Node<'_>) -> Option<Edit> {

@@ -38,7 +38,7 @@ fn deep_nesting_is_survived() {
 }
 
 fn check(addon: &Addon, proposals: Vec<Proposal>) {
-    for Proposal { summary, patch } in proposals {
+    for Proposal { summary, patch, .. } in proposals {
         assert!(patch.changes().iter().all(|change| change.path.module() == addon.name().as_str()));
         assert!(!patch.unified_diff().is_empty() && !summary.is_empty());
     }

@@ -12,15 +12,12 @@ use roxmltree::Node;
 use super::edit::{Edit, apply, xml};
 use super::near::ranked;
 use super::scope::{Scope, said};
-use super::{Case, Proposal, Rule, change, proposal};
+use super::{Case, Proposal, Rule, change, proposal, unsure};
 use crate::domain::{ErrorClass, RelPath};
-use crate::odoo::source::{Anchor, Index};
+use crate::odoo::source::Anchor;
 
 /// The rule.
 pub(super) const RULE: Rule = Rule { name: "view_anchor", classes: &[ErrorClass::ViewAnchorMissing], since: 0, propose };
-
-/// Fields that are gone from their views, with one that stood beside each and still does.
-const BESIDE: [(u8, &str, &str, &str); 2] = [(19, "res.partner", "mobile", "phone"), (19, "res.partner", "title", "function")];
 
 /// The most candidates.
 const MOST: usize = 4;
@@ -119,15 +116,11 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let there = scope.index.anchors(&wanted.view, &scope.names, Some(&wanted.view));
     let mut found = renamed(text, node, &wanted, &there);
     found.extend(moved(text, node, &wanted, &there));
-    found.extend(beside(case, text, node, &wanted, &there));
-    found.extend(contained(text, node, &there));
-    found.extend(gone(text, node));
-    found.truncate(MOST);
-    let of = |(edits, summary): (Vec<Edit>, String)| {
-        let after = apply(text, edits)?;
-        Some(proposal(format!("{}: {summary}", wanted.view), vec![change(&wanted.file, text, after)]))
-    };
-    found.into_iter().filter_map(of).flatten().collect()
+    let guessed: Vec<Way> = contained(text, node, &there).into_iter().chain(gone(text, node)).collect();
+    let changes = |edits: Vec<Edit>| apply(text, edits).map(|after| change(&wanted.file, text, after)).into_iter().collect();
+    let known = found.into_iter().flat_map(|(edits, summary)| proposal(format!("{}: {summary}", wanted.view), changes(edits)));
+    let guessed = guessed.into_iter().flat_map(|(edits, summary)| unsure(format!("{}: {summary}", wanted.view), changes(edits)));
+    known.chain(guessed).take(MOST).collect()
 }
 
 type Way = (Vec<Edit>, String);
@@ -177,21 +170,6 @@ fn moved(text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) -> O
     Some((edits, format!("its parent view has {name:?} elsewhere: it is looked for as {expr}.")))
 }
 
-/// A field that is gone: what stood beside it.
-fn beside(case: &Case<'_>, text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) -> Option<Way> {
-    let ([missing], "after" | "before") = (wanted.missing.as_slice(), node.attribute("position")?) else { return None };
-    let odoo_model = odoo_model_of(case.index, &wanted.view)?;
-    let major = case.version.major();
-    let known = |row: &&(u8, &str, &str, &str)| row.0 <= major && row.1 == odoo_model && row.2 == missing.1;
-    let name = BESIDE.iter().find(known)?.3;
-    there.iter().any(|anchor| anchor.name() == Some(name)).then_some(())?;
-    Some((with_name(text, node, missing, name)?, format!("{} is gone from {odoo_model}; it stood beside {name}.", missing.1)))
-}
-
-fn odoo_model_of<'a>(index: Index<'a>, view: &str) -> Option<&'a str> {
-    index.view(view)?.odoo_model.as_deref()
-}
-
 /// The part of the parent view in which elements of this kind stand.
 fn contained(text: &str, node: Node<'_, '_>, there: &[Anchor]) -> Option<Way> {
     if !matches!(node.attribute("position"), Some("after" | "before" | "inside")) {
@@ -221,7 +199,7 @@ fn contained(text: &str, node: Node<'_, '_>, there: &[Anchor]) -> Option<Way> {
         _ => return None,
     };
     let edits = retargeted(text, node, expr, position)?;
-    Some((edits, format!("what it held on to is not in its parent view; not sure: what it brings goes {position} {expr}.")))
+    Some((edits, format!("what it held on to is not in its parent view; what it brings goes {position} {expr}.")))
 }
 
 /// An element that only changes or takes away what is gone has nothing left to do.
@@ -234,7 +212,7 @@ fn gone(text: &str, node: Node<'_, '_>) -> Option<Way> {
     };
     // The arch must keep an element.
     let alone = node.parent_element().is_none_or(|parent| parent.children().filter(Node::is_element).count() < 2);
-    let summary = "not sure: what it changed is not in its parent view, and the change goes too.";
+    let summary = "what it changed is not in its parent view, and the change goes too.";
     (only_changes && !alone).then(|| (vec![xml::remove_element(text, node)], summary.to_owned()))
 }
 

@@ -102,7 +102,9 @@ pub(super) fn qweb(case: &Case<'_>) -> Option<Finding> {
     let model = RECORD_ATTRIBUTE.groups(&cause);
     let [model, attribute] = model.unwrap_or_default();
     let key = if sub == "key" { QUOTED.first(&cause).unwrap_or_default() } else { attribute };
-    Some(Finding::new(ErrorClass::QwebRender).sub(sub).view(template).name(&cause).model(model).field(key))
+    // No frame tells which addon a template is of; its key does.
+    let module = template.split_once('.').map_or("", |(module, _)| module);
+    Some(Finding::new(ErrorClass::QwebRender).sub(sub).module(module).view(template).name(&cause).model(model).field(key))
 }
 
 pub(super) fn infrastructure(case: &Case<'_>) -> Option<Finding> {

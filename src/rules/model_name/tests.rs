@@ -41,11 +41,11 @@ fn file_that_was_forgotten_is_imported() {
         ("models/thing.py", "class T(models.Model):\n    _name = 'm.thing'\n"),
     ];
     let text = "AssertionError: Field res.partner.x with unknown comodel_name 'm.thing'";
-    let after = first("model_name", &files, "models/__init__.py", C::FieldReferenceBroken, text);
-    assert_eq!(after.as_deref(), Some("from . import a\nfrom . import thing\n"));
+    let after = first("unimported_file", &files, "models/__init__.py", C::FieldReferenceBroken, text);
+    assert_eq!(after.as_deref(), Some("from . import a\nfrom . import thing"));
     let csv = "Exception: Module loading m failed: file m/security/ir.model.access.csv could not be processed:\nNo matching record found for external id 'model_m_thing' in field 'Model'";
-    let after = first("model_name", &files, "models/__init__.py", C::CsvInvalid, csv);
-    assert_eq!(after.as_deref(), Some("from . import a\nfrom . import thing\n"));
+    let after = first("unimported_file", &files, "models/__init__.py", C::CsvInvalid, csv);
+    assert_eq!(after.as_deref(), Some("from . import a\nfrom . import thing"));
 }
 
 #[test]

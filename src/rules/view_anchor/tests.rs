@@ -29,12 +29,6 @@ fn near_name_of_the_same_kind_is_meant() {
 }
 
 #[test]
-fn what_stood_beside_takes_the_place_of_what_is_gone() {
-    let arch = "<field name=\"mobile\" position=\"after\"><field name=\"ref\"/></field>";
-    assert_eq!(after(arch, "<field name=\"mobile\">")[0], arch.replace("mobile", "phone"));
-}
-
-#[test]
 fn element_elsewhere_is_found() {
     let arch = "<xpath expr=\"/form/group[@name='main']\" position=\"inside\"><field name=\"ref\"/></xpath>";
     let spec = "<xpath expr=\"/form/group[@name=&#39;main&#39;]\">";
