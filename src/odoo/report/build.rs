@@ -222,7 +222,9 @@ impl Place {
         // The assertion that failed is the test's; any other exception is that of the file it came from.
         let tested = test.filter(|_| finding.class == ErrorClass::TestFailure).and_then(|module| module.parse().ok());
         let logged = || LOGGER.first(found.entry.logger).filter(|module| !BYSTANDERS.contains(module));
-        named.or(tested).or_else(|| located.cloned()).or_else(|| loading.or(test).or_else(logged)?.parse().ok())
+        // A template may be anybody's; code of an addon on the way there says more.
+        let (named, template) = if finding.class == ErrorClass::QwebRender { (None, named) } else { (named, None) };
+        named.or(tested).or_else(|| located.cloned()).or(template).or_else(|| loading.or(test).or_else(logged)?.parse().ok())
     }
 }
 
