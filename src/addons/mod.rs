@@ -8,4 +8,4 @@ mod read;
 
 pub use apply::{Applied, ApplyError, apply, check_tested, tested};
 pub use dependents::{Dependents, dependents};
-pub use read::{AddonsError, Folder, closure};
+pub use read::{AddonsError, Folder, closure, others};

@@ -164,10 +164,34 @@ pub fn closure(folders: &[Folder], module: &ModuleName) -> Result<Vec<Addon>, Ad
     Ok(found)
 }
 
+/// Every addon of the folders that is not among these, the first folder's where several have the name; as many as hold no more than `most`
+/// bytes together, and whether those are all. What cannot be read is left out.
+pub fn others(folders: &[Folder], but: &[Addon], most: u64) -> Result<(Vec<Addon>, bool), AddonsError> {
+    let mut seen: BTreeSet<ModuleName> = but.iter().map(|addon| addon.name().clone()).collect();
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    for folder in folders {
+        for name in folder.names()? {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            let Ok(addon) = folder.read(&name) else { continue };
+            bytes += size(&addon);
+            if bytes > most {
+                return Ok((found, false));
+            }
+            found.push(addon);
+        }
+    }
+    Ok((found, true))
+}
+
+fn size(addon: &Addon) -> u64 {
+    addon.files().map(|(_, content)| content.len() as u64).sum()
+}
+
 /// Adds every addon of the folders that those from place `next` on depend on and that is not there yet. Fails where all together hold
 /// more than `most` bytes; what was added until then is left to the caller.
 pub(super) fn complete(folders: &[Folder], found: &mut Vec<Addon>, mut next: usize, most: u64) -> Result<(), AddonsError> {
-    let size = |addon: &Addon| addon.files().map(|(_, content)| content.len() as u64).sum::<u64>();
     let mut seen: BTreeSet<ModuleName> = found.iter().map(|addon| addon.name().clone()).collect();
     let mut bytes: u64 = found.iter().map(size).sum();
     while let Some(addon) = found.get(next) {
@@ -218,6 +242,23 @@ mod tests {
         let folders = [Folder::open(one.path()).unwrap(), Folder::open(two.path()).unwrap()];
         let names: Vec<_> = closure(&folders, &"a".parse().unwrap()).unwrap().iter().map(|addon| addon.name().to_string()).collect();
         assert_eq!(names, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn others_are_what_is_not_depended_on() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        addon(one.path(), "a", "'b'");
+        addon(one.path(), "b", "");
+        addon(one.path(), "c", "");
+        addon(two.path(), "c", "'elsewhere'");
+        addon(two.path(), "d", "");
+        let folders = [Folder::open(one.path()).unwrap(), Folder::open(two.path()).unwrap()];
+        let known = closure(&folders, &"a".parse().unwrap()).unwrap();
+        let (found, all) = others(&folders, &known, MAX_ADDON).unwrap();
+        assert_eq!(found.iter().map(|addon| addon.name().as_str()).collect::<Vec<_>>(), ["c", "d"]);
+        assert!(all && found[0].manifest().unwrap().texts("depends").is_empty());
+        let (found, all) = others(&folders, &known, 1).unwrap();
+        assert!(found.is_empty() && !all);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use super::observe::{Observed, brings_tests, same_error};
 use super::verify::{judge, new_errors, not_run};
 use super::{Evidence, Failure, Grade, Patch, Progress, Request, Source, deduce};
 use crate::domain::{ErrorReport, ModuleName};
-use crate::odoo::Addon;
 use crate::sandbox::{LintRun, Sandbox, SandboxError, TestPlan, TestRun};
 pub use reproduce::Reproduction;
 
@@ -176,7 +175,7 @@ impl<'a> Trial<'a> {
         self.runs += 1;
         (self.progress)(Progress::new("verify", "running the addon's tests on the patched sources"));
         let whole = self.delivered(patch);
-        let addons: Vec<Addon> = self.request.addons.iter().map(|addon| addon.with(&whole)).collect();
+        let addons = self.request.patched(self.request.addons, &whole);
         let run = self.sandbox.test(&TestPlan { module: addons[0].name(), also: &[], addons: &addons }).await?;
         let after = read(run).await?;
         self.slowest = self.slowest.max(after.seconds);

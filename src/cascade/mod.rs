@@ -12,6 +12,7 @@ mod lint;
 mod observe;
 mod probe;
 mod scan;
+mod sources;
 mod upgrade;
 mod verify;
 
@@ -51,7 +52,9 @@ pub struct Request<'a> {
     pub dependents: &'a [ModuleName],
     /// The sources of the addon, of those and of all that they depend on.
     pub with_dependents: &'a [Addon],
-    /// What the addons at hand define: those above, and others that the addon could depend on.
+    /// Other addons at hand, which the addon does not depend on but could.
+    pub others: &'a [Addon],
+    /// What the addons at hand define, those that it could depend on included.
     pub own: &'a Facts,
     /// What Odoo's own addons define.
     pub core: &'a Facts,

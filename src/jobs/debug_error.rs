@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Ctx;
 use super::report::{self, Verdict};
-use crate::addons::{AddonsError, Dependents, Folder, closure, dependents};
+use crate::addons::{AddonsError, Dependents, Folder, closure, dependents, others};
 use crate::cascade::{self, Found};
 use crate::domain::{ErrorReport, Failure, Fingerprint, Frame, Location, ModuleName, ObjectRef, OdooVersion, Outcome, Raised};
 use crate::odoo::source::Facts;
@@ -21,6 +21,8 @@ const MAX_MESSAGE: usize = 10 * 1024;
 const MAX_NAME: usize = 1024;
 const MAX_CHAIN: usize = 64;
 const MAX_FRAMES: usize = 500;
+/// How many bytes of other addons are read to find what an addon could depend on.
+const OTHERS_BYTES: u64 = 32 * 1024 * 1024;
 /// How many of the addons that build on a patched one are tried with it.
 const MAX_DEPENDENTS: usize = 10;
 
@@ -166,13 +168,18 @@ struct Sources {
     addons: Vec<Addon>,
     /// What builds on it.
     dependents: Dependents,
+    /// The other addons of the folders, and whether these are all.
+    others: (Vec<Addon>, bool),
 }
 
 /// The addon, what it depends on and what builds on it, or why they cannot be tested.
 async fn sources(folders: &[Folder], module: &ModuleName) -> Result<Result<Sources, String>, Failure> {
     let (owned, wanted) = (folders.to_vec(), module.clone());
-    let read =
-        move || Ok(Sources { addons: closure(&owned, &wanted)?, dependents: dependents(&owned, &wanted, MAX_DEPENDENTS, SOURCE_BYTES)? });
+    let read = move || {
+        let addons = closure(&owned, &wanted)?;
+        let others = others(&owned, &addons, OTHERS_BYTES)?;
+        Ok(Sources { addons, dependents: dependents(&owned, &wanted, MAX_DEPENDENTS, SOURCE_BYTES)?, others })
+    };
     match tokio::task::spawn_blocking(read).await.map_err(Failure::bug)? {
         Ok(sources) => Ok(Ok(sources)),
         Err(error @ AddonsError::Folder(..)) => Err(Failure::unavailable(error)),
@@ -197,6 +204,10 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: 
     if *left_out > 0 {
         ctx.tell("read", format!("{left_out} more addons build on this one and are not tried: the nearest {} are", names.len()));
     }
+    let (others, all) = &sources.others;
+    if !all {
+        ctx.tell("read", format!("the folders hold more addons than the {} that are looked at for what is missing", others.len()));
+    }
     // An image of somebody's own may not tell; the rules that need it then have nothing to say.
     let core = sandbox.facts().await.unwrap_or_else(|error| {
         ctx.tell("read", format!("what Odoo's own addons define is not known: {error}"));
@@ -208,7 +219,8 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: 
         addons: &sources.addons,
         dependents: names,
         with_dependents,
-        own: &Facts::of(&sources.addons),
+        others,
+        own: &Facts::of(sources.addons.iter().chain(others)),
         core: &core,
         past,
         deadline: ctx.deadline,

@@ -8,7 +8,6 @@ use crate::cascade::scan::scanned;
 use crate::cascade::verify::judge_dependents;
 use crate::cascade::{Evidence, Failure, Grade, Observed, Patch, Progress};
 use crate::domain::ModuleName;
-use crate::odoo::Addon;
 use crate::sandbox::{End, SandboxError, TestPlan};
 
 impl Trial<'_> {
@@ -102,8 +101,8 @@ impl Trial<'_> {
         let told = names.iter().map(ModuleName::as_str).collect::<Vec<_>>().join(", ");
         let state = if patch.is_some() { "patched" } else { "untouched" };
         (self.progress)(Progress::new("dependents", format!("running the tests of what builds on it, {state} sources: {told}")));
-        let patched = |addon: &Addon| patch.map_or_else(|| addon.clone(), |patch| addon.with(patch));
-        let addons: Vec<Addon> = self.request.with_dependents.iter().map(patched).collect();
+        let untouched = self.request.with_dependents;
+        let addons = patch.map_or_else(|| untouched.to_vec(), |patch| self.request.patched(untouched, patch));
         let plan = TestPlan { module: self.request.addons[0].name(), also: names, addons: &addons };
         let run = match tokio::time::timeout(left, self.sandbox.test(&plan)).await {
             Err(_) => return Ok(Err("the time of the job is nearly up".to_owned())),
