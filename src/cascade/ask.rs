@@ -128,7 +128,7 @@ fn judged(report: &ErrorReport, addon: &Addon, answer: &Answer, cost: Cost) -> A
 }
 
 fn diagnosis(report: &ErrorReport, cause: &str, why_not_fixed: &str) -> Diagnosis {
-    Diagnosis { cause: cause.to_owned(), location: report.location.clone(), why_not_fixed: why_not_fixed.to_owned() }
+    Diagnosis { cause: cause.to_owned(), location: report.location.clone(), suspects: Vec::new(), why_not_fixed: why_not_fixed.to_owned() }
 }
 
 /// Claude has read hostile text, so its words are cleaned like that text before a person sees them.

@@ -13,6 +13,7 @@ mod observe;
 mod probe;
 mod scan;
 mod sources;
+mod suspects;
 mod upgrade;
 mod verify;
 
@@ -237,7 +238,9 @@ fn diagnose(request: &Request<'_>, before: &Observed, reproduced: bool, attempts
         format!("A patch ({who}) was refused and is left to a person: {}.", attempt.forbidden.join("; "))
     }));
     why.extend(notes.iter().cloned());
-    Diagnosis { cause: report.title.clone(), location: report.location.clone(), why_not_fixed: why.join(" ") }
+    let addon = &request.addons[0];
+    let suspects = request.own.modules.get(addon.name().as_str()).map(|facts| suspects::suspects(report, addon, facts)).unwrap_or_default();
+    Diagnosis { cause: report.title.clone(), location: report.location.clone(), suspects, why_not_fixed: why.join(" ") }
 }
 
 #[cfg(test)]

@@ -192,6 +192,15 @@ impl ProvenPatch {
     }
 }
 
+/// A place that an error may stem from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspect {
+    /// Where.
+    pub place: Location,
+    /// What speaks for it.
+    pub why: String,
+}
+
 /// What is known of an error that was not mended, for the person who reads the ticket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Diagnosis {
@@ -199,6 +208,9 @@ pub struct Diagnosis {
     pub cause: String,
     /// Where to look.
     pub location: Option<Location>,
+    /// The files of the addon that it most likely stems from, the likeliest first.
+    #[serde(default)]
+    pub suspects: Vec<Suspect>,
     /// Why it was not mended.
     pub why_not_fixed: String,
 }

@@ -7,7 +7,7 @@ mod job;
 mod patch;
 mod report;
 
-pub use evidence::{Confidence, Cost, Diagnosis, Evidence, Finding, Grade, ProvenPatch, Severity, Source};
+pub use evidence::{Confidence, Cost, Diagnosis, Evidence, Finding, Grade, ProvenPatch, Severity, Source, Suspect};
 pub use failure::{Failure, FailureKind, Verdict};
 pub use ids::{Domain, EventId, Fingerprint, GroupId, HostName, InvalidId, ModuleName, OdooVersion, Release, RunId, TenantId};
 pub use job::{Effect, Job, JobKind, Lesson, Outcome, Progress, RunState, Ticket, UnknownKind};

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::Ctx;
 use crate::addons;
 use crate::cascade::{Attempt, Found, PROMPT_VERSION, Reproduction};
-use crate::domain::{Confidence, Cost, Effect, ErrorReport, Evidence, Failure, Grade, Lesson, OdooVersion, Outcome, Source, Ticket};
+use crate::domain::{
+    Confidence, Cost, Effect, ErrorReport, Evidence, Failure, Grade, Lesson, OdooVersion, Outcome, Source, Suspect, Ticket,
+};
 use crate::odoo::Addon;
 use crate::rules;
 
@@ -105,6 +107,7 @@ struct Told<'a> {
     cost: Cost,
     attempts: &'a [Attempt],
     why: String,
+    suspects: &'a [Suspect],
     reproduced: bool,
     reproduction: Option<&'a Reproduction>,
     /// The proven fix as it is remembered: without the test that was written to show the error.
@@ -127,6 +130,7 @@ impl<'a> Told<'a> {
             cost: Cost::default(),
             attempts: &[],
             why: String::new(),
+            suspects: &[],
             reproduced: false,
             reproduction: None,
             fix: None,
@@ -139,6 +143,7 @@ impl<'a> Told<'a> {
                     cost: found.cost,
                     attempts: &found.attempts,
                     why: found.diagnosis.why_not_fixed.clone(),
+                    suspects: &found.diagnosis.suspects,
                     reproduced: found.reproduced,
                     reproduction: found.reproduction.as_ref(),
                     fix: found.fix.as_ref(),
@@ -178,6 +183,12 @@ impl<'a> Told<'a> {
         }
     }
 
+    /// Where it is; where the log does not tell, the likeliest place in the sources.
+    fn place(&self) -> Option<String> {
+        let guessed = || self.suspects.first().map(|suspect| &suspect.place);
+        self.error.location.as_ref().or_else(guessed).map(ToString::to_string)
+    }
+
     /// The result as `fix --json` and `status` show it.
     fn result(&self) -> Value {
         json!({
@@ -186,9 +197,10 @@ impl<'a> Told<'a> {
             "error": {
                 "fingerprint": self.error.fingerprint,
                 "class": self.error.class,
+                "subclass": self.error.subclass,
                 "title": self.error.title,
                 "module": self.error.module,
-                "location": self.error.location.as_ref().map(ToString::to_string),
+                "location": self.place(),
                 "object": self.error.object,
             },
             "odoo_version": self.version,
@@ -197,6 +209,7 @@ impl<'a> Told<'a> {
             "summary": self.summary,
             "confidence": self.confidence,
             "patch": self.patch.map(crate::domain::Patch::unified_diff),
+            "suspects": self.suspects,
             "reproduced": self.reproduced,
             "reproduction": self.reproduction,
             "verification": self.evidence.map(|evidence| json!({
@@ -215,7 +228,7 @@ impl<'a> Told<'a> {
     }
 
     fn ticket(&self) -> Ticket {
-        let place = self.error.location.as_ref().map(ToString::to_string);
+        let place = self.place();
         let module = self.error.module.as_ref().map_or("unknown addon", |module| module.as_str());
         Ticket {
             title: format!("[{module}] {}", self.error.title),
@@ -233,6 +246,13 @@ impl<'a> Told<'a> {
         let _ =
             writeln!(body, "**Class:** `{}`; Odoo {}; reproduced: {}\n", self.error.class.as_str(), self.version, yes_no(self.reproduced));
         let _ = writeln!(body, "**Why it was not mended:** {}\n", plain(&self.why));
+        if !self.suspects.is_empty() {
+            body.push_str("**Look at:**\n\n");
+            for suspect in self.suspects {
+                let _ = writeln!(body, "- {}: {}", inline(&suspect.place.to_string()), plain(&suspect.why));
+            }
+            body.push('\n');
+        }
         if !self.attempts.is_empty() {
             body.push_str("**Tried:**\n\n");
             for attempt in self.attempts {
