@@ -18,6 +18,7 @@ const TEST_LINES: usize = 80;
 /// How telling a reason is.
 const NAMED: u32 = 12;
 const FRAME: u32 = 10;
+const LISTED: u32 = 1;
 const OF_MODEL: u32 = 6;
 const USED_MODEL: u32 = 4;
 const USED_METHOD: u32 = 3;
@@ -50,6 +51,14 @@ pub(super) fn suspects(report: &ErrorReport, addon: &Addon, facts: &ModuleFacts)
         add(&path, Some(line), FRAME.saturating_sub(u32::try_from(at).unwrap_or(u32::MAX)), "the error passed through it".to_owned());
     }
     named(report, facts, &mut add);
+    if report.location.as_ref().is_some_and(|place| [".xml", ".csv"].iter().any(|end| place.path.ends_with(end))) {
+        add(
+            &format!("{}/__manifest__.py", addon.name()),
+            None,
+            LISTED,
+            "it says what is loaded, in which order, and what it may build on".to_owned(),
+        );
+    }
     let test = Test::of(report, addon);
     for class in &facts.classes {
         if let Some(test) = &test {

@@ -1,5 +1,6 @@
 //! `odoo-agent bench errors`: broken addons with the logs that Odoo printed, mended without a key as far as that goes.
 
+mod read;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -78,7 +79,7 @@ pub async fn run(mut config: Config, args: Args) -> anyhow::Result<Exit> {
     let tried = try_all(&cases, &worker, &args.odoo_version, &tenant).await;
     drop(worker);
     connected.close().await;
-    let text = table::render(&tried?);
+    let text = table::render(&read::tables(&args.fixtures)?, &tried?);
     show::out(&text);
     args.write.as_ref().map(|file| page::write(file, MARK, &text)).transpose()?;
     Ok(Exit::Done)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::Utc;
 
 use super::Tried;
+use super::read::Read;
 use crate::cli::bench::median;
 
 impl Tried {
@@ -30,7 +31,7 @@ impl Tried {
 }
 
 /// The tables: a sum, a line for each class, a line for each case.
-pub(super) fn render(tried: &[Tried]) -> String {
+pub(super) fn render(read: &[Read], tried: &[Tried]) -> String {
     let fixed = tried.iter().filter(|case| case.is_fixed()).count();
     let seconds = median(tried.iter().map(|case| case.seconds).collect());
     let mut lines = vec![
@@ -40,9 +41,15 @@ pub(super) fn render(tried: &[Tried]) -> String {
             tried.len()
         ),
         String::new(),
-        "| class | cases | fixed, proven | seconds (median) |".to_owned(),
+        "| read | right in class, sub-class and named object | wrong | ms each |".to_owned(),
         "|---|---|---|---|".to_owned(),
     ];
+    for table in read {
+        let wrong = if table.wrong.is_empty() { "-".to_owned() } else { table.wrong.join(", ") };
+        let each = table.seconds * 1000.0 / table.rows.max(1) as f64;
+        lines.push(format!("| {} | {} of {} | {wrong} | {each:.2} |", table.what, table.rows - table.wrong.len(), table.rows));
+    }
+    lines.extend([String::new(), "| class | cases | fixed, proven | seconds (median) |".to_owned(), "|---|---|---|---|".to_owned()]);
     let mut classes: BTreeMap<&str, Vec<&Tried>> = BTreeMap::new();
     for case in tried {
         classes.entry(case.class()).or_default().push(case);
@@ -75,12 +82,13 @@ mod tests {
             ),
             seconds: 2.0,
         };
-        let text = render(&[
-            case("a", "fixed", "proven"),
-            case("b", "ticket", "consistent"),
-            Tried { name: "c".to_owned(), result: None, seconds: 0.0 },
-        ]);
+        let read = Read { what: "logs", rows: 3, wrong: vec!["p_x".to_owned()], seconds: 0.003 };
+        let text = render(
+            &[read],
+            &[case("a", "fixed", "proven"), case("b", "ticket", "consistent"), Tried { name: "c".to_owned(), result: None, seconds: 0.0 }],
+        );
         assert!(text.contains("**1 of 3 fixed and proven**"), "{text}");
+        assert!(text.contains("| logs | 2 of 3 | p_x | 1.00 |"), "{text}");
         assert!(text.contains("| `c` | 2 | 1 | 2.0 |") && text.contains("| b | `c` | ticket | rule:r | m/a.py:1 | 2.0 |"), "{text}");
     }
 }
