@@ -8,7 +8,7 @@ use super::edit::python::Source;
 use super::edit::{Edit, apply, manifest};
 use super::near::ranked;
 use super::scope::{Scope, mentioned, said};
-use super::{Case, Proposal, Rule, changed, manifest_change, proposal};
+use super::{Case, Proposal, Rule, changed, manifest_change, proposal, unsure};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -28,13 +28,13 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let mut found: Vec<Proposal> = names.iter().take(MOST).flat_map(|right| renamed(case, &wrong, right)).collect();
     let is_dependency = case.addon.manifest().is_some_and(|manifest| manifest.texts("depends").contains(&wrong.as_str()));
     if names.is_empty() && is_dependency && mentioned(case, &wrong) == 1 {
-        let summary = format!("There is no addon {wrong} and nothing here names anything of it; not sure: it leaves `depends`.");
+        let summary = format!("There is no addon {wrong} and nothing here names anything of it: it leaves `depends`.");
         let change = manifest_change(case.addon, |text, read| {
             let list = read.list("depends")?;
             let place = list.items.iter().position(|item| item.value == wrong)?;
             apply(text, manifest::removals(text, &list, &[place]))
         });
-        found.extend(proposal(summary, change.into_iter().collect()));
+        found.extend(unsure(summary, change.into_iter().collect()));
     }
     found
 }

@@ -1,20 +1,37 @@
-//! The series that a manifest says its addon is for. No rule of its own: it is the first step of an upgrade, which somebody asks for.
+//! What: the manifest says that the addon is for the series that it runs on.
+//!
+//! Why: Odoo takes an addon of another series as not installable, and goes on without it.
+//! Before: `"version": "18.0.1.0.0"`. After: `"version": "19.0.1.0.0"`.
+//! Not sure: an addon of another series may need more than this. An upgrade, which somebody asks for, begins with it.
+//! Since: any Odoo.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::edit::{Edit, apply};
-use super::manifest_change;
-use crate::domain::{OdooVersion, Patch};
+use super::{Case, FileChange, Proposal, Rule, manifest_change, unsure};
+use crate::domain::{ErrorClass, OdooVersion, Patch};
 use crate::odoo::Addon;
+
+/// The rule.
+pub(super) const RULE: Rule = Rule { name: "series", classes: &[ErrorClass::ManifestVersion], since: 0, propose };
+
+fn propose(case: &Case<'_>) -> Vec<Proposal> {
+    let changes = change(case.addon, case.version).into_iter().collect();
+    unsure(format!("the manifest is for another series; it says {} now, and nothing else is changed.", case.version), changes)
+}
 
 /// `17.0.1.2.3`: a series of Odoo, and the addon's own version behind it.
 static VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(?:(?:[89]|1\d|2\d)\.0\.)?(\d+(?:\.\d+)*)$").ok());
 
 /// The change that makes a manifest say that its addon is for this series and can be installed; `None` if it says so, or cannot be read.
 pub fn ported(addon: &Addon, version: &OdooVersion) -> Option<Patch> {
-    let change = manifest_change(addon, |text, manifest| {
+    Patch::new(change(addon, version).into_iter().collect()).ok()
+}
+
+fn change(addon: &Addon, version: &OdooVersion) -> Option<FileChange> {
+    manifest_change(addon, |text, manifest| {
         let mut edits = Vec::new();
         if let (Some(old), Some(range)) = (manifest.text("version"), manifest.value("version"))
             && !old.starts_with(&format!("{version}."))
@@ -29,8 +46,7 @@ pub fn ported(addon: &Addon, version: &OdooVersion) -> Option<Patch> {
             edits.extend(manifest.value("installable").map(|range| Edit::new(range, "True")));
         }
         apply(text, edits)
-    });
-    Patch::new(change.into_iter().collect()).ok()
+    })
 }
 
 #[cfg(test)]

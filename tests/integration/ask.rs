@@ -35,10 +35,10 @@ async fn done(test: &TestApp, probe: &str) -> (Job, Value) {
 
 fn answer(find: &str, replace: &str) -> Value {
     json!({
-        "cause": "`fields` is used but never imported.",
+        "cause": "`ten` is no number.",
         "fixable": true,
-        "edits": [{ "path": "p_nameerr/__init__.py", "find": find, "replace": replace }],
-        "summary": "Import `fields` beside `models`."
+        "edits": [{ "path": "p_limit/__init__.py", "find": find, "replace": replace }],
+        "summary": "Write the number."
     })
 }
 
@@ -47,16 +47,13 @@ async fn what_rules_cannot_solve_is_asked_and_proven() {
     let fake = FakeClaude::start().await;
     // The first answer is wrong; the sandbox says so, and the second question tells Claude.
     fake.reply(Script::Ok(
-        answer("from odoo import models", "from odoo import models, api"),
+        answer("from odoo import models", "from odoo import api, models"),
         Usage { input: 1000, output: 200, ..Usage::default() },
     ));
-    fake.reply(Script::Ok(
-        answer("from odoo import models", "from odoo import fields, models"),
-        Usage { input: 1500, output: 100, ..Usage::default() },
-    ));
-    let addons = support::addons(&["p_nameerr"]);
+    fake.reply(Script::Ok(answer("int(\"ten\")", "10"), Usage { input: 1500, output: 100, ..Usage::default() }));
+    let addons = support::addons(&["p_limit"]);
     let test = app(&fake, addons.path()).await;
-    let (job, result) = done(&test, "p_nameerr").await;
+    let (job, result) = done(&test, "p_limit").await;
     assert_eq!(
         (&result["outcome"], &result["grade"], &result["source"]),
         (&"fixed".into(), &"proven".into(), &"claude".into()),
@@ -77,7 +74,7 @@ async fn what_rules_cannot_solve_is_asked_and_proven() {
 
     // The same error again: what is remembered costs nothing, and is trusted no more than whoever made it.
     for _ in 0..2 {
-        let (_, again) = done(&test, "p_nameerr").await;
+        let (_, again) = done(&test, "p_limit").await;
         assert_eq!((&again["source"], &again["grade"]), (&"recall".into(), &"proven".into()), "{again:#}");
         assert!(again["confidence"].as_f64().unwrap() < 0.9, "{}", again["confidence"]);
     }
@@ -88,11 +85,11 @@ async fn what_rules_cannot_solve_is_asked_and_proven() {
 async fn answer_that_climbs_out_is_refused() {
     let fake = FakeClaude::start().await;
     let mut climbing = answer("", "boom");
-    climbing["edits"][0]["path"] = json!("p_nameerr/../../../etc/cron.d/boom");
+    climbing["edits"][0]["path"] = json!("p_limit/../../../etc/cron.d/boom");
     fake.reply(Script::Ok(climbing, Usage::default()));
-    let addons = support::addons(&["p_nameerr"]);
+    let addons = support::addons(&["p_limit"]);
     let test = app(&fake, addons.path()).await;
-    let (_, result) = done(&test, "p_nameerr").await;
+    let (_, result) = done(&test, "p_limit").await;
     assert_eq!(result["outcome"], "ticket", "{result:#}");
     assert!(result["why"].as_str().unwrap().contains("refused"), "{}", result["why"]);
     assert!(result["patch"].is_null());
@@ -102,18 +99,18 @@ async fn answer_that_climbs_out_is_refused() {
 async fn forbidden_answer_goes_to_a_person() {
     let fake = FakeClaude::start().await;
     // Both would make the error go away; neither may be applied by a machine.
-    let sudo = "from odoo import fields, models\n\n\ndef everything(env):\n    return env['res.partner'].sudo().search([])";
+    let sudo = "from odoo import models\n\n\ndef everything(env):\n    return env['res.partner'].sudo().search([])\n\n\ndef int(text):\n    return 10\n";
     fake.reply(Script::Ok(answer("from odoo import models", sudo), Usage::default()));
     let mut tests = answer("", "assert True\n");
-    tests["edits"][0]["path"] = json!("p_nameerr/tests/test_a.py");
+    tests["edits"][0]["path"] = json!("p_limit/tests/test_a.py");
     fake.reply(Script::Ok(tests, Usage::default()));
-    let addons = support::addons(&["p_nameerr"]);
+    let addons = support::addons(&["p_limit"]);
     let test = app(&fake, addons.path()).await;
-    let (_, result) = done(&test, "p_nameerr").await;
+    let (_, result) = done(&test, "p_limit").await;
     assert_eq!((&result["outcome"], &result["source"], &result["grade"]), (&"ticket".into(), &"claude".into(), &"refuted".into()));
     let why = result["why"].as_str().unwrap();
     assert!(why.contains("adds sudo") && why.contains("is a test"), "{why}");
-    assert!(result["patch"].as_str().unwrap().contains("+++ b/p_nameerr/"), "{result:#}");
+    assert!(result["patch"].as_str().unwrap().contains("+++ b/p_limit/"), "{result:#}");
     assert!(result["ticket"]["body"].as_str().unwrap().contains("adds sudo"), "{result:#}");
     let asked = fake.requests();
     assert_eq!(asked.len(), 2);
@@ -123,7 +120,7 @@ async fn forbidden_answer_goes_to_a_person() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_money_no_question() {
     let fake = FakeClaude::start().await;
-    let addons = support::addons(&["p_nameerr"]);
+    let addons = support::addons(&["p_limit"]);
     let url = fake.url.clone();
     let test = support::app(&[addons.path()], move |config| {
         config.claude.api_key = Some("sk-ant-test".to_owned().into());
@@ -131,7 +128,7 @@ async fn no_money_no_question() {
         config.tenants.get_mut(&support::tenant("acme")).unwrap().max_usd_per_job = 0.000_001;
     })
     .await;
-    let (_, result) = done(&test, "p_nameerr").await;
+    let (_, result) = done(&test, "p_limit").await;
     assert_eq!(result["outcome"], "ticket");
     assert!(result["why"].as_str().unwrap().contains("max_usd_per_job"), "{}", result["why"]);
     assert!(fake.requests().is_empty());

@@ -54,6 +54,12 @@ probes! {
     import_of_nothing_is_mended: "p_import3", "import_own_package";
     old_hook_is_mended: "p_hook", "hook_signature";
     bare_ampersand_is_mended: "p_badxml", "xml_syntax";
+    undefined_name_is_mended: "p_nameerr", "name_undefined";
+    broken_python_is_mended: "p_syntax", "python_syntax";
+    slip_in_a_tag_is_mended: "p_rng", "xml_schema";
+    missing_dependency_is_mended: "p_inh", "model_missing";
+    other_side_of_a_relation_is_mended: "p_o2m", "field_reference_broken";
+    anchor_that_is_gone_is_mended: "p_xpath", "view_anchor_missing";
 }
 
 async fn ticket(probe: &str, class: &str, place: &str) {
@@ -71,8 +77,8 @@ async fn ticket(probe: &str, class: &str, place: &str) {
 }
 
 #[tokio::test]
-async fn undefined_name_becomes_a_ticket() {
-    ticket("p_nameerr", "name_undefined", "p_nameerr/__init__.py:4").await;
+async fn what_no_rule_knows_becomes_a_ticket() {
+    ticket("p_limit", "value_invalid", "p_limit/__init__.py:4").await;
 }
 
 #[tokio::test]
@@ -95,6 +101,44 @@ async fn proven_fix_is_applied_and_then_recalled() {
     let (output, _addons) = fix(&app, "p_tree", &[]).await;
     let again = support::json(&output);
     assert_eq!((&again["outcome"], &again["source"]), (&"fixed".into(), &"recall".into()), "{again:#}");
+}
+
+#[tokio::test]
+async fn proposal_that_is_not_sure_is_shown_and_not_applied() {
+    let app = support::app(&[], |_| {}).await;
+    let (output, addons) = fix(&app, "p_field", &["--apply"]).await;
+    let result = support::json(&output);
+    assert_eq!((&result["outcome"], &result["grade"]), (&"ticket".into(), &"proven".into()), "{result:#}");
+    assert_eq!(result["source"], "rule:dangling?");
+    assert!(result["confidence"].as_f64().unwrap() < 0.9 && result["patch"].is_string());
+    let view = std::fs::read_to_string(addons.path().join("p_field/v.xml")).unwrap();
+    assert!(view.contains("nope_x"), "nothing was written");
+}
+
+#[tokio::test]
+async fn missing_dependency_may_be_an_addon_at_hand() {
+    let app = support::app(&[], |_| {}).await;
+    let folder = support::temp_dir();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let manifest =
+        |depends: &str| format!("{{'name': 'x', 'version': '19.0.1.0.0', 'license': 'LGPL-3', 'author': 'x', 'depends': ['{depends}']}}\n");
+    let model = |body: &str| format!("from odoo import fields, models\n\n\nclass A(models.Model):\n{body}");
+    write("p_owner/__manifest__.py", &manifest("base"));
+    write("p_owner/__init__.py", &model("    _name = 'p.owned'\n    _description = 'Owned'\n"));
+    write("p_needs/__manifest__.py", &manifest("base"));
+    write("p_needs/__init__.py", &model("    _inherit = 'p.owned'\n\n    note = fields.Char()\n"));
+    let log = folder.path().join("odoo.log");
+    let text = support::log_of("p_inh").replace("p_inh", "p_needs").replace("sale.order", "p.owned");
+    std::fs::write(&log, text).unwrap();
+    let mut command = app.command(&["fix", "--json", "--log", log.to_str().unwrap(), "--addons", folder.path().to_str().unwrap()]);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let result = support::json(&output);
+    assert_eq!((&result["outcome"], &result["source"]), (&"fixed".into(), &"rule:missing_depends".into()), "{result:#}");
+    assert!(result["patch"].as_str().unwrap().contains("p_owner"), "{result:#}");
 }
 
 #[tokio::test]
