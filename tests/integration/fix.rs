@@ -126,7 +126,7 @@ async fn missing_dependency_may_be_an_addon_at_hand() {
     };
     let manifest =
         |depends: &str| format!("{{'name': 'x', 'version': '19.0.1.0.0', 'license': 'LGPL-3', 'author': 'x', 'depends': ['{depends}']}}\n");
-    let model = |body: &str| format!("from odoo import fields, models\n\n\nclass A(models.Model):\n{body}");
+    let model = |body: &str| format!("from odoo import fields, models\n\n\nclass A(models.AbstractModel):\n{body}");
     write("p_owner/__manifest__.py", &manifest("base"));
     write("p_owner/__init__.py", &model("    _name = 'p.owned'\n    _description = 'Owned'\n"));
     write("p_needs/__manifest__.py", &manifest("base"));
