@@ -11,7 +11,7 @@ use super::edit::python::{Source, field, walk};
 use super::edit::{Edit, apply, classes};
 use super::near::{is_near, ranked};
 use super::scope::{Scope, mentions, said};
-use super::{Case, FileChange, Proposal, Rule, change, proposal, unsure};
+use super::{Case, FileChange, Proposal, Rule, change, proposal, renames, unsure};
 use crate::domain::ErrorClass;
 use crate::odoo::source::FieldFacts;
 
@@ -70,7 +70,10 @@ fn related(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
     let others = scope.fields(&lacking);
     let fits = |kind: &str| if is_last { kind == facts.kind } else { kind.ends_with("2one") || kind.ends_with("2many") };
     let names = others.iter().filter(|(_, other)| fits(&other.kind)).map(|(name, _)| *name);
-    let names = ranked(wrong, names, |name| scope.is_own_field(&lacking, name));
+    let names = match renamed(case, &lacking, wrong).filter(|name| others.contains_key(name)) {
+        Some(name) => vec![name],
+        None => ranked(wrong, names, |name| scope.is_own_field(&lacking, name)),
+    };
     let of = |right: &str| {
         let right = with_part(&parts, place, right);
         let summary = format!("{lacking} has no field {wrong}: {odoo_model}.{name} is related to {right}.");
@@ -136,7 +139,11 @@ fn depends(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
     let used = |name: &str| uses.iter().any(|text| mentions(text, name) > 0);
     let in_use = ranked(&wrong, others.keys().copied().filter(|name| used(name)), |name| scope.is_own_field(&lacking, name));
     let all = || ranked(&wrong, others.keys().copied(), |name| scope.is_own_field(&lacking, name));
-    let names = if in_use.is_empty() { all() } else { in_use };
+    let names = match renamed(case, &lacking, &wrong).filter(|name| others.contains_key(name)) {
+        Some(name) => vec![name],
+        None if in_use.is_empty() => all(),
+        None => in_use,
+    };
     let mended = |text: &str, right: &str| -> Option<String> {
         let source = Source::parse(text)?;
         let replace = |path: &str| {
@@ -158,6 +165,14 @@ fn depends(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
         found.extend(unsure(summary, changes));
     }
     Some(found)
+}
+
+/// The name under which Odoo has this field of its own now: the one to read, for code that depends on it reads it.
+fn renamed(case: &Case<'_>, odoo_model: &str, old: &str) -> Option<&'static str> {
+    match renames::find(case.version.major(), odoo_model, old)? {
+        renames::To::Field { write, read } => Some(read.unwrap_or(write)),
+        _ => None,
+    }
 }
 
 /// The text where a method no longer depends on what does not exist.

@@ -14,15 +14,21 @@ use super::{Case, Proposal, Rule, change, proposal};
 use crate::domain::ErrorClass;
 
 /// The rule.
-pub(super) const RULE: Rule =
-    Rule { name: "hook_signature", classes: &[ErrorClass::HookSignature, ErrorClass::CallArguments], since: 17, propose };
+pub(super) const RULE: Rule = Rule {
+    name: "hook_signature",
+    classes: &[ErrorClass::HookSignature, ErrorClass::CallArguments, ErrorClass::AttributeMissing],
+    since: 17,
+    propose,
+};
 
 const HOOKS: [&str; 3] = ["pre_init_hook", "post_init_hook", "uninstall_hook"];
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some(manifest) = case.addon.manifest() else { return Vec::new() };
     let hooks: Vec<String> = HOOKS.iter().filter_map(|key| manifest.text(key)).map(str::to_owned).collect();
-    if !hooks.iter().any(|hook| case.report.text.contains(&format!("{hook}()"))) {
+    let text = &case.report.text;
+    let is_cursor = text.contains("'Environment' object has no attribute");
+    if !hooks.iter().any(|hook| text.contains(&format!("{hook}()")) || (is_cursor && text.contains(&format!("in {hook}")))) {
         return Vec::new();
     }
     let mut changes = Vec::new();
@@ -43,14 +49,16 @@ fn edits(source: &Source<'_>, hooks: &[String]) -> Option<Vec<Edit>> {
         if !field(function, "name").is_some_and(|name| is_hook(source.of(name))) {
             continue;
         }
-        let parameters = field(function, "parameters")?;
-        if let [cr, registry] = children(parameters).as_slice() {
-            if cr.kind() != "identifier" || registry.kind() != "identifier" {
-                return None;
-            }
-            edits.push(Edit::new(parameters.byte_range(), "(env)"));
-            body_edits(source, field(function, "body")?, (source.of(*cr), source.of(*registry)), &is_hook, &mut edits)?;
-        }
+        let parameters = children(field(function, "parameters")?);
+        let names = match parameters.as_slice() {
+            [cr, registry] if cr.kind() == "identifier" && registry.kind() == "identifier" => (source.of(*cr), source.of(*registry)),
+            [_, _] => return None,
+            // What runs before the installation was given the cursor alone.
+            [cr] if source.of(*cr) == "cr" => ("cr", ""),
+            _ => continue,
+        };
+        edits.push(Edit::new(field(function, "parameters")?.byte_range(), "(env)"));
+        body_edits(source, field(function, "body")?, names, &is_hook, &mut edits)?;
     }
     let inside = |node: &Node<'_>| edits.iter().any(|edit| edit.range.start <= node.start_byte() && node.end_byte() <= edit.range.end);
     let mut calls = Vec::new();
@@ -92,7 +100,7 @@ fn body_edits(
                 let (function, arguments) = (field(node, "function")?, field(node, "arguments")?);
                 let given: Vec<&str> = children(arguments).iter().map(|argument| source.of(*argument)).collect();
                 if source.of(function).ends_with("Environment") && given.first() == Some(&cr) {
-                    if !matches!(given.as_slice(), [_, _, "{}"]) {
+                    if !matches!(given.as_slice(), [_, _, "{}" | "dict()"]) {
                         return None;
                     }
                     done.push(node.byte_range());
@@ -157,6 +165,15 @@ mod tests {
         assert_eq!(after(before).unwrap(), "\n\ndef ph(env):\n    env['m'].x()\n    env.cr.execute('x')\n    helper(env.cr)\n");
         let before = "from odoo.api import Environment\n\n\ndef ph(cr, r):\n    Environment(cr, 1, {})['m'].x()\n";
         assert_eq!(after(before).unwrap(), "from odoo.api import Environment\n\n\ndef ph(env):\n    env['m'].x()\n");
+    }
+
+    #[test]
+    fn hook_with_the_cursor_alone_follows() {
+        let hook = "def ph(cr):\n    cr.execute('x')\n";
+        let text = "  File \"/mnt/extra/m/hooks.py\", line 2, in ph\nAttributeError: 'Environment' object has no attribute 'execute'";
+        let files = [("__manifest__.py", "{'pre_init_hook': 'ph'}"), ("hooks.py", hook)];
+        let after = mended_file(&files, "hooks.py", ErrorClass::AttributeMissing, text);
+        assert_eq!(after.as_deref(), Some("def ph(env):\n    env.cr.execute('x')\n"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod constraint_column;
 mod csv_unknown_reference;
 mod dangling;
 mod data_order;
+mod description_encoding;
 pub(crate) mod edit;
 mod escape_ampersand;
 mod external_id;
@@ -33,6 +34,7 @@ mod own_package_import;
 mod python_syntax;
 mod record_field;
 mod renamed_field;
+mod renamed_key;
 mod renamed_method;
 mod renames;
 mod required_default;
@@ -72,6 +74,7 @@ pub const ALL: &[Rule] = &[
     attrs_to_expressions::RULE,
     search_group_attributes::RULE,
     renamed_field::RULE,
+    renamed_key::RULE,
     moved_anchor::RULE,
     import_map::RULE,
     renamed_method::RULE,
@@ -85,6 +88,7 @@ pub const ALL: &[Rule] = &[
     csv_unknown_reference::RULE,
     escape_ampersand::RULE,
     schema_tag::RULE,
+    description_encoding::RULE,
     series::RULE,
     group_expand::RULE,
     python_syntax::RULE,

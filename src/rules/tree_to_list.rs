@@ -15,9 +15,14 @@ use super::{Case, Proposal, Rule, changed, proposal};
 use crate::domain::ErrorClass;
 
 /// The rule.
-pub(super) const RULE: Rule = Rule { name: "tree_to_list", classes: &[ErrorClass::ViewTypeTree], since: 18, propose };
+pub(super) const RULE: Rule =
+    Rule { name: "tree_to_list", classes: &[ErrorClass::ViewTypeTree, ErrorClass::FieldValueInvalid], since: 18, propose };
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
+    // A view may say its type itself, besides its root.
+    if case.report.class == ErrorClass::FieldValueInvalid && !case.report.text.contains("ir.ui.view.type: 'tree'") {
+        return Vec::new();
+    }
     let mut changes = changed(case.addon, "xml", |text| apply(text, xml_edits(text)));
     changes.extend(changed(case.addon, "py", |text| apply(text, python_edits(text))));
     proposal("Odoo 18 renamed the view type tree to list: tags, xpaths, view modes and references follow.", changes)

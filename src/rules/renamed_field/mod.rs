@@ -24,6 +24,11 @@ use crate::odoo::Addon;
 /// The rule.
 pub(super) const RULE: Rule = Rule { name: "renamed_field", classes: ErrorClass::ALL, since: 16, propose };
 
+/// The names of the fields that the addon defines itself.
+pub(super) fn defined(addon: &Addon) -> std::collections::BTreeSet<String> {
+    python::defined(addon)
+}
+
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let major = case.version.major();
     let named = RENAMES.iter().filter(|row| row.since <= major && names(&case.report.text, &row.odoo_model, &row.old));
