@@ -151,8 +151,13 @@ fn depends(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
             let (place, at) = scope.broken_at(odoo_model, path)?;
             (at == lacking && parts[place] == wrong).then(|| with_part(&parts, place, right))
         };
-        let edits = watched(&source, &method).iter().flat_map(|found| strings(&source, found.decorator, &replace)).collect();
-        apply(text, edits)
+        let edits: Vec<Edit> = watched(&source, &method).iter().flat_map(|found| strings(&source, found.decorator, &replace)).collect();
+        if !edits.is_empty() {
+            return apply(text, edits);
+        }
+        // The paths may come out of another method of the class; a path that breaks in the same place is the one.
+        let path = |text: &str| if text.contains('.') { replace(text) } else { None };
+        apply(text, classes::of_model(&source, odoo_model).flat_map(|class| strings(&source, class, &path)).collect())
     };
     let of = |right: &str| {
         let changes = texts.iter().filter_map(|(path, text)| Some(change(path, text, mended(text, right)?))).collect();

@@ -52,6 +52,13 @@ fn what_odoo_renamed_is_depended_on_by_its_new_name() {
 }
 
 #[test]
+fn path_may_come_out_of_another_method() {
+    let before = "class G(models.Model):\n    _name = 'res.groups'\n    all_user_ids = fields.Many2many('res.users')\n\nclass A(models.Model):\n    _inherit = 'res.partner'\n    group_id = fields.Many2one('res.groups')\n    x = fields.Char(compute='_compute_x')\n\n    def _paths(self):\n        return ['name', 'group_id.users', 'users']\n\n    @api.depends(lambda self: self._paths())\n    def _compute_x(self):\n        self.x = 1\n";
+    let text = "ValueError: Wrong @depends on '_compute_x' (compute method of field res.partner.x). Dependency field 'users' not found in model res.groups.";
+    assert_eq!(after(before, text), Some(before.replace("'group_id.users'", "'group_id.all_user_ids'")));
+}
+
+#[test]
 fn what_is_not_used_may_be_dropped() {
     let before = computed("'name', 'zzz_f'", "one.name");
     let text = DEPENDS.replace("state_id", "zzz_f");
