@@ -1,17 +1,12 @@
 //! `odoo-agent classify`: every error of a log, read. It needs no server and no sandbox.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::{Exit, show};
-use crate::domain::{ErrorReport, Failure, ModuleName};
-use crate::{ingest, odoo};
-
-/// The largest log that is read, in bytes.
-const MAX_LOG: u64 = 64 * 1024 * 1024;
+use super::{Exit, fix, show};
+use crate::domain::{ErrorReport, ModuleName};
+use crate::odoo;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -29,7 +24,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let several = files.len() > 1;
     let mut errors = Vec::new();
     for path in files {
-        for (index, (report, count)) in odoo::occurrences(&read(path)?).iter().enumerate() {
+        for (index, (report, count)) in odoo::occurrences(&fix::read(path)?).iter().enumerate() {
             let mut error = error(report, *count, index == 0);
             if several {
                 error["log"] = json!(path.display().to_string());
@@ -92,22 +87,4 @@ fn for_people(error: &Value) -> String {
         error["count"],
         text("fingerprint"),
     )
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    let mut bytes = Vec::new();
-    let named = path.display();
-    if path == Path::new("-") {
-        std::io::stdin().take(MAX_LOG + 1).read_to_end(&mut bytes).context("standard input cannot be read")?;
-    } else {
-        let file = std::fs::File::open(path).map_err(|error| Failure::bad_input(format!("the log {named} cannot be read: {error}")))?;
-        file.take(MAX_LOG + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Failure::bad_input(format!("the log {named} cannot be read: {error}")))?;
-    }
-    if bytes.len() as u64 > MAX_LOG {
-        return Err(Failure::bad_input(format!("the log {named} is larger than {} MiB: cut it around the error", MAX_LOG >> 20)).into());
-    }
-    ingest::check_file(&bytes).map_err(|error| Failure::bad_input(format!("the log {named}: {error}")))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
