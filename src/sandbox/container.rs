@@ -28,6 +28,11 @@ pub(super) const ADDON: User = User { id: "64001" };
 /// Runs PostgreSQL.
 pub(super) const DB: User = User { id: "64002" };
 
+/// Where a script of the image stands.
+pub(super) fn script(name: &str) -> String {
+    format!("/opt/odoo-agent/{name}")
+}
+
 /// How far a command may go.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {

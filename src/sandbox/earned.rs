@@ -18,8 +18,7 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::container::{ADDON, Bounds, Container, DB, ROOT, Stop, User};
-use super::warm::script;
+use super::container::{ADDON, Bounds, Container, DB, ROOT, Stop, User, script};
 use super::{Engine, SandboxError, lease};
 use crate::domain::OdooVersion;
 

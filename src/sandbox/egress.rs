@@ -10,8 +10,7 @@ use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig};
 use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
 
-use super::container::{Container, DB};
-use super::warm::script;
+use super::container::{Container, DB, script};
 use super::{Config, Limits, SandboxError};
 use crate::domain::Domain;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::container::{ADDON, Bounds, Container, Stop};
+use super::container::{ADDON, Bounds, Container, Stop, script};
 use super::{Engine, SandboxError};
 use crate::domain::{ModuleName, OdooVersion, RelPath};
 use crate::odoo::Addon;
@@ -71,7 +71,7 @@ async fn keep(facts: Facts, file: PathBuf) -> Result<Facts, SandboxError> {
 }
 
 async fn read(container: &Container, version: &OdooVersion) -> Result<Facts, SandboxError> {
-    let script = super::warm::script("core.sh");
+    let script = script("core.sh");
     let output = container.exec(&ADDON, &["bash", &script, version.as_str()], None, BOUNDS).await?;
     if output.stop != Stop::Exited(0) {
         let said = String::from_utf8_lossy(&output.bytes[output.bytes.len().saturating_sub(300)..]).into_owned();

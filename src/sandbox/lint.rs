@@ -8,8 +8,7 @@ use std::io::Read;
 
 use serde::Deserialize;
 
-use super::container::{ADDON, Bounds, Container, Stop};
-use super::warm::script;
+use super::container::{ADDON, Bounds, Container, Stop, script};
 use super::{SandboxError, sources};
 use crate::domain::{FileChange, OdooVersion, RelPath};
 use crate::odoo::Addon;

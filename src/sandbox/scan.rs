@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::container::{ADDON, Bounds, Container, Stop};
-use super::warm::script;
+use super::container::{ADDON, Bounds, Container, Stop, script};
 use super::{SandboxError, sources};
 use crate::domain::{FileChange, Finding, Patch, Severity};
 

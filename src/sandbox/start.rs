@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bollard::models::{ContainerCreateBody, HostConfig};
 
 use super::catalog::Catalog;
-use super::container::{Bounds, Container, DB};
+use super::container::{Bounds, Container, DB, script};
 use super::egress::{self, Egress};
 use super::forkserver::ForkServer;
 use super::shell::Shell;
-use super::warm::{Warm, script};
+use super::warm::Warm;
 use super::{Engine, Owner, Sandbox, SandboxError};
 use crate::domain::{Domain, OdooVersion};
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use super::catalog::{Catalog, Start};
-use super::container::{Bounds, Container, Output, ROOT, Stop};
+use super::container::{Bounds, Container, Output, ROOT, Stop, script};
 use super::forkserver::{ForkServer, Order};
 use super::lint::{LintRun, lint};
 use super::progress::{Tell, Watch};
@@ -15,8 +15,6 @@ use super::shell::Shell;
 use super::{Limits, Phases, SandboxError, TestPlan, sources};
 use crate::domain::{Finding, ModuleName, OdooVersion, Patch, Progress};
 use crate::odoo::Addon;
-
-const SCRIPTS: &str = "/opt/odoo-agent";
 
 /// A container that is ready for runs. It is used for one job and thrown away.
 pub(super) struct Warm {
@@ -238,10 +236,6 @@ async fn send(container: &Container, archive: &[u8]) -> Result<(), SandboxError>
         Stop::Exited(64) => Err(SandboxError::Sources(output.text().trim().to_owned())),
         stop => Err(SandboxError::Protocol(format!("sources.sh: {stop:?}: {}", output.text().trim()))),
     }
-}
-
-pub(super) fn script(name: &str) -> String {
-    format!("{SCRIPTS}/{name}")
 }
 
 /// `None` unless the script came to its end.
