@@ -116,7 +116,7 @@ impl<'a> Trial<'a> {
     /// Runs a candidate and grades it; carries on with the rules as long as each patch uncovers a new error that they know.
     pub async fn attempt(&mut self, patch: &Patch, source: &Source, origin: Option<&Source>, summary: &str) -> Result<Grade, Failure> {
         let (mut patch, mut source, mut summary) = (patch.clone(), source.clone(), summary.to_owned());
-        let origin = origin.cloned();
+        let mut origin = origin.cloned();
         if let Some(refusal) = self.refuse(&patch, origin.as_ref().unwrap_or(&source)) {
             (self.progress)(Progress::new("refused", refusal.why.join("; ")));
             let forbidden = if refusal.forbidden { refusal.why.clone() } else { Vec::new() };
@@ -134,6 +134,8 @@ impl<'a> Trial<'a> {
             let Some((better, rule, what, proof, observed)) = self.step(&patch, &next).await? else { break };
             (patch, evidence, after) = (better, proof, observed);
             source = joined(&source, &rule);
+            // What a rule added to a memory is no older than today, and as sure as that rule.
+            origin = origin.map(|origin| joined(&origin, &rule));
             if !summary.contains(&what) {
                 summary = format!("{summary} {what}");
             }

@@ -134,9 +134,9 @@ pub async fn run(
 
 /// The candidates of the rules for one error on one state of the sources.
 fn deduce(request: &Request<'_>, addon: &Addon, report: &ErrorReport) -> Vec<rules::Candidate> {
-    let mut own = request.own.clone();
-    own.modules.insert(addon.name().as_str().to_owned(), ModuleFacts::of(addon));
-    rules::propose(&rules::Case { report, addon, version: request.version, index: Index::new(&own, request.core) })
+    let facts = ModuleFacts::of(addon);
+    let index = Index::new(request.own, request.core).with(addon.name().as_str(), &facts);
+    rules::propose(&rules::Case { report, addon, version: request.version, index })
 }
 
 /// Asks Claude, has the answer verified, and once more with the verdict. A budget that is used up, or a Claude that does not

@@ -14,7 +14,7 @@ use crate::domain::{ErrorReport, Evidence, Failure, Grade, OdooVersion, Patch, P
 use crate::odoo::Addon;
 use crate::odoo::source::{Facts, Index, ModuleFacts};
 use crate::rules;
-use crate::sandbox::{Sandbox, TestPlan};
+use crate::sandbox::{End, Sandbox, TestPlan};
 
 /// How many sandbox runs one addon may cost.
 const MAX_RUNS: u32 = 80;
@@ -92,17 +92,14 @@ pub async fn upgrade(port: &Port<'_>, sandbox: &mut Sandbox, progress: &(dyn Fn(
         work.keep("series", format!("The manifest is for Odoo {}.", port.version), &patch, "the manifest is for another series")?;
         after = work.run(&work.addon()).await?;
     }
-    let mut stopped = None;
-    while !after.is_clean() {
-        if work.runs >= MAX_RUNS || Instant::now() >= port.deadline {
-            stopped = Some(format!("stopped after {} sandbox runs", work.runs));
-            break;
-        }
+    while !after.is_clean() && !work.is_spent() {
         match work.step(&after).await? {
             Some(better) => after = better,
             None => break,
         }
     }
+    let spent = !after.is_clean() && work.is_spent();
+    let stopped = spent.then(|| format!("the time or the sandbox runs of one addon were spent ({} runs)", work.runs));
     work.finish(&before, after, stopped).await
 }
 
@@ -120,6 +117,10 @@ impl Loop<'_> {
         let failed = seen.tests.failed.len();
         self.tell("run", format!("{} {state}; {} tests, {failed} failing ({:.1} s)", addon.name(), seen.tests.ran, seen.seconds));
         Ok(seen)
+    }
+
+    fn is_spent(&self) -> bool {
+        self.runs >= MAX_RUNS || Instant::now() >= self.port.deadline
     }
 
     fn tell(&self, step: &'static str, message: String) {
@@ -146,7 +147,7 @@ impl Loop<'_> {
                     self.refused.push(format!("{}: {why}", candidate.summary));
                     continue;
                 }
-                if self.runs >= MAX_RUNS || Instant::now() >= self.port.deadline {
+                if self.is_spent() {
                     return Ok(None);
                 }
                 let after = self.run(&addon.with(&candidate.patch)).await?;
@@ -166,9 +167,8 @@ impl Loop<'_> {
     }
 
     fn candidates(&self, addon: &Addon, error: &ErrorReport) -> Vec<rules::Candidate> {
-        let mut own = self.port.own.clone();
-        own.modules.insert(addon.name().as_str().to_owned(), ModuleFacts::of(addon));
-        let index = Index::new(&own, self.port.core);
+        let facts = ModuleFacts::of(addon);
+        let index = Index::new(self.port.own, self.port.core).with(addon.name().as_str(), &facts);
         rules::propose(&rules::Case { report: error, addon, version: self.port.version, index })
     }
 
@@ -216,7 +216,9 @@ fn compare(before: &Observed, after: &Observed, brings_tests: bool) -> Evidence 
 /// Whether a change took its error away and cost nothing: what was installed still is, what passed still passes, and where nothing was
 /// installed before, Odoo came at least as far.
 fn helps(error: &ErrorReport, before: &Observed, after: &Observed) -> bool {
-    let gone = after.reports.iter().all(|report| !same_error(report, error));
+    // A run that was cut off, or that ended without a word, shows no error either.
+    let told = matches!(after.end, End::Exited(_)) && (after.installed || !after.reports.is_empty());
+    let gone = told && after.reports.iter().all(|report| !same_error(report, error));
     let installed = after.installed || !before.installed;
     let tests = after.tests.ran >= before.tests.ran
         && after.tests.failed.iter().all(|test| before.tests.failed.contains(test) || !before.tests.started.contains(test));

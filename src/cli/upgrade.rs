@@ -12,9 +12,9 @@ use super::{Exit, show};
 use crate::addons::{Folder, apply};
 use crate::cascade::{Port, Ported, upgrade};
 use crate::config::Config;
-use crate::domain::{ErrorReport, Failure, ModuleName, OdooVersion, Progress, ProvenPatch, RunId};
+use crate::domain::{ErrorReport, Failure, ModuleName, OdooVersion, Progress, ProvenPatch, RunId, Source};
 use crate::odoo::Addon;
-use crate::odoo::source::Facts;
+use crate::odoo::source::{Facts, ModuleFacts};
 use crate::sandbox::{Engine, Owner, Sandbox};
 
 /// How long one addon may take.
@@ -62,7 +62,11 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
 
     if args.apply {
         for result in &results {
-            result.apply(&folders[0])?;
+            let needs = shelf.closure(&result.name);
+            match results.iter().find(|other| needs.contains(&other.name) && other.is_held_back()) {
+                Some(held) => show::line(&format!("{}: not written, because {} is left to you", result.name, held.name)),
+                None => result.apply(&folders[0])?,
+            }
         }
     }
     if let Some(file) = &args.patch {
@@ -93,6 +97,7 @@ async fn open(engine: &Engine, version: &OdooVersion, addons: usize) -> anyhow::
 async fn all(shelf: &mut Shelf, order: &[ModuleName], args: &Args, sandbox: &mut Sandbox) -> anyhow::Result<Vec<Upgraded>> {
     let core = sandbox.facts().await.map_err(Failure::from)?;
     let tell = |progress: Progress| show::line(&format!("  {:<11} {}", progress.step, progress.message));
+    let mut own = Facts::of(shelf.addons.values());
     let mut results: Vec<Upgraded> = Vec::new();
     for name in order {
         let addon = shelf.addons[name].clone();
@@ -105,11 +110,12 @@ async fn all(shelf: &mut Shelf, order: &[ModuleName], args: &Args, sandbox: &mut
         }
         show::line(&format!("{name}: from {} to {}", args.from, args.to));
         let depends: Vec<Addon> = needs.iter().filter(|need| *need != name).map(|need| shelf.addons[need].clone()).collect();
-        let own = Facts::of(shelf.addons.values());
         let port = Port { addon: &addon, depends: &depends, version: &args.to, own: &own, core: &core, deadline: Instant::now() + ADDON };
         let ported = upgrade(&port, sandbox, &tell).await?;
         if let Some(patch) = &ported.patch {
-            shelf.addons.insert(name.clone(), addon.with(patch));
+            let addon = addon.with(patch);
+            own.modules.insert(name.as_str().to_owned(), ModuleFacts::of(&addon));
+            shelf.addons.insert(name.clone(), addon);
         }
         results.push(Upgraded { name: name.clone(), waits_for: None, ported: Some(ported) });
     }
@@ -184,9 +190,16 @@ impl Upgraded {
         self.ported.as_ref().is_some_and(Ported::is_done)
     }
 
+    /// The patch, if a machine may write it: proven, and each step one that its rule was sure of.
     fn proven(&self) -> Option<ProvenPatch> {
         let ported = self.ported.as_ref()?;
-        ProvenPatch::new(ported.patch.clone()?, ported.evidence.clone())
+        let sure = ported.steps.iter().all(|step| !Source::Rule(step.rule.clone()).is_unsure());
+        ProvenPatch::new(ported.patch.clone()?, ported.evidence.clone()).filter(|_| sure)
+    }
+
+    /// Whether it has changes that are left to a person, so that what was proven on top of them is not proven without.
+    fn is_held_back(&self) -> bool {
+        self.ported.as_ref().is_some_and(|ported| ported.patch.is_some()) && self.proven().is_none()
     }
 
     fn apply(&self, folder: &Folder) -> anyhow::Result<()> {
@@ -215,6 +228,7 @@ impl Upgraded {
             value["refused"] = json!(ported.refused);
             value["stopped"] = json!(ported.stopped);
             value["grade"] = json!(ported.evidence.grade);
+            value["held_back"] = json!(self.is_held_back());
             value["tests"] = json!({ "ran": ported.after.tests.ran, "failed": ported.after.tests.failed });
             value["patch"] = json!(ported.patch.as_ref().map(crate::domain::Patch::unified_diff));
         }

@@ -170,6 +170,8 @@ struct Sources {
     dependents: Dependents,
     /// The other addons of the folders, and whether these are all.
     others: (Vec<Addon>, bool),
+    /// What all of them define.
+    own: Facts,
 }
 
 /// The addon, what it depends on and what builds on it, or why they cannot be tested.
@@ -178,7 +180,8 @@ async fn sources(folders: &[Folder], module: &ModuleName) -> Result<Result<Sourc
     let read = move || {
         let addons = closure(&owned, &wanted)?;
         let others = others(&owned, &addons, OTHERS_BYTES)?;
-        Ok(Sources { addons, dependents: dependents(&owned, &wanted, MAX_DEPENDENTS, SOURCE_BYTES)?, others })
+        let own = Facts::of(addons.iter().chain(&others.0));
+        Ok(Sources { addons, dependents: dependents(&owned, &wanted, MAX_DEPENDENTS, SOURCE_BYTES)?, others, own })
     };
     match tokio::task::spawn_blocking(read).await.map_err(Failure::bug)? {
         Ok(sources) => Ok(Ok(sources)),
@@ -220,7 +223,7 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: 
         dependents: names,
         with_dependents,
         others,
-        own: &Facts::of(sources.addons.iter().chain(others)),
+        own: &sources.own,
         core: &core,
         past,
         deadline: ctx.deadline,

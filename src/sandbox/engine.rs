@@ -35,7 +35,7 @@ struct Inner {
     connection: OnceCell<Connection>,
     building: Mutex<()>,
     catalogs: Mutex<HashMap<String, Arc<Catalog>>>,
-    facts: Mutex<HashMap<String, Arc<Facts>>>,
+    facts: Mutex<HashMap<String, Arc<OnceCell<Arc<Facts>>>>>,
     pool: Pool,
     instance: String,
 }
@@ -102,7 +102,7 @@ impl Engine {
     }
 
     /// What Odoo's own addons define, by image.
-    pub(super) fn known_facts(&self) -> &Mutex<HashMap<String, Arc<Facts>>> {
+    pub(super) fn known_facts(&self) -> &Mutex<HashMap<String, Arc<OnceCell<Arc<Facts>>>>> {
         &self.inner.facts
     }
 

@@ -21,21 +21,17 @@ impl Engine {
     /// What Odoo's own addons define in this series. The first time it is read out of `container`, which takes some seconds.
     pub(super) async fn facts(&self, container: &Container, version: &OdooVersion) -> Result<Arc<Facts>, SandboxError> {
         let image = self.docker().await?.inspect_image(&self.tag(version)).await?.id.unwrap_or_default();
-        let mut known = self.known_facts().lock().await;
-        if let Some(facts) = known.get(&image) {
-            return Ok(facts.clone());
-        }
-        let file = kept_in(&self.config().cache_dir, &image);
-        let facts = match load(file.clone()).await {
-            Some(facts) => facts,
-            None => {
-                let facts = read(container, version).await?;
-                keep(facts, file).await?
-            }
+        // Who wants those of another image does not wait for this one.
+        let known = self.known_facts().lock().await.entry(image.clone()).or_default().clone();
+        let first = async {
+            let file = kept_in(&self.config().cache_dir, &image);
+            let facts = match load(file.clone()).await {
+                Some(facts) => facts,
+                None => keep(read(container, version).await?, file).await?,
+            };
+            Ok::<_, SandboxError>(Arc::new(facts))
         };
-        let facts = Arc::new(facts);
-        known.insert(image, facts.clone());
-        Ok(facts)
+        known.get_or_try_init(|| first).await.cloned()
     }
 }
 

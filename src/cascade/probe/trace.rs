@@ -29,13 +29,15 @@ pub(super) struct Step<'a> {
     pub(super) line: u32,
     /// The function that the log names. Of a stranger: only ever compared.
     pub(super) function: &'a str,
+    /// The source line that the log prints, empty if it prints none. Of a stranger: only ever compared.
+    pub(super) printed: &'a str,
 }
 
 /// The frames of one exception that lie in the addon, outermost first.
 pub(super) fn steps<'a>(addon: &'a Addon, raised: &'a Raised) -> Vec<Step<'a>> {
     let found = raised.frames.iter().filter_map(|frame| {
         let (path, text) = source(addon, &frame.file)?;
-        Some(Step { path, text, line: frame.line, function: &frame.function })
+        Some(Step { path, text, line: frame.line, function: &frame.function, printed: frame.source.trim() })
     });
     found.collect()
 }
@@ -72,7 +74,7 @@ pub(in crate::cascade) fn shows(seen: &ErrorReport, wanted: &ErrorReport, addon:
     seen.class == wanted.class
         && seen.module.as_ref() == Some(addon.name())
         && named(&seen.object) == named(&wanted.object)
-        && core(seen, addon).filter(known).is_some_and(|seen| Some(seen) == core(wanted, addon))
+        && core(seen, addon).filter(known).zip(core(wanted, addon)).is_some_and(|(seen, wanted)| seen.is(&wanted))
 }
 
 /// What is named, without the name that a test puts in place of any other.
@@ -81,21 +83,31 @@ fn named(object: &ObjectRef) -> ObjectRef {
 }
 
 /// What stays the same of an error whichever way led to it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Core<'a> {
     exception: &'a str,
     message: String,
     at: Option<(RelPath, &'a str)>,
+    /// The source line there, empty if the log has none.
+    printed: &'a str,
+}
+
+impl Core<'_> {
+    /// The same function may fail in two places for two reasons: where both logs print the line, it must be one.
+    fn is(&self, other: &Self) -> bool {
+        let one_line = self.printed.is_empty() || other.printed.is_empty() || self.printed == other.printed;
+        one_line && (self.exception, &self.message, &self.at) == (other.exception, &other.message, &other.at)
+    }
 }
 
 fn core<'a>(report: &'a ErrorReport, addon: &'a Addon) -> Option<Core<'a>> {
     let within = |raised: &'a Raised| {
         let step = steps(addon, raised).into_iter().rfind(|step| !step.path.within_module().starts_with("tests/"))?;
-        Some((raised, Some((step.path, step.function))))
+        Some((raised, Some((step.path, step.function)), step.printed))
     };
-    let (raised, at) = report.chain.iter().find_map(within).or_else(|| Some((report.chain.last()?, None)))?;
+    let (raised, at, printed) = report.chain.iter().find_map(within).or_else(|| Some((report.chain.last()?, None, "")))?;
     let exception = raised.exception.rsplit('.').next().unwrap_or_default();
-    Some(Core { exception, message: without_numbers(&raised.message), at })
+    Some(Core { exception, message: without_numbers(&raised.message), at, printed })
 }
 
 fn without_numbers(message: &str) -> String {

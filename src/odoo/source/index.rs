@@ -16,6 +16,8 @@ const MAGIC: [&str; 7] = ["id", "display_name", "create_uid", "create_date", "wr
 pub struct Index<'a> {
     own: &'a Facts,
     core: &'a Facts,
+    /// One addon as it is now, instead of what the others have of it.
+    now: Option<(&'a str, &'a ModuleFacts)>,
 }
 
 static NOTHING: Facts = Facts { modules: BTreeMap::new() };
@@ -23,14 +25,20 @@ static NOTHING: Facts = Facts { modules: BTreeMap::new() };
 impl Default for Index<'_> {
     /// One that knows nothing.
     fn default() -> Self {
-        Self { own: &NOTHING, core: &NOTHING }
+        Self { own: &NOTHING, core: &NOTHING, now: None }
     }
 }
 
 impl<'a> Index<'a> {
     /// What these two define together; where both have an addon, the first counts.
     pub fn new(own: &'a Facts, core: &'a Facts) -> Self {
-        Self { own, core }
+        Self { own, core, now: None }
+    }
+
+    /// The same with this addon as it is now.
+    #[must_use]
+    pub fn with(self, name: &'a str, facts: &'a ModuleFacts) -> Self {
+        Self { now: Some((name, facts)), ..self }
     }
 
     /// Whether Odoo's own addons are known, so that what is not found is not there.
@@ -40,18 +48,21 @@ impl<'a> Index<'a> {
 
     /// One addon.
     pub fn module(&self, name: &str) -> Option<&'a ModuleFacts> {
-        self.own.modules.get(name).or_else(|| self.core.modules.get(name))
+        let now = self.now.filter(|(now, _)| *now == name).map(|(_, facts)| facts);
+        now.or_else(|| self.own.modules.get(name)).or_else(|| self.core.modules.get(name))
     }
 
     /// Every addon, by name.
     pub fn modules(&self) -> impl Iterator<Item = (&'a str, &'a ModuleFacts)> {
         let core = self.core.modules.iter().filter(|(name, _)| !self.own.modules.contains_key(*name));
-        self.own.modules.iter().chain(core).map(|(name, facts)| (name.as_str(), facts))
+        let kept = self.own.modules.iter().chain(core).map(|(name, facts)| (name.as_str(), facts));
+        kept.filter(move |(name, _)| self.now.is_none_or(|(now, _)| now != *name)).chain(self.now)
     }
 
     /// Whether it is one of Odoo's own addons.
     pub fn is_core(&self, module: &str) -> bool {
-        self.core.modules.contains_key(module) && !self.own.modules.contains_key(module)
+        let is_own = self.own.modules.contains_key(module) || self.now.is_some_and(|(now, _)| now == module);
+        self.core.modules.contains_key(module) && !is_own
     }
 
     /// An addon with all that it depends on, `base` included. What Odoo would install by itself on top is not in it.

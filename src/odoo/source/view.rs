@@ -2,6 +2,9 @@
 
 use roxmltree::{Document, Node, ParsingOptions};
 
+/// How deep the elements of a view may stand.
+const MAX_DEPTH: usize = 100;
+
 /// One element of a view that an inheriting view could hold on to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anchor {
@@ -31,6 +34,10 @@ impl Anchor {
 pub(super) fn anchors(view: &str, arch: &str, is_extension: bool) -> Vec<Anchor> {
     let options = ParsingOptions { nodes_limit: 100_000, ..ParsingOptions::default() };
     let Ok(document) = Document::parse_with_options(arch, options) else { return Vec::new() };
+    // Each element keeps what is around it; no view that people write is as deep.
+    if document.descendants().any(|node| !node.has_children() && node.ancestors().nth(MAX_DEPTH).is_some()) {
+        return Vec::new();
+    }
     let brought = |node: &Node<'_, '_>| !is_extension || !is_spec(*node, document.root_element());
     let elements = document.descendants().filter(|node| node.is_element() && brought(node));
     elements.map(|node| anchor(view, node)).collect()
@@ -75,5 +82,7 @@ mod tests {
         let base = anchors("m.v", r#"<form><sheet><field name="a"/></sheet></form>"#, false);
         assert_eq!(base[2].within, ["form", "sheet"]);
         assert!(anchors("m.v", "<form", false).is_empty());
+        let deep = format!("{}{}", "<a>".repeat(20_000), "</a>".repeat(20_000));
+        assert!(anchors("m.v", &deep, false).is_empty());
     }
 }
