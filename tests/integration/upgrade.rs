@@ -38,6 +38,9 @@ async fn old_addons_are_brought_as_far_as_rules_can() {
     assert_eq!(stuck["outcome"], "unfinished");
     let left = &stuck["left"][0]["location"];
     assert_eq!((&left["path"], &left["line"]), (&"old_stuck/tests/test_stuck.py".into(), &6.into()), "{stuck:#}");
+    // What a rule is not sure of runs, and is left to a person.
+    let guess = addon(&result, "old_guess");
+    assert_eq!((&guess["outcome"], &guess["held_back"]), (&"upgraded".into(), &true.into()), "{guess:#}");
     let waits = addon(&result, "old_waits");
     assert_eq!((&waits["outcome"], &waits["waits_for"]), (&"waiting".into(), &"old_stuck".into()));
 
@@ -48,6 +51,7 @@ async fn old_addons_are_brought_as_far_as_rules_can() {
     let views = read("old_notes/views/old_note_views.xml");
     assert!(views.contains("<field name=\"name\" />  <!-- stays as it is -->") && views.contains("invisible=\"state == 'draft'\""));
     assert!(read("old_stuck/__manifest__.py").contains("\"16.0.1.0.0\""));
+    assert!(read("old_guess/views.xml").contains("known_to_nobody"));
 }
 
 #[tokio::test]
