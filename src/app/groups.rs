@@ -33,25 +33,28 @@ impl App {
         self.group(tenant, group).await
     }
 
-    /// Makes a fingerprint of a group a group of its own, for good, with a job of its own where a change of sources may mend it. `None`: there
-    /// is no such group, or it does not have that fingerprint.
+    /// Makes a fingerprint of a group a group of its own, for good, with a job of its own where a change of sources may mend it. So does what
+    /// stays, if the group's job was about what left. `None`: there is no such group, or it does not have that fingerprint.
     pub async fn split_group(&self, tenant: &TenantId, from: GroupId, fingerprint: &Fingerprint) -> Result<Option<GroupView>, Failure> {
         let mut tx = self.db.tenant(tenant).await?;
-        let (group, report) = match groups::split(&mut tx, from, fingerprint).await? {
-            Split::Done { group, report } => (group, report),
+        let (group, report, rest) = match groups::split(&mut tx, from, fingerprint).await? {
+            Split::Done { group, report, rest } => (group, report, rest),
             Split::Missing => return Ok(None),
             Split::Alone => return Err(Failure::bad_input("the group has no other fingerprint: there is nothing to split")),
         };
         // A report that only another version can read gets no job; the group is split all the same.
-        let report: Option<ErrorReport> = serde_json::from_value(report).ok();
-        let job = report.and_then(|report| Self::job_of_group(tenant, group, 1, &report));
-        if let Some(job) = &job {
-            runs::insert(&mut tx, job, None, Some(group)).await?;
+        let job_of = |group, opening, report| Self::job_of_group(tenant, group, opening, &serde_json::from_value(report).ok()?);
+        let own = job_of(group, 1, report).map(|job| (job, group, "one job for the group that was split off"));
+        let rest = rest.and_then(|rest| job_of(from, rest.opening, rest.report));
+        let rest = rest.map(|job| (job, from, "one job for what stayed in the group"));
+        let jobs: Vec<_> = own.into_iter().chain(rest).collect();
+        for (job, group, _) in &jobs {
+            runs::insert(&mut tx, job, None, Some(*group)).await?;
         }
         audit::write(&mut tx, "person", "group.split", &from.to_string(), &json!({ "fingerprint": fingerprint, "group": group })).await?;
         tx.commit().await?;
-        if let Some(job) = &job {
-            self.tell(tenant, job.run_id, &Progress::new("queued", "one job for the group that was split off")).await;
+        for (job, _, said) in &jobs {
+            self.tell(tenant, job.run_id, &Progress::new("queued", *said)).await;
             // The reconciler publishes it if this does not.
             let _ = self.publish(job, None).await;
         }

@@ -71,6 +71,14 @@ impl Shop {
         self.test.app.set_group_state(&self.tenant, group, state).await.unwrap().unwrap()
     }
 
+    /// The fix that a run found is applied. `false`: that closed no group.
+    async fn fixed_by(&self, run: RunId) -> bool {
+        let mut tx = self.test.app.db.tenant(&self.tenant).await.unwrap();
+        let closed = groups::mark_fixed_by(&mut tx, run).await.unwrap();
+        tx.commit().await.unwrap();
+        closed
+    }
+
     async fn split(&self, group: &GroupView, fingerprint: &str) -> GroupView {
         self.test.app.split_group(&self.tenant, group.id, &fingerprint.parse().unwrap()).await.unwrap().unwrap()
     }
@@ -129,6 +137,7 @@ async fn split_is_for_good() {
     assert_eq!((rest.trend.last_24h, rest.trend.previous_24h, rest.trend.direction), (3, 0, Direction::New));
     assert_eq!((own.last_seen.timestamp(), rest.first_seen), (old.timestamp(), nightly.first_seen));
     assert_eq!(own.last_run, Some(RunId::of_group(own.id, 1)), "what was hidden gets a job of its own");
+    assert_eq!((rest.openings, rest.last_run), (2, Some(RunId::of_group(rest.id, 2))), "the job it had was about what left");
     assert_eq!(shop.test.app.event(&shop.tenant, event).await.unwrap()[0].group, Some(own.id));
 
     shop.send(&log("checkout", LAST)).await;
@@ -142,6 +151,77 @@ async fn split_is_for_good() {
     assert_eq!(again.kind, FailureKind::BadInput);
     assert!(app.split_group(&shop.tenant, whole.id, &checkout.parse().unwrap()).await.unwrap().is_none());
     assert!(app.split_group(&support::tenant("other"), rest.id, &nightly.fingerprint.parse().unwrap()).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fix_closes_the_group_that_its_error_is_in() {
+    let shop = shop().await;
+    let runs = shop.send(&log("checkout", LAST)).await;
+    shop.send(&log("nightly", LAST)).await;
+    let whole = shop.only().await;
+    let own = shop.split(&whole, &whole.fingerprint).await;
+    let states = async || (shop.get(own.id).await.state, shop.get(whole.id).await.state);
+    assert!(shop.fixed_by(runs[0]).await);
+    assert_eq!(states().await, ("fixed".to_owned(), "open".to_owned()), "the run was opened for what is split off now");
+    assert!(!shop.fixed_by(runs[0]).await, "it is closed already");
+    assert!(shop.fixed_by(RunId::of_group(whole.id, 2)).await);
+    assert_eq!(states().await, ("fixed".to_owned(), "fixed".to_owned()));
+    assert!(!shop.fixed_by(RunId::generate()).await);
+    assert_eq!(shop.send(&log("nightly", LAST)).await, [RunId::of_group(whole.id, 3)], "an opening has a run of its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stays_gets_a_job_only_if_none_is_about_it() {
+    let shop = shop().await;
+    let first = shop.send(&log("checkout", LAST)).await;
+    shop.send(&log("nightly", LAST)).await;
+    shop.send(&log("elsewhere", LAST)).await;
+    let whole = shop.only().await;
+    let others: Vec<_> = whole.fingerprints.iter().map(|print| &print.fingerprint).filter(|print| **print != whole.fingerprint).collect();
+
+    let own = shop.split(&whole, others[0]).await;
+    let rest = shop.get(whole.id).await;
+    assert_eq!(
+        (own.last_run, rest.openings, rest.last_run),
+        (Some(RunId::of_group(own.id, 1)), 1, Some(first[0])),
+        "its job is about it still"
+    );
+    shop.mark(rest.id, GroupState::Ignored).await;
+    shop.split(&rest, &whole.fingerprint).await;
+    let rest = shop.get(whole.id).await;
+    assert_eq!((rest.openings, rest.last_run), (1, Some(first[0])), "nobody wants to hear of it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn job_of_the_newest_opening_is_what_counts() {
+    let shop = shop().await;
+    let first = shop.send(&log("checkout", LAST)).await;
+    assert!(shop.fixed_by(first[0]).await);
+    let second = shop.send(&log("nightly", LAST)).await;
+    let whole = shop.only().await;
+    let nightly = whole.fingerprints.iter().find(|print| print.fingerprint != whole.fingerprint).unwrap();
+    let own = shop.split(&whole, &nightly.fingerprint).await;
+    let rest = shop.get(whole.id).await;
+    assert_eq!((rest.openings, rest.last_run), (3, Some(RunId::of_group(rest.id, 3))), "it was opened again by what left");
+    assert!(shop.fixed_by(second[0]).await);
+    assert_eq!((shop.get(own.id).await.state.as_str(), shop.get(rest.id).await.state.as_str()), ("fixed", "open"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_groups_the_oldest_takes_in() {
+    let shop = shop().await;
+    shop.send(&log("checkout", LAST)).await;
+    let oldest = shop.only().await.id;
+    shop.mark(oldest, GroupState::Ignored).await;
+    shop.send(&log("nightly", LAST)).await;
+    shop.mark(oldest, GroupState::Open).await;
+    assert_eq!(shop.send(&log("elsewhere", LAST)).await, []);
+    let group = shop.get(oldest).await;
+    assert_eq!((shop.all().await.len(), counts(&group)), (2, vec![1, 1]));
+
+    shop.split(&group, &group.fingerprint).await;
+    assert_eq!(shop.send(&log("again", LAST)).await.len(), 1, "split by hand: nothing is joined");
+    assert_eq!(shop.all().await.len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,6 +272,7 @@ async fn ignored_group_stays_shut_and_takes_nobody_in() {
     assert_eq!(shop.send(&log("checkout", LAST)).await, []);
     assert_eq!((shop.get(group).await.state.as_str(), shop.get(group).await.count), ("ignored", 2));
     assert_eq!(shop.send(&log("nightly", LAST)).await.len(), 1, "nobody would see it in a group that is ignored");
+    assert_eq!(shop.send(&log("elsewhere", LAST)).await, [], "a third way in joins the second");
     assert_eq!(shop.all().await.len(), 2);
 
     assert_eq!((shop.mark(group, GroupState::Open).await.openings, shop.mark(group, GroupState::Open).await.openings), (1, 1));

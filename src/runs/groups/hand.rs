@@ -7,11 +7,21 @@ use super::view::GroupState;
 use crate::db::{DbError, TenantTx};
 use crate::domain::{Fingerprint, GroupId, RunId};
 
-/// Closes the group that a run is for, if it is for one.
+/// Closes the group that a run's fix is for, if the run is for a group: the one that holds the fingerprint which the run was asked about. A
+/// person may have split it off since, and what stayed behind is not mended by it.
 pub async fn mark_fixed_by(tx: &mut TenantTx, run: RunId) -> Result<bool, DbError> {
-    let row = sqlx::query!("select group_id from runs where id = $1", run.0).fetch_optional(tx.conn()).await?;
-    match row.and_then(|row| row.group_id) {
-        Some(group) => mark_fixed(tx, GroupId(group)).await,
+    // Locked as by an occurrence, so that it stays in this group until the commit.
+    let row = sqlx::query!(
+        "select f.group_id
+           from runs r join error_fingerprints f on f.tenant_id = r.tenant_id and f.fingerprint = r.payload -> 'report' ->> 'fingerprint'
+          where r.id = $1 and r.group_id is not null
+            for update of f",
+        run.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    match row {
+        Some(row) => mark_fixed(tx, GroupId(row.group_id)).await,
         None => Ok(false),
     }
 }
@@ -54,11 +64,22 @@ pub enum Split {
         group: GroupId,
         /// Its newest occurrence.
         report: Value,
+        /// The group it was in, if nobody sees to what stayed there: its job was about the fingerprint that left.
+        rest: Option<Rest>,
     },
     /// There is no such group, or it does not have that fingerprint.
     Missing,
     /// The group has no other fingerprint.
     Alone,
+}
+
+/// What stayed in a group, for a job of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rest {
+    /// The number of the opening that this counts as.
+    pub opening: i32,
+    /// Its newest occurrence.
+    pub report: Value,
 }
 
 /// Makes a fingerprint of a group a group of its own, with its counts, for good: it is never joined with another again.
@@ -74,7 +95,7 @@ pub async fn split(tx: &mut TenantTx, group: GroupId, fingerprint: &Fingerprint)
     if rows.len() == 1 {
         return Ok(Split::Alone);
     }
-    without(tx, group, fingerprint).await?;
+    let rest = without(tx, group, fingerprint).await?;
     let own = GroupId::generate();
     let row = sqlx::query!(
         "insert into errors (id, tenant_id, fingerprint, class, title, module, report, first_seen, last_seen, count, first_release, last_release,
@@ -96,14 +117,17 @@ pub async fn split(tx: &mut TenantTx, group: GroupId, fingerprint: &Fingerprint)
     sqlx::query!("update ingest_events set group_id = $3 where group_id = $1 and fingerprint = $2", group.0, fingerprint.as_str(), own.0)
         .execute(tx.conn())
         .await?;
-    Ok(Split::Done { group: own, report: row.report })
+    Ok(Split::Done { group: own, report: row.report, rest })
 }
 
-/// Takes a fingerprint out of what a group says of itself.
-async fn without(tx: &mut TenantTx, group: GroupId, fingerprint: &Fingerprint) -> Result<(), DbError> {
-    sqlx::query!(
-        "with rest as (select * from error_fingerprints where group_id = $1 and fingerprint <> $2),
-              newest as (select * from rest order by last_seen desc, fingerprint limit 1)
+/// Takes a fingerprint out of what a group says of itself. If the newest job of an open group was about it, the group counts as opened once
+/// more, for a job about the rest. When it was opened stays: nothing has come back after a fix.
+async fn without(tx: &mut TenantTx, group: GroupId, fingerprint: &Fingerprint) -> Result<Option<Rest>, DbError> {
+    let row = sqlx::query!(
+        r#"with rest as (select * from error_fingerprints where group_id = $1 and fingerprint <> $2),
+              newest as (select * from rest order by last_seen desc, fingerprint limit 1),
+              job as (select coalesce(r.payload -> 'report' ->> 'fingerprint', g.fingerprint) = $2 as leaves
+                        from errors g left join runs r on r.tenant_id = g.tenant_id and r.id = g.last_run_id where g.id = $1)
          update errors set
              fingerprint = case when errors.fingerprint = $2 then newest.fingerprint else errors.fingerprint end,
              title = newest.title,
@@ -112,12 +136,14 @@ async fn without(tx: &mut TenantTx, group: GroupId, fingerprint: &Fingerprint) -
              first_seen = (select min(first_seen) from rest),
              last_seen = newest.last_seen,
              first_release = (select first_release from rest where first_release is not null order by first_seen limit 1),
-             last_release = (select last_release from rest where last_release is not null order by last_seen desc limit 1)
-           from newest where errors.id = $1",
+             last_release = (select last_release from rest where last_release is not null order by last_seen desc limit 1),
+             openings = openings + (state = 'open' and job.leaves)::int
+           from newest, job where errors.id = $1
+         returning state = 'open' and job.leaves as "unseen!", openings, errors.report"#,
         group.0,
         fingerprint.as_str(),
     )
-    .execute(tx.conn())
+    .fetch_one(tx.conn())
     .await?;
-    Ok(())
+    Ok(row.unseen.then_some(Rest { opening: row.openings, report: row.report }))
 }

@@ -12,7 +12,7 @@ use super::unknown_tenant;
 use crate::db::{Db, DbError, TenantTx, storable};
 use crate::domain::{EventId, GroupId, RunId, TenantId};
 
-pub use hand::{Split, mark_fixed, mark_fixed_by, set_state, split};
+pub use hand::{Rest, Split, mark_fixed, mark_fixed_by, set_state, split};
 pub use record::{Occurrence, record};
 pub use trend::{Direction, Trend};
 pub use view::{Cursor, Filter, FingerprintView, GroupPage, GroupState, GroupView, MAX_PAGE, Releases, get, list};

@@ -188,22 +188,20 @@ pub(super) async fn one_at_a_time(tx: &mut TenantTx) -> Result<(), DbError> {
     Ok(())
 }
 
-/// The one group whose errors are the same but for their fingerprint. Not one that is ignored: nobody would see what joins it. And none
-/// where a person has split what looked the same: another judgement of the same kind would be no better.
+/// The group whose errors are the same but for their fingerprint: the oldest, where there are several. One that is ignored does not count:
+/// nobody would see what joins it. And none where a person has split what looked the same: another judgement of the same kind would be no
+/// better.
 async fn group_of_kin(tx: &mut TenantTx, kin: Option<&Fingerprint>) -> Result<Option<Uuid>, DbError> {
     let Some(kin) = kin else { return Ok(None) };
-    let rows = sqlx::query!(
-        r#"select f.group_id, g.state = 'ignored' or bool_or(f.apart) as "closed!"
+    let row = sqlx::query!(
+        r#"select (array_agg(g.id order by g.first_seen, g.id))[1] as oldest, coalesce(bool_or(f.apart), false) as "apart!"
              from error_fingerprints f join errors g on g.id = f.group_id
-            where f.kin = $1 group by f.group_id, g.state limit 2"#,
+            where f.kin = $1 and g.state <> 'ignored'"#,
         kin.as_str(),
     )
-    .fetch_all(tx.conn())
+    .fetch_one(tx.conn())
     .await?;
-    Ok(match rows.as_slice() {
-        [only] if !only.closed => Some(only.group_id),
-        _ => None,
-    })
+    Ok(row.oldest.filter(|_| !row.apart))
 }
 
 async fn open_group(tx: &mut TenantTx, stored: &Stored<'_>, group: Uuid) -> Result<(), DbError> {
