@@ -7,6 +7,7 @@ mod support;
 
 mod ask;
 mod bad_input;
+mod classify;
 mod claude;
 mod doors;
 mod egress;
