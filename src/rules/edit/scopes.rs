@@ -17,12 +17,7 @@ const SCOPES: [&str; 8] = [
     "generator_expression",
 ];
 
-/// The names that are read somewhere without being given a value there; none if the file imports with a star.
-pub fn unbound<'t>(source: &Source<'t>) -> BTreeSet<&'t str> {
-    unbound_uses(source).into_iter().map(|(_, name)| name).collect()
-}
-
-/// Every place where such a name is read.
+/// Every place where a name is read that is given no value there; none if the file imports with a star.
 pub fn unbound_uses<'a, 't>(source: &'a Source<'t>) -> Vec<(Node<'a>, &'t str)> {
     if source.all("wildcard_import").next().is_some() {
         return Vec::new();
@@ -121,7 +116,9 @@ mod tests {
     use super::*;
 
     fn free(text: &str) -> Vec<&str> {
-        unbound(&Source::parse(text).unwrap()).into_iter().collect()
+        let source = Source::parse(text).unwrap();
+        let names: BTreeSet<&str> = unbound_uses(&source).into_iter().map(|(_, name)| name).collect();
+        names.into_iter().collect()
     }
 
     #[test]
