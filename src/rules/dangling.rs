@@ -32,7 +32,7 @@ pub(super) const RULE: Rule = Rule {
 
 /// Records that say who may do what, and the fields that limit who sees something.
 const RIGHTS: [&str; 4] = ["ir.rule", "ir.model.access", "res.groups", "res.users"];
-const LIMITS: [&str; 4] = ["groups", "groups_id", "group_ids", "group_id"];
+const LIMITS: [&str; 2] = ["company_id", "company_ids"];
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some(scope) = Scope::of(case) else { return Vec::new() };
@@ -50,7 +50,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         return Vec::new();
     }
     let found = match case.report.class {
-        ErrorClass::FieldReferenceBroken => definition(case),
+        ErrorClass::FieldReferenceBroken => definition(case, &scope),
         ErrorClass::ViewUnknownField => shown_field(case, &scope),
         ErrorClass::ViewInvalidAction => button(case),
         ErrorClass::ModelMissing => record(case),
@@ -58,6 +58,11 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         _ => reference(case, &scope),
     };
     found.map(|(changes, what)| unsure(format!("{what}, and goes."), changes)).unwrap_or_default()
+}
+
+/// Whether a field limits who sees or does something: without it everybody would.
+fn limits(scope: &Scope<'_>, odoo_model: &str, field: &str) -> bool {
+    LIMITS.contains(&field) || field.contains("group") || scope.comodel(odoo_model, field).as_deref() == Some("res.groups")
 }
 
 type Gone = (Vec<FileChange>, String);
@@ -70,7 +75,7 @@ fn used(case: &Case<'_>, name: &str) -> usize {
 }
 
 /// A field of Python that leads nowhere.
-fn definition(case: &Case<'_>) -> Option<Gone> {
+fn definition(case: &Case<'_>, scope: &Scope<'_>) -> Option<Gone> {
     let patterns = [
         r"Field ([\w.]+) with (?:unknown|non-existent) co-?model",
         r"referenced in related field definition ([\w.]+) does not exist",
@@ -78,7 +83,7 @@ fn definition(case: &Case<'_>) -> Option<Gone> {
     ];
     let [owner] = patterns.iter().find_map(|pattern| said::<1>(case, pattern))?;
     let (odoo_model, name) = owner.rsplit_once('.')?;
-    if used(case, name) != 1 {
+    if used(case, name) != 1 || limits(scope, odoo_model, name) {
         return None;
     }
     let changes = changed(case.addon, "py", |text| {
@@ -232,7 +237,7 @@ fn without(
             let (odoo_model, name) = (record.attribute("model")?, node.attribute("name")?);
             let fields = scope.fields(odoo_model);
             let optional = fields.get(name).is_some_and(|facts| !facts.required);
-            let free = !RIGHTS.contains(&odoo_model) && !LIMITS.contains(&name) && name != "inherit_id";
+            let free = !RIGHTS.contains(&odoo_model) && !limits(scope, odoo_model, name) && name != "inherit_id";
             (optional && free).then(whole).flatten()
         }
         (_, "id" | "model" | "name" | "string") => Some(Vec::new()),

@@ -3,7 +3,7 @@
 //! Why: Odoo 17 calls them with one argument.
 //! Before: `def post_init_hook(cr, registry): env = api.Environment(cr, SUPERUSER_ID, {}); env["m"].x()`.
 //! After: `def post_init_hook(env): env["m"].x()`; other uses of `cr` become `env.cr`, imports left over go.
-//! A hook that uses the registry or an environment of its own making is not understood.
+//! A hook that uses the registry or an environment of its own making is not understood: only that of the superuser is the one given.
 //! Since: 17.
 
 use tree_sitter::Node;
@@ -20,6 +20,9 @@ pub(super) const RULE: Rule = Rule {
     since: 17,
     propose,
 };
+
+/// Whose environment the given one is. Another user's has fewer rights, and is made for that.
+const SUPERUSER: [&str; 4] = ["SUPERUSER_ID", "odoo.SUPERUSER_ID", "api.SUPERUSER_ID", "1"];
 
 const HOOKS: [&str; 3] = ["pre_init_hook", "post_init_hook", "uninstall_hook"];
 
@@ -100,7 +103,7 @@ fn body_edits(
                 let (function, arguments) = (field(node, "function")?, field(node, "arguments")?);
                 let given: Vec<&str> = children(arguments).iter().map(|argument| source.of(*argument)).collect();
                 if source.of(function).ends_with("Environment") && given.first() == Some(&cr) {
-                    if !matches!(given.as_slice(), [_, _, "{}" | "dict()"]) {
+                    if !matches!(given.as_slice(), [_, user, "{}" | "dict()"] if SUPERUSER.contains(user)) {
                         return None;
                     }
                     done.push(node.byte_range());
@@ -188,6 +191,21 @@ mod tests {
     fn registry_in_the_body_is_not_understood() {
         for body in ["registry['m']", "env = api.Environment(cr, 1, {'a': 1})", "env = other(cr)", "cr = 1", "x = lambda cr: cr"] {
             assert_eq!(after(&format!("def ph(cr, registry):\n    {body}\n")), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn only_the_environment_of_the_superuser_is_the_given_one() {
+        let hook = |user: &str, context: &str| {
+            format!("def ph(cr, registry):\n    env = api.Environment(cr, {user}, {context})\n    env['m'].x()\n")
+        };
+        for user in ["SUPERUSER_ID", "odoo.SUPERUSER_ID", "api.SUPERUSER_ID", "1"] {
+            for context in ["{}", "dict()"] {
+                assert_eq!(after(&hook(user, context)).as_deref(), Some("def ph(env):\n    env['m'].x()\n"), "{user} {context}");
+            }
+        }
+        for user in ["2", "uid", "user.id", "other.SUPERUSER_ID", "11"] {
+            assert_eq!(after(&hook(user, "{}")), None, "{user}");
         }
     }
 }

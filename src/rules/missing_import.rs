@@ -2,14 +2,17 @@
 //!
 //! Why: Python finds it missing only when the line runs.
 //! Before: `raise UserError(…)` without an import. After: `from odoo.exceptions import UserError` among the imports.
+//! A name that could as well be a variable's is imported only if all that is done with it fits what would be imported.
 //! Since: any Odoo.
+
+use std::collections::BTreeSet;
 
 use regex::Regex;
 use tree_sitter::Node;
 
 use super::edit::imports::{Wanted, add};
-use super::edit::python::{Source, field};
-use super::edit::scopes::unbound;
+use super::edit::python::{Source, children, field};
+use super::edit::scopes::unbound_uses;
 use super::edit::{Edit, apply};
 use super::{Case, Proposal, Rule, change, proposal};
 use crate::domain::ErrorClass;
@@ -84,6 +87,123 @@ const FROM: &[(&str, &[&str])] = &[
     ("werkzeug.urls", &["url_encode", "url_quote"]),
 ];
 
+/// Names that nobody gives to a variable, however they are used.
+const DISTINCT: [&str; 6] = ["api", "fields", "http", "models", "tools", "_logger"];
+
+/// What can be asked of names that a variable may have as well. What is not here is only called, and a module may be asked anything.
+const ATTRIBUTES: &[(&str, &[&str])] = &[
+    ("calendar", &["Calendar", "HTMLCalendar", "day_abbr", "day_name", "isleap", "month_abbr", "month_name", "monthrange", "timegm"]),
+    ("chain", &["from_iterable"]),
+    ("copy", &["copy", "deepcopy"]),
+    ("date", &["fromisoformat", "fromordinal", "fromtimestamp", "max", "min", "today"]),
+    ("date_utils", &["add", "date_range", "end_of", "get_fiscal_year", "get_month", "get_quarter", "json_default", "start_of", "subtract"]),
+    ("etree", &["Element", "SubElement", "XML", "XMLParser", "XPath", "fromstring", "parse", "strip_tags", "tostring"]),
+    ("exceptions", &["AccessDenied", "AccessError", "MissingError", "RedirectWarning", "UserError", "ValidationError"]),
+    ("expression", &["AND", "FALSE_DOMAIN", "FALSE_LEAF", "OR", "TRUE_DOMAIN", "TRUE_LEAF", "distribute_not", "normalize_domain"]),
+    ("operator", &["add", "and_", "attrgetter", "eq", "ge", "gt", "itemgetter", "le", "lt", "methodcaller", "mul", "ne", "or_", "sub"]),
+    ("random", &["Random", "SystemRandom", "choice", "choices", "randint", "random", "randrange", "sample", "seed", "shuffle", "uniform"]),
+    ("release", &["major_version", "serie", "series", "version", "version_info"]),
+    (
+        "request",
+        &[
+            "cr",
+            "csrf_token",
+            "db",
+            "env",
+            "geoip",
+            "get_http_params",
+            "get_json_data",
+            "httprequest",
+            "lang",
+            "make_json_response",
+            "make_response",
+            "not_found",
+            "params",
+            "redirect",
+            "redirect_query",
+            "render",
+            "session",
+            "uid",
+            "update_context",
+            "update_env",
+            "website",
+        ],
+    ),
+    ("requests", &["RequestException", "Session", "delete", "exceptions", "get", "head", "patch", "post", "put", "request"]),
+    ("rrule", &["DAILY", "MONTHLY", "WEEKLY", "YEARLY", "rrule", "rruleset", "rrulestr"]),
+    ("secrets", &["choice", "compare_digest", "randbelow", "token_bytes", "token_hex", "token_urlsafe"]),
+    (
+        "sql",
+        &[
+            "add_constraint",
+            "column_exists",
+            "constraint_definition",
+            "convert_column",
+            "create_column",
+            "create_index",
+            "drop_constraint",
+            "drop_index",
+            "drop_not_null",
+            "drop_view_if_exists",
+            "index_exists",
+            "rename_column",
+            "set_not_null",
+            "table_columns",
+            "table_exists",
+            "table_kind",
+        ],
+    ),
+    (
+        "string",
+        &[
+            "Formatter",
+            "Template",
+            "ascii_letters",
+            "ascii_lowercase",
+            "ascii_uppercase",
+            "capwords",
+            "digits",
+            "hexdigits",
+            "punctuation",
+            "whitespace",
+        ],
+    ),
+    ("timedelta", &["max", "min"]),
+    // A call could as well be that of `pytz`.
+    ("timezone", &["utc"]),
+    ("warnings", &["catch_warnings", "filterwarnings", "simplefilter", "warn", "warn_explicit"]),
+];
+
+/// Names of [`FROM`] that cannot be called, or whose call could be that of something else.
+const NEVER_CALLED: [&str; 11] =
+    ["config", "date_utils", "etree", "exceptions", "expression", "release", "request", "rrule", "sql", "time", "timezone"];
+
+/// What both the module and the class of this name have, in this order.
+const DATETIME: [&[&str]; 2] = [
+    &["date", "datetime", "time", "timedelta", "timezone"],
+    &["combine", "fromisoformat", "fromtimestamp", "max", "min", "now", "strptime", "today", "utcfromtimestamp", "utcnow"],
+];
+const TIME: [&[&str]; 2] =
+    [&["localtime", "mktime", "monotonic", "perf_counter", "sleep", "strftime", "time"], &["fromisoformat", "max", "min"]];
+
+/// Options of the server that tell its configuration from any other.
+const OPTIONS: [&str; 14] = [
+    "addons_path",
+    "admin_passwd",
+    "data_dir",
+    "db_host",
+    "db_name",
+    "dbfilter",
+    "dev_mode",
+    "http_port",
+    "limit_time_real",
+    "list_db",
+    "proxy_mode",
+    "server_wide_modules",
+    "test_enable",
+    "workers",
+];
+
 /// Modules that are imported whole.
 const MODULES: &[&str] = &[
     "ast",
@@ -130,14 +250,19 @@ const MODULES: &[&str] = &[
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some(name) = reported(&case.report.text) else { return Vec::new() };
     let mut changes = Vec::new();
-    let mut hit = false;
     for (path, text) in case.addon.texts("py") {
         let Some(source) = Source::parse(text) else { continue };
-        let names = unbound(&source);
+        let uses = unbound_uses(&source);
+        let names: BTreeSet<&str> = uses.iter().map(|(_, name)| *name).collect();
+        if !names.contains(name.as_str()) {
+            continue;
+        }
+        let mut hit = false;
         let mut edits = Vec::new();
         let mut wanted: Vec<Wanted<'_>> = Vec::new();
         for missing in &names {
-            match import_of(&source, missing, case.version.major()) {
+            let used: Vec<Node<'_>> = uses.iter().filter(|(_, name)| name == missing).map(|(node, _)| *node).collect();
+            match import_of(&source, missing, &used, case.version.major()) {
                 Some(one) => wanted.push(one),
                 None if *missing == "_logger" => {
                     if !names.contains("logging") && source.all("import_statement").all(|node| source.of(node) != "import logging") {
@@ -149,13 +274,13 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
             }
             hit |= *missing == name;
         }
+        if !hit {
+            continue;
+        }
         edits.extend(add(&source, &wanted));
         if let Some(after) = apply(text, joined(edits)) {
             changes.push(change(path, text, after));
         }
-    }
-    if !hit {
-        return Vec::new();
     }
     proposal(format!("{name} is used without being imported: the import is added."), changes)
 }
@@ -166,30 +291,75 @@ fn reported(text: &str) -> Option<String> {
     Some(pattern.captures(text)?.get(1)?.as_str().to_owned())
 }
 
-fn import_of(source: &Source<'_>, name: &str, major: u8) -> Option<Wanted<'static>> {
+fn import_of(source: &Source<'_>, name: &str, uses: &[Node<'_>], major: u8) -> Option<Wanted<'static>> {
+    let all = |fits: &dyn Fn(Node<'_>) -> bool| uses.iter().all(|node| fits(*node));
+    let asked = |node: Node<'_>, attributes: &[&str]| attribute(source, node).is_some_and(|found| attributes.contains(&found));
     match name {
         "Domain" if major >= 19 => return Some(Wanted::Name("odoo.fields", "Domain")),
-        "expression" if major < 19 => return Some(Wanted::Name("odoo.osv", "expression")),
-        "date" => return Some(Wanted::Name("datetime", "date")),
+        "date" => return all(&|node| asked(node, known(name)) || is_called(node)).then_some(Wanted::Name("datetime", "date")),
+        "expression" if major < 19 => return all(&|node| asked(node, known(name))).then_some(Wanted::Name("odoo.osv", "expression")),
+        "config" if !all(&|node| is_option(source, node)) => return None,
+        "config" => return Some(Wanted::Name("odoo.tools", "config")),
         // The module and its class have one name: what is asked of it tells them apart.
-        "datetime" if asks(source, "datetime", &["datetime", "date", "timedelta", "time", "timezone"]) => {
-            return Some(Wanted::Module("datetime"));
+        "datetime" if all(&|node| asked(node, DATETIME[0])) => return Some(Wanted::Module("datetime")),
+        "datetime" => {
+            return all(&|node| asked(node, DATETIME[1]) || is_called(node)).then_some(Wanted::Name("datetime", "datetime"));
         }
-        "datetime" => return Some(Wanted::Name("datetime", "datetime")),
-        "time" if asks(source, "time", &["time", "sleep", "strftime", "perf_counter", "monotonic", "mktime", "localtime"]) => {
-            return Some(Wanted::Module("time"));
+        "time" if all(&|node| asked(node, TIME[0])) => return Some(Wanted::Module("time")),
+        // Without arguments the function of the module is meant.
+        "time" => {
+            return all(&|node| asked(node, TIME[1]) || arguments(node).is_some_and(|given| !given.is_empty()))
+                .then_some(Wanted::Name("datetime", "time"));
         }
-        "time" => return Some(Wanted::Name("datetime", "time")),
         _ => {}
     }
     let from = FROM.iter().find_map(|(module, names)| names.iter().find(|known| **known == name).map(|known| Wanted::Name(module, known)));
-    from.or_else(|| MODULES.iter().find(|known| **known == name).map(|module| Wanted::Module(module)))
+    if from.is_some() {
+        let is_distinct = name.starts_with('_') || name.starts_with(|c: char| c.is_uppercase()) || DISTINCT.contains(&name);
+        let called = |node: Node<'_>| !NEVER_CALLED.contains(&name) && (is_called(node) || is_translation(source, node));
+        return from.filter(|_| is_distinct || all(&|node| called(node) || asked(node, known(name))));
+    }
+    let module = MODULES.iter().find(|known| **known == name)?;
+    let anything = known(name).is_empty();
+    all(&|node| if anything { attribute(source, node).is_some() } else { asked(node, known(name)) }).then_some(Wanted::Module(module))
 }
 
-/// Whether one of these attributes of the name is used.
-fn asks(source: &Source<'_>, name: &str, attributes: &[&str]) -> bool {
-    let part = |node: Node<'_>, role: &str| field(node, role).map(|part| source.of(part)).unwrap_or_default();
-    source.all("attribute").any(|node| part(node, "object") == name && attributes.contains(&part(node, "attribute")))
+/// What a name of [`ATTRIBUTES`] has.
+fn known(name: &str) -> &'static [&'static str] {
+    ATTRIBUTES.iter().find(|(known, _)| *known == name).map_or(&[], |(_, attributes)| attributes)
+}
+
+/// The attribute that is asked of a name here.
+fn attribute<'t>(source: &Source<'t>, node: Node<'_>) -> Option<&'t str> {
+    let parent = node.parent().filter(|parent| parent.kind() == "attribute" && field(*parent, "object") == Some(node))?;
+    // What is given a value is somebody's own.
+    let is_target = parent.parent().is_some_and(|up| field(up, "left") == Some(parent));
+    field(parent, "attribute").filter(|_| !is_target).map(|name| source.of(name))
+}
+
+/// The arguments of a call of this name.
+fn arguments(node: Node<'_>) -> Option<Vec<Node<'_>>> {
+    let call = node.parent().filter(|call| call.kind() == "call" && field(*call, "function") == Some(node))?;
+    field(call, "arguments").map(children)
+}
+
+/// Whether the name is called or decorates here.
+fn is_called(node: Node<'_>) -> bool {
+    arguments(node).is_some() || node.parent().is_some_and(|parent| parent.kind() == "decorator")
+}
+
+/// `translate=html_translate`
+fn is_translation(source: &Source<'_>, node: Node<'_>) -> bool {
+    let name = node.parent().filter(|parent| parent.kind() == "keyword_argument").and_then(|parent| field(parent, "name"));
+    name.is_some_and(|name| source.of(name) == "translate") && source.of(node).ends_with("_translate")
+}
+
+/// `config["data_dir"]` or `config.get("data_dir")`, of an option that the server has.
+fn is_option(source: &Source<'_>, node: Node<'_>) -> bool {
+    let subscript = node.parent().filter(|parent| parent.kind() == "subscript" && field(*parent, "value") == Some(node));
+    let got = || node.parent().filter(|_| attribute(source, node) == Some("get")).and_then(|get| arguments(get)?.first().copied());
+    let key = subscript.and_then(|subscript| field(subscript, "subscript")).or_else(got);
+    key.and_then(|key| source.simple(key)).is_some_and(|key| OPTIONS.contains(&key))
 }
 
 /// The module's logger, behind the imports.
@@ -254,6 +424,65 @@ mod tests {
             super::tests::after("_logger", before).unwrap(),
             "import logging\n\n_logger = logging.getLogger(__name__)\n\nx = _logger\n"
         );
+    }
+
+    #[test]
+    fn names_of_variables_need_a_use_that_fits() {
+        for (name, text) in [
+            ("product", "product.name\n"),
+            ("product", "f(product)\n"),
+            ("product", "product(a, b)\nproduct.name\n"),
+            ("partial", "x = partial\n"),
+            ("date", "date.year\n"),
+            ("date", "f(date)\n"),
+            ("datetime", "datetime.year\n"),
+            ("datetime", "datetime.datetime.now()\ndatetime.now()\n"),
+            ("time", "time.hour\n"),
+            ("time", "time()\n"),
+            ("timezone", "timezone('UTC')\n"),
+            ("string", "string.strip()\n"),
+            ("copy", "copy.name\n"),
+            ("copy", "copy()\n"),
+            ("calendar", "calendar.tz\n"),
+            ("config", "config.value\n"),
+            ("config", "config['color']\n"),
+            ("sql", "sql.strip()\n"),
+            ("operator", "operator == '='\n"),
+            ("release", "release.name\n"),
+            ("json", "f(json)\n"),
+            ("re", "re\n"),
+            ("random", "random()\n"),
+            ("exceptions", "exceptions.append(1)\n"),
+            ("os", "os.name = 1\n"),
+        ] {
+            assert_eq!(after(name, text), None, "{text}");
+        }
+        for (name, text, import) in [
+            ("product", "product(a, b)\n", "from itertools import product"),
+            ("chain", "chain.from_iterable(a)\n", "from itertools import chain"),
+            ("contextmanager", "@contextmanager\ndef f():\n    pass\n", "from contextlib import contextmanager"),
+            ("string", "string.digits\n", "import string"),
+            ("copy", "copy.deepcopy(a)\n", "import copy"),
+            ("json", "json.loads(a)\n", "import json"),
+            ("config", "config['data_dir']\nconfig.get('workers')\n", "from odoo.tools import config"),
+            ("time", "time(10, 30)\n", "from datetime import time"),
+            ("exceptions", "exceptions.UserError('a')\n", "from odoo import exceptions"),
+            ("request", "request.env.user\n", "from odoo.http import request"),
+            ("html_translate", "f(translate=html_translate)\n", "from odoo.tools.translate import html_translate"),
+            ("fields", "f(fields)\n", "from odoo import fields"),
+            ("UserError", "f(UserError)\n", "from odoo.exceptions import UserError"),
+        ] {
+            assert_eq!(after(name, text), Some(format!("{import}\n\n{text}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn files_without_the_name_are_left() {
+        let files = [("a.py", "UserError\n"), ("b.py", "ValidationError\n"), ("c.py", "f(UserError)\nproduct.name\n")];
+        let found = candidates(&addon(&files), CLASS, "NameError: name 'UserError' is not defined");
+        let paths: Vec<String> = found[0].patch.changes().iter().map(|change| change.path.to_string()).collect();
+        assert_eq!(paths, ["m/a.py", "m/c.py"]);
+        assert!(!found[0].patch.changes()[1].after.contains("itertools"));
     }
 
     #[test]

@@ -67,6 +67,25 @@ fn what_limits_rights_stays() {
 }
 
 #[test]
+fn field_that_limits_rights_stays_whatever_its_name() {
+    let python = "class A(models.Model):\n    _name = 'm.a'\n    team_ids = fields.Many2many('res.groups')\n    sales_group = fields.Many2one('res.partner')\n    company_id = fields.Many2one('res.company')\n    company_ids = fields.Many2many('res.company')\n    allowed_id = fields.Many2one(related='p_id.team_id')\n    p_id = fields.Many2one('m.p')\n    partner_id = fields.Many2one('res.partner')\n\nclass P(models.Model):\n    _name = 'm.p'\n    team_id = fields.Many2one('res.groups')\n";
+    let log = "ValueError: External ID not found in the system: m.zzz";
+    let found = |field: &str| {
+        let xml = format!("<odoo><record id=\"a\" model=\"m.a\"><field name=\"{field}\" ref=\"m.zzz\"/></record></odoo>");
+        candidates(&[MANIFEST, ("a.py", python), ("v.xml", &xml)], C::ExternalIdMissing, log).len()
+    };
+    for field in ["team_ids", "sales_group", "company_id", "company_ids", "allowed_id"] {
+        assert_eq!(found(field), 0, "{field}");
+    }
+    assert_eq!(found("partner_id"), 1);
+    for field in ["company_id", "x_group_ids"] {
+        let python = format!("class A(models.Model):\n    _inherit = 'res.partner'\n    {field} = fields.Many2one('zzz.model')\n");
+        let log = format!("AssertionError: Field res.partner.{field} with unknown comodel_name 'zzz.model'");
+        assert_eq!(after("a.py", &python, C::FieldReferenceBroken, &log), None, "{field}");
+    }
+}
+
+#[test]
 fn records_and_rows_of_no_odoo_model_go() {
     let xml = "<odoo><record id=\"rec\" model=\"zzz.model\"><field name=\"name\">a</field></record><record id=\"p\" model=\"res.partner\"/></odoo>";
     let expected = "<odoo><record id=\"p\" model=\"res.partner\"/></odoo>";

@@ -17,10 +17,10 @@ const SCOPES: [&str; 8] = [
     "generator_expression",
 ];
 
-/// The names that are read somewhere without being given a value there; none if the file imports with a star.
-pub fn unbound<'t>(source: &Source<'t>) -> BTreeSet<&'t str> {
+/// Every place where a name is read that is given no value there; none if the file imports with a star.
+pub fn unbound_uses<'a, 't>(source: &'a Source<'t>) -> Vec<(Node<'a>, &'t str)> {
     if source.all("wildcard_import").next().is_some() {
-        return BTreeSet::new();
+        return Vec::new();
     }
     let mut bound: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     let mut read: Vec<(Node<'_>, &'t str)> = Vec::new();
@@ -43,7 +43,7 @@ pub fn unbound<'t>(source: &Source<'t>) -> BTreeSet<&'t str> {
             seen && scopes.contains(&scope.id())
         })
     };
-    read.into_iter().filter(is_free).map(|(_, name)| name).collect()
+    read.into_iter().filter(is_free).collect()
 }
 
 fn scopes_of(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
@@ -116,7 +116,9 @@ mod tests {
     use super::*;
 
     fn free(text: &str) -> Vec<&str> {
-        unbound(&Source::parse(text).unwrap()).into_iter().collect()
+        let source = Source::parse(text).unwrap();
+        let names: BTreeSet<&str> = unbound_uses(&source).into_iter().map(|(_, name)| name).collect();
+        names.into_iter().collect()
     }
 
     #[test]

@@ -15,6 +15,16 @@ const KEYWORDS: [&str; 28] = [
     "import", "in", "is", "lambda", "not", "or", "pass", "raise", "return", "try", "while", "with",
 ];
 
+/// Whether a message itself names the one token that it wants. All other messages say what is wrong, not what was meant.
+pub(super) fn asks(message: &str) -> bool {
+    ["expected ':'", "was never closed", "expected an indented block"].iter().any(|part| message.contains(part))
+}
+
+/// How many of the guesses are what the message itself asks for: they come first.
+pub(super) fn asked(text: &str, line: usize, message: &str) -> usize {
+    if asks(message) { of(text, line, message, true).len() } else { 0 }
+}
+
 /// The guesses for a message about this line. `strict`: only those that the message itself asks for.
 pub(super) fn of(text: &str, line: usize, message: &str, strict: bool) -> Vec<Guess> {
     let page = Page::new(text);

@@ -3,6 +3,7 @@
 //! Why: Python names the line; near it there are few single changes after which the whole file can be read.
 //! Before: `if not record.name`. After: `if not record.name:`.
 //! Several changes may do: the likeliest come first, and what is not read by a parser afterwards is not proposed.
+//! Sure only where Python itself asks for that token and no other change near the line does.
 //! Since: any Odoo.
 
 mod guesses;
@@ -14,7 +15,7 @@ use regex::Regex;
 use super::edit::apply;
 use super::edit::python::Source;
 use super::frames::places;
-use super::{Case, Proposal, Rule, change, proposal};
+use super::{Case, Proposal, Rule, change, proposal, unsure};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -47,12 +48,20 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     }
     // Python is stricter than the parser in places; then only what the message itself asks for is proposed.
     let strict = !broken(before);
-    let mut seen = BTreeSet::new();
     let guesses = guesses::of(before, line as usize, &message, strict);
-    let after = guesses.into_iter().take(MAX_TRIED).filter_map(|(edits, what)| Some((apply(before, edits)?, what)));
-    let mended = after.filter(|(after, _)| Source::parse(after).is_some() && seen.insert(after.clone()));
-    let proposals = mended.take(MAX_PROPOSED).flat_map(|(after, what)| {
-        proposal(format!("{path} cannot be read at line {line} ({message}): {what}."), vec![change(path, before, after)])
+    let asked = guesses::asked(before, line as usize, &message);
+    // A guess that was not tried could be a second one that does.
+    let all_tried = guesses.len() <= MAX_TRIED;
+    let mut seen = BTreeSet::new();
+    let tried = guesses.into_iter().take(MAX_TRIED).enumerate();
+    let after = tried.filter_map(|(at, (edits, what))| Some((apply(before, edits)?, what, at < asked)));
+    let mended = after.filter(|(after, ..)| Source::parse(after).is_some() && seen.insert(after.clone()));
+    let found: Vec<_> = mended.take(MAX_PROPOSED).collect();
+    let sure = matches!(found.as_slice(), [(_, _, true)]) && all_tried && !strict;
+    let proposals = found.into_iter().flat_map(|(after, what, _)| {
+        let summary = format!("{path} cannot be read at line {line} ({message}): {what}.");
+        let changes = vec![change(path, before, after)];
+        if sure { proposal(summary, changes) } else { unsure(summary, changes) }
     });
     proposals.collect()
 }
@@ -63,13 +72,15 @@ mod tests {
     use crate::domain::Location;
     use crate::rules::testing::{addon, report};
 
-    fn all(text: &str, line: u32, error: &str) -> Vec<String> {
+    fn candidates(text: &str, line: u32, error: &str) -> Vec<crate::rules::Candidate> {
         let addon = addon(&[("a.py", text)]);
         let mut report = report(ErrorClass::PythonSyntax, error);
         report.location = Some(Location { path: "m/a.py".to_owned(), line: Some(line) });
-        let found =
-            crate::rules::propose(&Case { report: &report, addon: &addon, version: &"19.0".parse().unwrap(), index: Default::default() });
-        found.iter().map(|candidate| candidate.patch.changes()[0].after.clone()).collect()
+        crate::rules::propose(&Case { report: &report, addon: &addon, version: &"19.0".parse().unwrap(), index: Default::default() })
+    }
+
+    fn all(text: &str, line: u32, error: &str) -> Vec<String> {
+        candidates(text, line, error).iter().map(|candidate| candidate.patch.changes()[0].after.clone()).collect()
     }
 
     #[test]
@@ -114,6 +125,47 @@ mod tests {
             ("x = a\u{a0}+ b\n", 1, "SyntaxError: invalid non-printable character U+00A0", "x = a + b\n"),
         ] {
             assert_eq!(all(before, line, error).first().map(String::as_str), Some(after), "{before}");
+        }
+    }
+
+    #[test]
+    fn sure_is_only_the_one_token_that_python_asks_for() {
+        for (text, line, error) in [
+            ("if a\n    b()\n", 1, "SyntaxError: expected ':'"),
+            (
+                "def f(self):\n    for record in self:\n        if not record.time_ids\n            raise E(\n                self.env._(\"At least one\")\n            )\n",
+                3,
+                "SyntaxError: expected ':'",
+            ),
+        ] {
+            let found = candidates(text, line, error);
+            let sure: Vec<bool> = found.iter().map(|candidate| candidate.sure).collect();
+            let texts: Vec<_> = found.iter().map(|candidate| &candidate.patch.changes()[0].after).collect();
+            assert_eq!(sure, [true], "{texts:#?}");
+        }
+        for (text, line, error) in [
+            // The generic guess, even if it is the only one.
+            ("form a import b\n", 1, "SyntaxError: invalid syntax"),
+            ("def f():\n    retrun a\n", 2, "SyntaxError: invalid syntax"),
+            // Several places.
+            ("class A(B)  # c\n    b = 1\n", 1, "SyntaxError: expected ':'"),
+            (
+                "def f(self):\n    for record in self.filtered(lambda r: r.name)\n        record.line_ids.unlink()\n",
+                2,
+                "SyntaxError: expected ':'",
+            ),
+            ("x = f(a, g(b)\ny = 1\n", 1, "SyntaxError: '(' was never closed"),
+            ("x = [1, 2\ny = 1\n", 1, "SyntaxError: '[' was never closed"),
+            ("def f():\nreturn 1\n", 2, "IndentationError: expected an indented block after function definition on line 1"),
+            // What is wrong is said, not what was meant.
+            ("x = f(a))\n", 1, "SyntaxError: unmatched ')'"),
+            ("x = f('a)\n", 1, "SyntaxError: unterminated string literal (detected at line 1)"),
+            ("x = a\u{a0}+ b\n", 1, "SyntaxError: invalid non-printable character U+00A0"),
+            ("def f():\n    a = 1\n      b = 2\n", 3, "IndentationError: unexpected indent"),
+            ("if a = 1:\n    b()\n", 1, "SyntaxError: invalid syntax. Maybe you meant '==' or ':=' instead of '='?"),
+        ] {
+            let found = candidates(text, line, error);
+            assert!(!found.is_empty() && found.iter().all(|candidate| !candidate.sure), "{text}");
         }
     }
 

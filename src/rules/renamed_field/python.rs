@@ -1,6 +1,8 @@
 //! Renamed fields in Python, where the Odoo model is clear from the syntax.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::ops::Deref;
 
 use tree_sitter::Node;
 
@@ -36,11 +38,37 @@ const SAME_MODEL: [&str; 21] = [
 
 /// How far an expression is followed.
 const MAX_HOPS: usize = 12;
+/// How many nodes are looked at to follow the expressions of one file. Every variable asks all that is bound to it, and each of these
+/// may be a variable again.
+const MAX_STEPS: u32 = 50_000;
+
+/// A source with the steps that are left for it.
+struct Read<'s, 't> {
+    source: Source<'t>,
+    left: &'s Cell<u32>,
+}
+
+impl<'t> Deref for Read<'_, 't> {
+    type Target = Source<'t>;
+
+    fn deref(&self) -> &Source<'t> {
+        &self.source
+    }
+}
+
+impl Read<'_, '_> {
+    /// `None` once all steps are used up: then nothing more is clear.
+    fn step(&self) -> Option<()> {
+        self.left.set(self.left.get().checked_sub(1)?);
+        Some(())
+    }
+}
 
 /// The text with every clear use of an old field renamed.
 /// `defined`: the fields that the addon itself defines, whose names may be the old ones of others.
 pub(super) fn mended(text: &str, major: u8, defined: &BTreeSet<String>) -> Option<String> {
-    let source = Source::parse(text)?;
+    let left = Cell::new(MAX_STEPS);
+    let source = Read { source: Source::parse(text)?, left: &left };
     let mut edits = attributes(&source, major, None);
     let alone = |name: &str| find_alone(major, name).filter(|_| !defined.contains(name));
     for node in source.all("attribute") {
@@ -65,7 +93,7 @@ fn renamed(major: u8, odoo_model: &str, old: &str, writes: bool) -> Option<&'sta
 }
 
 /// `records.old`, read or assigned.
-fn attributes(source: &Source<'_>, major: u8, class: Option<&str>) -> Vec<Edit> {
+fn attributes(source: &Read<'_, '_>, major: u8, class: Option<&str>) -> Vec<Edit> {
     let edit = |node: Node<'_>| {
         let name = field(node, "attribute").filter(|name| is_old(major, source.of(*name)))?;
         let odoo_model = model_of(source, field(node, "object")?, class, 0)?;
@@ -88,7 +116,7 @@ pub(super) fn defined(addon: &Addon) -> BTreeSet<String> {
 }
 
 /// The old name in a string, alone or in a path.
-fn string_edits(source: &Source<'_>, node: Node<'_>, major: u8) -> Vec<Edit> {
+fn string_edits(source: &Read<'_, '_>, node: Node<'_>, major: u8) -> Vec<Edit> {
     let removed = removed_value(source, node, major);
     if removed.is_some() {
         return removed.into_iter().collect();
@@ -100,7 +128,7 @@ fn string_edits(source: &Source<'_>, node: Node<'_>, major: u8) -> Vec<Edit> {
 }
 
 /// A value that is written to a field that is gone.
-fn removed_value(source: &Source<'_>, node: Node<'_>, major: u8) -> Option<Edit> {
+fn removed_value(source: &Read<'_, '_>, node: Node<'_>, major: u8) -> Option<Edit> {
     let pair = node.parent().filter(|pair| pair.kind() == "pair" && field(*pair, "key") == Some(node))?;
     let old = source.simple(node).filter(|old| is_old(major, old))?;
     let Some(To::Gone { .. }) = find(major, &written_model(source, pair, 0)?, old) else { return None };
@@ -114,7 +142,7 @@ fn removed_value(source: &Source<'_>, node: Node<'_>, major: u8) -> Option<Edit>
 }
 
 /// `@api.depends("lines.old")`, `related="lines.old"`, `mapped("lines.old")`: each step in the Odoo model that it stands in.
-fn path_edits(source: &Source<'_>, node: Node<'_>, major: u8) -> Option<Vec<Edit>> {
+fn path_edits(source: &Read<'_, '_>, node: Node<'_>, major: u8) -> Option<Vec<Edit>> {
     let path = source.simple(node)?;
     let inside = source.inside(node)?;
     let parent = node.parent()?;
@@ -138,7 +166,7 @@ fn path_edits(source: &Source<'_>, node: Node<'_>, major: u8) -> Option<Vec<Edit
 }
 
 /// The old name as a string: a key of values, a field of a domain, an argument of a method or decorator.
-fn string_edit(source: &Source<'_>, node: Node<'_>, major: u8) -> Option<Edit> {
+fn string_edit(source: &Read<'_, '_>, node: Node<'_>, major: u8) -> Option<Edit> {
     let old = source.simple(node).filter(|old| is_old(major, old))?;
     let (odoo_model, writes) = match node.parent()? {
         pair if pair.kind() == "pair" && field(pair, "key") == Some(node) => (written_model(source, pair, 0)?, true),
@@ -154,18 +182,19 @@ fn string_edit(source: &Source<'_>, node: Node<'_>, major: u8) -> Option<Edit> {
 }
 
 /// The strings of `ormcache` are Python too.
-fn cache_key_edits(source: &Source<'_>, node: Node<'_>, major: u8) -> Vec<Edit> {
+fn cache_key_edits(source: &Read<'_, '_>, node: Node<'_>, major: u8) -> Vec<Edit> {
     let call = node.parent().and_then(|arguments| arguments.parent()).filter(|call| call.kind() == "call");
     let is_cache = call.and_then(|call| field(call, "function")).is_some_and(|function| source.of(function).ends_with("ormcache"));
     let (true, Some(range)) = (is_cache, source.inside(node)) else { return Vec::new() };
     let Some(key) = Source::parse(&source.text[range.clone()]) else { return Vec::new() };
+    let key = Read { source: key, left: source.left };
     let class = class_model(source, node);
     let edits = attributes(&key, major, class.as_deref());
     edits.into_iter().map(|edit| Edit::new(edit.range.start + range.start..edit.range.end + range.start, edit.text)).collect()
 }
 
 /// The Odoo model that a dictionary of values is written to: by a method, or as a line of other values.
-fn written_model(source: &Source<'_>, pair: Node<'_>, hops: usize) -> Option<String> {
+fn written_model(source: &Read<'_, '_>, pair: Node<'_>, hops: usize) -> Option<String> {
     let dictionary = pair.parent()?;
     let mut holder = dictionary.parent()?;
     // `(0, 0, {…})` and `Command.create({…})` in the list under the name of a field.
@@ -186,7 +215,7 @@ fn written_model(source: &Source<'_>, pair: Node<'_>, hops: usize) -> Option<Str
 }
 
 /// The Odoo model that a domain is asked of.
-fn searched_model(source: &Source<'_>, term: Node<'_>) -> Option<String> {
+fn searched_model(source: &Read<'_, '_>, term: Node<'_>) -> Option<String> {
     if children(term).len() != 3 {
         return None;
     }
@@ -197,7 +226,7 @@ fn searched_model(source: &Source<'_>, term: Node<'_>) -> Option<String> {
 }
 
 /// `records.mapped("old")`, `vals.get("old")`, `@api.depends("old")`: the Odoo model, and whether the written field is meant.
-fn argument_model(source: &Source<'_>, arguments: Node<'_>) -> Option<(String, bool)> {
+fn argument_model(source: &Read<'_, '_>, arguments: Node<'_>) -> Option<(String, bool)> {
     let (function, receiver) = method(arguments.parent()?)?;
     match source.of(function) {
         "mapped" | "filtered" | "sorted" => Some((model_of(source, receiver, None, 0)?, false)),
@@ -216,22 +245,23 @@ fn method(call: Node<'_>) -> Option<(Node<'_>, Node<'_>)> {
     Some((field(function, "attribute")?, field(function, "object")?))
 }
 
-fn is_values(source: &Source<'_>, node: Node<'_>) -> bool {
+fn is_values(source: &Read<'_, '_>, node: Node<'_>) -> bool {
     matches!(source.of(node), "vals" | "values")
 }
 
 /// The Odoo model of the class around a node: its `_name`, or its `_inherit` if it has none.
-fn class_model(source: &Source<'_>, node: Node<'_>) -> Option<String> {
+fn class_model(source: &Read<'_, '_>, node: Node<'_>) -> Option<String> {
     let body = field(ancestors(node).find(|up| up.kind() == "class_definition")?, "body")?;
     let named = source.assigned(body, "_name").or_else(|| source.assigned(body, "_inherit"))?;
     source.literal(named)
 }
 
 /// The Odoo model of the records that an expression gives, if the syntax tells.
-fn model_of(source: &Source<'_>, node: Node<'_>, class: Option<&str>, hops: usize) -> Option<String> {
+fn model_of(source: &Read<'_, '_>, node: Node<'_>, class: Option<&str>, hops: usize) -> Option<String> {
     if hops > MAX_HOPS {
         return None;
     }
+    source.step()?;
     match node.kind() {
         "identifier" if source.of(node) == "self" => class.map(str::to_owned).or_else(|| class_model(source, node)),
         "identifier" => variable_model(source, node, class, hops),
@@ -267,28 +297,44 @@ fn model_of(source: &Source<'_>, node: Node<'_>, class: Option<&str>, hops: usiz
 }
 
 /// `self.order` of a test, given a value once: every assignment in the file must agree.
-fn kept_model(source: &Source<'_>, name: &str, hops: usize) -> Option<String> {
+fn kept_model(source: &Read<'_, '_>, name: &str, hops: usize) -> Option<String> {
     let is_it = |left: Node<'_>| matches!(source.of(left).split_once('.'), Some(("self" | "cls", rest)) if rest == name);
-    let bound = source.all("assignment").filter(|node| field(*node, "left").is_some_and(is_it));
-    let values: Vec<Option<String>> = bound.take(20).map(|node| model_of(source, field(node, "right")?, None, hops + 4)).collect();
-    let first = values.first()?.clone()?;
-    values.iter().all(|value| value.as_ref() == Some(&first)).then_some(first)
+    let bound = |node: Node<'_>| node.kind() == "assignment" && field(node, "left").is_some_and(is_it);
+    agreed(source, source.root(), None, hops, |node| bound(node).then(|| field(node, "right")))
 }
 
 /// A local variable: every assignment and loop of its function must agree.
-fn variable_model(source: &Source<'_>, node: Node<'_>, class: Option<&str>, hops: usize) -> Option<String> {
+fn variable_model(source: &Read<'_, '_>, node: Node<'_>, class: Option<&str>, hops: usize) -> Option<String> {
     let name = source.of(node);
     let scope = ancestors(node).find(|up| up.kind() == "function_definition")?;
-    let bound = walk(scope).filter(|up| matches!(up.kind(), "assignment" | "for_statement" | "for_in_clause"));
-    let mut values: Vec<Option<String>> = bound
-        .filter(|binding| field(*binding, "left").is_some_and(|left| source.of(left) == name))
-        .map(|binding| model_of(source, field(binding, "right")?, class, hops + 4))
-        .collect();
-    // `with Form(order) as form`
-    let opened = walk(scope).filter(|up| up.kind() == "as_pattern" && field(*up, "alias").is_some_and(|alias| source.of(alias) == name));
-    values.extend(opened.map(|up| model_of(source, *children(up).first()?, class, hops + 4)));
-    let first = values.first()?.clone()?;
-    values.iter().all(|value| value.as_ref() == Some(&first)).then_some(first)
+    let is = |node: Node<'_>, role: &str| field(node, role).is_some_and(|part| source.of(part) == name);
+    agreed(source, scope, class, hops, |node| match node.kind() {
+        "assignment" | "for_statement" | "for_in_clause" if is(node, "left") => Some(field(node, "right")),
+        // `with Form(order) as form`
+        "as_pattern" if is(node, "alias") => Some(children(node).first().copied()),
+        _ => None,
+    })
+}
+
+/// The Odoo model of all values that are bound in `scope`; the first that is another or unclear ends it.
+fn agreed<'a>(
+    source: &Read<'_, '_>,
+    scope: Node<'a>,
+    class: Option<&str>,
+    hops: usize,
+    value: impl Fn(Node<'a>) -> Option<Option<Node<'a>>>,
+) -> Option<String> {
+    let mut found: Option<String> = None;
+    for node in walk(scope) {
+        source.step()?;
+        let Some(value) = value(node) else { continue };
+        let odoo_model = model_of(source, value?, class, hops + 4)?;
+        if found.as_ref().is_some_and(|found| *found != odoo_model) {
+            return None;
+        }
+        found = Some(odoo_model);
+    }
+    found
 }
 
 #[cfg(test)]
@@ -354,5 +400,15 @@ mod tests {
         let after =
             before.replace("depends('groups_id", "depends('all_group_ids").replace("constrains('groups_id", "constrains('group_ids");
         assert_eq!(mended(before, 19, &BTreeSet::new()).unwrap(), after.replace("user.groups_id", "user.all_group_ids"));
+    }
+
+    #[test]
+    fn variables_of_variables_end() {
+        let clear = "    x = y\n    y = z\n    z = self.env['sale.order.line']\n    x.tax_id\n";
+        let of = |body: String| format!("def f(self):\n{body}");
+        assert_eq!(mended(&of(clear.to_owned()), 19, &BTreeSet::new()).unwrap(), of(clear.replace("tax_id", "tax_ids")));
+        for hostile in [clear.repeat(500), "    x = x.tax_id\n".repeat(2000), "    self.x = self.x.tax_id\n".repeat(2000)] {
+            assert_eq!(mended(&of(hostile), 19, &BTreeSet::new()), None);
+        }
     }
 }
