@@ -1,6 +1,6 @@
 //! No rule's own patch is refused.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{refusals, shop};
@@ -79,29 +79,47 @@ fn old() -> Addon {
 }
 
 #[test]
-fn rules_are_not_refused() {
+fn patch_of_every_rule_is_as_it_was_and_not_refused() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let folders = walkdir::WalkDir::new(fixtures.join("rules")).min_depth(2).max_depth(2).into_iter();
     let roots = folders.chain(walkdir::WalkDir::new(fixtures.join("addons")).min_depth(1).max_depth(1)).map(Result::unwrap);
     let addons = roots.filter(|entry| entry.file_type().is_dir()).map(|entry| load(entry.path())).chain([shop(), old()]);
-    let mut seen = BTreeSet::new();
+    let mut seen = Seen::default();
     for addon in addons {
         for class in ErrorClass::ALL {
             let (report, version) = (report(*class, &addon), "19.0".parse().unwrap());
             for candidate in rules::propose(&rules::Case { report: &report, addon: &addon, version: &version, index: Default::default() }) {
-                let reasons = refusals(&addon, &candidate.patch, &Source::Rule(candidate.rule.to_owned()));
-                assert_eq!(reasons, [""; 0], "{}:\n{}", candidate.rule, candidate.patch.unified_diff());
-                seen.insert(candidate.rule);
+                seen.add(&addon, &candidate);
             }
         }
     }
-    seen.extend(indexed());
-    let silent: Vec<_> = rules::ALL.iter().map(|rule| rule.name).filter(|name| !seen.contains(name)).collect();
+    indexed(&mut seen);
+    let silent: Vec<_> = rules::ALL.iter().map(|rule| rule.name).filter(|name| !seen.0.contains_key(name)).collect();
     assert!(silent.is_empty(), "no patch of {silent:?} was looked at");
+    for (rule, text) in seen.0 {
+        insta::assert_snapshot!(rule, text);
+    }
+}
+
+/// Of each rule, the shortest of the patches that were looked at.
+#[derive(Default)]
+struct Seen(BTreeMap<&'static str, String>);
+
+impl Seen {
+    fn add(&mut self, addon: &Addon, candidate: &rules::Candidate) {
+        let diff = candidate.patch.unified_diff();
+        let reasons = refusals(addon, &candidate.patch, &Source::Rule(candidate.rule.to_owned()));
+        assert_eq!(reasons, [""; 0], "{}:\n{diff}", candidate.rule);
+        let text = format!("{}\n\n{diff}", candidate.summary);
+        let shortest = self.0.entry(candidate.rule).or_insert_with(|| text.clone());
+        if (text.len(), &text) < (shortest.len(), shortest) {
+            *shortest = text;
+        }
+    }
 }
 
 /// The rules that ask what Odoo itself defines, each with an addon that it mends.
-fn indexed() -> BTreeSet<&'static str> {
+fn indexed(seen: &mut Seen) {
     use ErrorClass as C;
     const MANIFEST: (&str, &str) = ("__manifest__.py", "{'depends': ['base'], 'data': ['v.xml']}");
     const VIEW: &str = "<odoo><record id='v' model='ir.ui.view'><field name='model'>res.partner</field><field name='inherit_id' ref='base.view_partner_form'/><field name='arch' type='xml'><data><field name='mobile' position='after'><field name='emial'/><button name='action_opn' type='object'/></field></data></field></record><record id='c' model='res.partner.category'><field name='colour'>1</field></record><menuitem id='x' parent='base.menu_administraton'/></odoo>";
@@ -124,14 +142,10 @@ fn indexed() -> BTreeSet<&'static str> {
         (C::SchemaConstraint, "column \"yy\" does not exist"),
     ];
     let files = [MANIFEST, ("v.xml", VIEW), ("s.xml", STATES), ("a.py", PYTHON), ("b.py", "from odoo.addons.contact import x\n")];
-    let mut seen = BTreeSet::new();
     for (class, text) in cases {
         let (addon, candidates) = rules::testing_index::proposed(&files, class, text);
         for candidate in candidates {
-            let reasons = refusals(&addon, &candidate.patch, &Source::Rule(candidate.rule.to_owned()));
-            assert_eq!(reasons, [""; 0], "{}:\n{}", candidate.rule, candidate.patch.unified_diff());
-            seen.insert(candidate.rule);
+            seen.add(&addon, &candidate);
         }
     }
-    seen
 }
