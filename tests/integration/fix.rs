@@ -55,7 +55,6 @@ probes! {
     old_hook_is_mended: "p_hook", "hook_signature";
     bare_ampersand_is_mended: "p_badxml", "xml_syntax";
     undefined_name_is_mended: "p_nameerr", "name_undefined";
-    broken_python_is_mended: "p_syntax", "python_syntax";
     slip_in_a_tag_is_mended: "p_rng", "xml_schema";
     missing_dependency_is_mended: "p_inh", "model_missing";
     other_side_of_a_relation_is_mended: "p_o2m", "field_reference_broken";

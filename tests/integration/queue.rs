@@ -375,12 +375,20 @@ async fn deleted_consumer_is_made_again() {
     delivery.ack().await.unwrap();
 }
 
+/// Whether every thread of a process stands still: a signal is delivered to one after the other.
+fn is_stopped(pid: i32) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let mut stats = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default());
+    stats.all(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+}
+
 #[tokio::test]
 async fn publish_fails_in_time_while_nats_is_away() {
     let server = Server::start().await;
     let queue = server.queue().await;
     // Stopped, not killed: the connection looks sound, only nobody answers.
     let pid = server.signal(nix::sys::signal::Signal::SIGSTOP);
+    crate::support::until("every thread of the server to stand still", async || is_stopped(pid.as_raw()).then_some(())).await;
     let began = Instant::now();
     let error = queue.publish_raw(&tenant(), "webhook", EventId::generate(), Bytes::from_static(b"x")).await.unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
