@@ -98,6 +98,7 @@ fetch_linter() { # fetch_linter FOLDER: puts the program `odl` there; the build 
     *) say "WARNING: $linter has no build for this architecture: the image is made WITHOUT the linter"; return ;;
   esac
   kept=$kept-${sha:0:12}
+  mkdir -p "$cache"
   if [ ! -s "$kept" ]; then
     work=$(mktemp -d "$cache/linter.XXXXXX")
     if ! download_linter "$work" "$arch" "$sha"; then

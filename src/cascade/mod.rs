@@ -55,6 +55,8 @@ pub struct Request<'a> {
     pub with_dependents: &'a [Addon],
     /// Other addons at hand, which the addon does not depend on but could.
     pub others: &'a [Addon],
+    /// Whether there are more of them than were read.
+    pub more: bool,
     /// What the addons at hand define, those that it could depend on included.
     pub own: &'a Facts,
     /// What Odoo's own addons define.
@@ -135,7 +137,7 @@ pub async fn run(
 /// The candidates of the rules for one error on one state of the sources.
 fn deduce(request: &Request<'_>, addon: &Addon, report: &ErrorReport) -> Vec<rules::Candidate> {
     let facts = ModuleFacts::of(addon);
-    let index = Index::new(request.own, request.core).with(addon.name().as_str(), &facts);
+    let index = Index::new(request.own, request.core).partial(request.more).with(addon.name().as_str(), &facts);
     rules::propose(&rules::Case { report, addon, version: request.version, index })
 }
 

@@ -84,7 +84,7 @@ async fn first_key(app: &App, file: &Path) -> anyhow::Result<()> {
 }
 
 /// Done at the first SIGTERM or SIGINT.
-fn on_signal() -> anyhow::Result<CancellationToken> {
+pub(super) fn on_signal() -> anyhow::Result<CancellationToken> {
     let token = CancellationToken::new();
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = token.clone();

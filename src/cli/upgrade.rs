@@ -8,6 +8,7 @@ use anyhow::Context;
 use chrono::Utc;
 use serde_json::{Value, json};
 
+use super::up::on_signal;
 use super::{Exit, show};
 use crate::addons::{Folder, apply};
 use crate::cascade::{Port, Ported, upgrade};
@@ -56,23 +57,18 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     let engine = Engine::new(&config.sandbox);
     engine.ensure_image(&args.to, &|text| show::line(&format!("  image       {text}"))).await.map_err(Failure::from)?;
     let mut sandbox = open(&engine, &args.to, order.len()).await?;
-    let ended = all(&mut shelf, &order, &args, &mut sandbox).await;
+    let stop = on_signal()?;
+    let ended = tokio::select! {
+        ended = all(&mut shelf, &order, &args, &mut sandbox) => ended,
+        () = stop.cancelled() => {
+            show::line("interrupted: removing the sandbox");
+            Err(anyhow::anyhow!("interrupted; nothing was written"))
+        }
+    };
     sandbox.close().await.map_err(Failure::from)?;
     let results = ended?;
 
-    if args.apply {
-        for result in &results {
-            let needs = shelf.closure(&result.name);
-            match results.iter().find(|other| needs.contains(&other.name) && other.is_held_back()) {
-                Some(held) => show::line(&format!("{}: not written, because {} is left to you", result.name, held.name)),
-                None => result.apply(&folders[0])?,
-            }
-        }
-    }
-    if let Some(file) = &args.patch {
-        let diffs: String = results.iter().filter_map(|result| Some(result.ported.as_ref()?.patch.as_ref()?.unified_diff())).collect();
-        std::fs::write(file, diffs).with_context(|| format!("{} cannot be written", file.display()))?;
-    }
+    // What took long to find out is told before anything can fail on the disk.
     if args.json {
         show::out(
             &json!({ "from": args.from, "to": args.to, "addons": results.iter().map(Upgraded::json).collect::<Vec<_>>() }).to_string(),
@@ -80,7 +76,26 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     } else {
         results.iter().for_each(Upgraded::print);
     }
+    if let Some(file) = &args.patch {
+        let diffs: String = results.iter().filter_map(|result| Some(result.ported.as_ref()?.patch.as_ref()?.unified_diff())).collect();
+        std::fs::write(file, diffs).with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    if args.apply {
+        write(&results, &shelf, &folders[0])?;
+    }
     Ok(if results.iter().all(Upgraded::is_done) { Exit::Done } else { Exit::NotProven })
+}
+
+/// Writes what is proven, and rests on nothing that is left to a person.
+fn write(results: &[Upgraded], shelf: &Shelf, folder: &Folder) -> anyhow::Result<()> {
+    for result in results {
+        let needs = shelf.closure(&result.name);
+        match results.iter().find(|other| needs.contains(&other.name) && other.is_held_back()) {
+            Some(held) => show::line(&format!("{}: not written, because {} is left to you", result.name, held.name)),
+            None => result.apply(folder)?,
+        }
+    }
+    Ok(())
 }
 
 async fn open(engine: &Engine, version: &OdooVersion, addons: usize) -> anyhow::Result<Sandbox> {

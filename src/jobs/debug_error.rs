@@ -223,6 +223,7 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: 
         dependents: names,
         with_dependents,
         others,
+        more: !all,
         own: &sources.own,
         core: &core,
         past,

@@ -1,8 +1,10 @@
 //! What is known: texts with their embeddings, and past fixes with what the sandbox said of them.
 //! Never decides what is tried or applied: it only remembers and finds.
 
+pub mod chunk;
 mod embed;
 mod fixes;
+pub mod lexical;
 mod search;
 mod store;
 

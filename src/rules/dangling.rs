@@ -35,7 +35,8 @@ const RIGHTS: [&str; 4] = ["ir.rule", "ir.model.access", "res.groups", "res.user
 const LIMITS: [&str; 2] = ["company_id", "company_ids"];
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
-    let Some(scope) = Scope::of(case) else { return Vec::new() };
+    // What no known addon has may be in one that was not read.
+    let Some(scope) = Scope::of(case).filter(|scope| !scope.index.is_partial()) else { return Vec::new() };
     let others = [
         missing_depends::RULE,
         field_name::RULE,

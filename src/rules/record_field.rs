@@ -9,7 +9,7 @@ use regex::Regex;
 use super::edit::python::{Source, ancestors};
 use super::edit::{Edit, apply, xml};
 use super::near::ranked;
-use super::scope::{Scope, missing_field};
+use super::scope::Lacking;
 use super::{Case, FileChange, Proposal, Rule, change, proposal};
 use crate::domain::ErrorClass;
 
@@ -22,12 +22,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
-    let Some(scope) = Scope::of(case) else { return Vec::new() };
-    let Some((odoo_model, wrong)) = missing_field(case) else { return Vec::new() };
-    let fields = scope.fields(&odoo_model);
-    if fields.is_empty() || fields.contains_key(wrong.as_str()) {
-        return Vec::new();
-    }
+    let Some(Lacking { scope, odoo_model, wrong, fields }) = Lacking::of(case) else { return Vec::new() };
     let mut names: Vec<&str> = fields.keys().copied().collect();
     if case.report.class == ErrorClass::AttributeMissing {
         names.extend(scope.index.methods(&odoo_model, &scope.names));

@@ -108,6 +108,25 @@ fn is_model_name(text: &str) -> bool {
     text.contains('.') && text.split('.').all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
+/// A field that does not exist, of an Odoo model whose fields are known and that lacks it indeed.
+pub(super) struct Lacking<'a> {
+    pub(super) scope: Scope<'a>,
+    pub(super) odoo_model: String,
+    pub(super) wrong: String,
+    pub(super) fields: BTreeMap<&'a str, &'a FieldFacts>,
+}
+
+impl<'a> Lacking<'a> {
+    /// What the error says, if the sources bear it out.
+    pub(super) fn of(case: &Case<'a>) -> Option<Self> {
+        let scope = Scope::of(case)?;
+        let (odoo_model, wrong) = missing_field(case)?;
+        let fields = scope.fields(&odoo_model);
+        let lacks = !fields.is_empty() && !fields.contains_key(wrong.as_str());
+        lacks.then_some(Self { scope, odoo_model, wrong, fields })
+    }
+}
+
 /// A field that does not exist and the Odoo model that lacks it, in any of Odoo's many words.
 pub(super) fn missing_field(case: &Case<'_>) -> Option<(String, String)> {
     let field_first = [

@@ -9,7 +9,7 @@ use roxmltree::Node;
 
 use super::edit::{Edit, apply, xml};
 use super::near::ranked;
-use super::scope::{Scope, missing_field};
+use super::scope::{Lacking, Scope};
 use super::{Case, FileChange, Proposal, Rule, change, proposal};
 use crate::domain::ErrorClass;
 
@@ -21,12 +21,7 @@ pub(super) const RULE: Rule =
 const EXPRESSIONS: [&str; 8] = ["invisible", "readonly", "required", "column_invisible", "domain", "context", "options", "filter_domain"];
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
-    let Some(scope) = Scope::of(case) else { return Vec::new() };
-    let Some((odoo_model, wrong)) = missing_field(case) else { return Vec::new() };
-    let fields = scope.fields(&odoo_model);
-    if fields.is_empty() || fields.contains_key(wrong.as_str()) {
-        return Vec::new();
-    }
+    let Some(Lacking { scope, odoo_model, wrong, fields }) = Lacking::of(case) else { return Vec::new() };
     let names = ranked(&wrong, fields.keys().copied(), |name| scope.is_own_field(&odoo_model, name));
     let of = |right: &str| {
         let summary = format!("{odoo_model} has no field {wrong}; {right} is meant.");

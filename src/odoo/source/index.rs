@@ -16,6 +16,8 @@ const MAGIC: [&str; 7] = ["id", "display_name", "create_uid", "create_date", "wr
 pub struct Index<'a> {
     own: &'a Facts,
     core: &'a Facts,
+    /// Whether there are more addons at hand than were read.
+    partial: bool,
     /// One addon as it is now, instead of what the others have of it.
     now: Option<(&'a str, &'a ModuleFacts)>,
 }
@@ -25,14 +27,25 @@ static NOTHING: Facts = Facts { modules: BTreeMap::new() };
 impl Default for Index<'_> {
     /// One that knows nothing.
     fn default() -> Self {
-        Self { own: &NOTHING, core: &NOTHING, now: None }
+        Self { own: &NOTHING, core: &NOTHING, partial: false, now: None }
     }
 }
 
 impl<'a> Index<'a> {
     /// What these two define together; where both have an addon, the first counts.
     pub fn new(own: &'a Facts, core: &'a Facts) -> Self {
-        Self { own, core, now: None }
+        Self { own, core, partial: false, now: None }
+    }
+
+    /// The same, where there are more addons at hand than were read.
+    #[must_use]
+    pub fn partial(self, partial: bool) -> Self {
+        Self { partial, ..self }
+    }
+
+    /// Whether what is not found may be in an addon at hand that was not read.
+    pub fn is_partial(&self) -> bool {
+        self.partial
     }
 
     /// The same with this addon as it is now.
