@@ -67,6 +67,8 @@ begin
     end loop;
 end $$;
 create index odoo_knowledge_lexemes on odoo_knowledge using gin (lexemes);
+create index odoo_knowledge_messages on odoo_knowledge (left(content, 100)) where kind = 'message';
+create index tenant_knowledge_messages on tenant_knowledge (tenant_id, left(content, 100)) where kind = 'message';
 
 -- The same reference means the same thing only outside of files: a file's texts are replaced together.
 alter table odoo_knowledge drop constraint odoo_knowledge_doc_type_ref_key;

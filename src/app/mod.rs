@@ -3,6 +3,7 @@
 //! Doors see only this; it never knows a door, a worker or a handler.
 
 mod groups;
+mod search;
 mod settle;
 mod submit;
 

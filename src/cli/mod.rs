@@ -10,6 +10,7 @@ mod fix;
 mod group;
 mod image;
 mod key;
+mod search;
 mod show;
 mod status;
 mod submit;
@@ -63,6 +64,8 @@ enum Command {
     Upgrade(upgrade::Args),
     /// Measure this machine: reading logs, and a proof in the sandbox.
     Bench(bench::Args),
+    /// Find the code that must be read for an error or a question, and what worked before.
+    Search(search::Args),
     /// Groups of errors: list, show, split, or say how one stands.
     Group(group::Args),
     /// API keys.
@@ -122,6 +125,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Test(args) => Box::pin(test::run(&config, args)).await,
         Command::Upgrade(args) => Box::pin(upgrade::run(&config, args)).await,
         Command::Bench(args) => Box::pin(bench::run(&config, args)).await,
+        Command::Search(args) => Box::pin(search::run(config, args)).await,
         Command::Group(args) => Box::pin(group::run(config, args)).await,
         Command::Key(args) => Box::pin(key::run(config, args)).await,
     };

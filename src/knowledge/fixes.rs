@@ -1,12 +1,12 @@
 //! Past fixes: every candidate that went through the sandbox, what came of it, and how often its source was right.
 
-use pgvector::Vector;
 use serde_json::json;
-use uuid::Uuid;
 
-use super::{DocType, Embedder, HashEmbedder};
-use crate::db::{Db, DbError, TenantTx, storable, storable_json};
-use crate::domain::{ErrorClass, ErrorReport, Fingerprint, Grade, Lesson, ModuleName, OdooVersion, Patch, RunId, Source, TenantId};
+use super::chunk::Kind;
+use super::errors;
+use super::store::{DocType, Entry, put};
+use crate::db::{Db, DbError, TenantTx, storable_json};
+use crate::domain::{ErrorClass, ErrorReport, Fingerprint, Grade, Lesson, OdooVersion, Patch, RunId, Source, TenantId};
 
 /// How many past fixes are worth trying.
 const MAX_RECALLED: i64 = 5;
@@ -28,44 +28,50 @@ pub struct PastFix {
 
 /// Keeps how a run went, good or bad. The same candidate of the same run is kept once, in its latest form.
 pub async fn remember(tx: &mut TenantTx, run: RunId, lesson: &Lesson) -> Result<(), DbError> {
-    let tenant = tx.tenant().clone();
     let patch = lesson.patch.as_ref().map(|patch| storable_json("patch", patch)).transpose()?;
     let which = lesson.patch.as_ref().map(|patch| blake3::hash(patch.unified_diff().as_bytes()).to_hex()[..16].to_owned());
     let source = lesson.source.as_ref().map(ToString::to_string);
-    let embedder = HashEmbedder;
-    let text = storable(&text_of(&lesson.report));
+    let text = text_of(&lesson.report);
     let mut made_by = lesson.made_by.clone();
-    made_by["embedder"] = json!(embedder.name());
-    // Run-time, because the macros do not know the vector type.
-    sqlx::query(
-        "insert into tenant_knowledge
-           (id, tenant_id, doc_type, ref, module, odoo_version, title, content, fingerprint, class, run_id, patch, source, grade,
-            embedder, embedding, made_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-         on conflict (tenant_id, doc_type, ref) do update set title = excluded.title, content = excluded.content,
-           patch = excluded.patch, source = excluded.source, grade = excluded.grade, embedder = excluded.embedder, embedding = excluded.embedding,
-           made_by = excluded.made_by",
+    // The same change mends the same cause.
+    made_by["cause"] = json!(which.as_deref().unwrap_or(lesson.report.fingerprint.as_str()));
+    let entry = Entry {
+        doc_type: DocType::Errors,
+        kind: Kind::Fix,
+        r#ref: format!("{run}/{}/{}", source.as_deref().unwrap_or("-"), which.as_deref().unwrap_or("-")),
+        module: lesson.report.module.clone(),
+        version: Some(lesson.version.clone()),
+        title: lesson.summary.clone(),
+        content: text.clone(),
+        zones: errors::zones(&text, &lesson.summary),
+        card: Some(errors::card(&text)),
+        quality: quality(lesson.grade),
+        made_by,
+    };
+    put(tx, &entry).await?;
+    sqlx::query!(
+        "update tenant_knowledge set fingerprint = $2, class = $3, run_id = $4, patch = $5, source = $6, grade = $7
+          where source_id is null and doc_type = 'errors' and ref = $1",
+        entry.r#ref,
+        lesson.report.fingerprint.as_str(),
+        lesson.report.class.as_str(),
+        run.0,
+        patch,
+        source,
+        lesson.grade.map(Grade::as_str),
     )
-    .bind(Uuid::now_v7())
-    .bind(tenant.as_str())
-    .bind(DocType::Fix.as_str())
-    .bind(format!("{run}/{}/{}", source.as_deref().unwrap_or("-"), which.as_deref().unwrap_or("-")))
-    .bind(lesson.report.module.as_ref().map(ModuleName::as_str))
-    .bind(lesson.version.as_str())
-    .bind(storable(&lesson.summary))
-    .bind(&text)
-    .bind(lesson.report.fingerprint.as_str())
-    .bind(lesson.report.class.as_str())
-    .bind(run.0)
-    .bind(patch)
-    .bind(source)
-    .bind(lesson.grade.map(Grade::as_str))
-    .bind(embedder.name())
-    .bind(Vector::from(embedder.embed(&text)))
-    .bind(made_by)
     .execute(tx.conn())
     .await?;
     Ok(())
+}
+
+/// What was proven goes before what was only tried.
+fn quality(grade: Option<Grade>) -> f32 {
+    match grade {
+        Some(Grade::Proven) => 0.95,
+        Some(Grade::Consistent) => 0.5,
+        Some(Grade::Refuted) | None => 0.2,
+    }
 }
 
 /// What a search compares: what the error is, not when and where in the log it stood.
@@ -87,7 +93,7 @@ pub async fn recall(db: &Db, tenant: &TenantId, fingerprint: &Fingerprint, versi
         r#"select run_id as "run_id!", patch as "patch!", source as "source!", title from (
                select distinct on (patch) run_id, patch, coalesce(made_by ->> 'origin', source) as source, title, created_at
                  from tenant_knowledge
-                where doc_type = 'fix' and grade = 'proven' and fingerprint = $1 and odoo_version = $2
+                where kind = 'fix' and grade = 'proven' and fingerprint = $1 and odoo_version = $2
                   and run_id is not null and patch is not null and source is not null
                 order by patch, created_at desc
            ) as fixes order by created_at desc limit $3"#,
@@ -118,7 +124,7 @@ pub async fn success_rate(db: &Db, tenant: &TenantId, source: &Source, grade: Gr
                            where f.tenant_id = k.tenant_id and f.fingerprint = k.fingerprint
                              and e.openings > 1 and e.opened_at > k.created_at) as hit
                  from tenant_knowledge k
-                where k.doc_type = 'fix' and k.source = $1 and k.grade = $2 and k.class = $3
+                where k.kind = 'fix' and k.source = $1 and k.grade = $2 and k.class = $3
            ) as outcomes"#,
         source.to_string(),
         grade.as_str(),

@@ -1,22 +1,27 @@
-//! What is known: texts with their embeddings, and past fixes with what the sandbox said of them.
+//! What is known: sources cut into pieces, what they define, past errors with what came of them; and finding what matters for an error or a
+//! question.
 //! Never decides what is tried or applied: it only remembers and finds.
 
 pub mod chunk;
 mod embed;
+mod errors;
+mod essence;
 mod fixes;
+pub mod graph;
 pub mod lexical;
 mod search;
 mod store;
 
 pub use embed::{Embedder, HashEmbedder};
+pub use errors::KnownError;
 pub use fixes::{PastFix, remember};
-pub use search::{Hit, similar};
-pub use store::{DocType, Entry, Place, Shelf, upsert};
+pub use search::{BadQuery, Filters, Hit, MAX_HITS, Query, QueryVector};
+pub use store::{DocType, Entry, UnknownDocType, forget, put};
 
 use crate::db::{Db, DbError};
 use crate::domain::{ErrorClass, Fingerprint, Grade, OdooVersion, Source, TenantId};
 
-/// What past runs taught, for whoever looks for a fix.
+/// What is known, for whoever looks for a fix or for code.
 #[derive(Debug, Clone)]
 pub struct Knowledge {
     db: Db,
@@ -36,5 +41,13 @@ impl Knowledge {
     /// How often fixes of this source, grade and class were right so far, as (hits, misses).
     pub async fn success_rate(&self, tenant: &TenantId, source: &Source, grade: Grade, class: ErrorClass) -> Result<(u64, u64), DbError> {
         fixes::success_rate(&self.db, tenant, source, grade, class).await
+    }
+
+    /// The texts that answer a query, best first.
+    pub async fn search(&self, tenant: &TenantId, query: &Query) -> Result<Vec<Hit>, DbError> {
+        let embedder = HashEmbedder;
+        let vector = QueryVector { embedder: embedder.name().to_owned(), values: embedder.embed(&query.text) };
+        let mut tx = self.db.tenant(tenant).await?;
+        search::search(&mut tx, query, Some(&vector)).await
     }
 }

@@ -1,0 +1,205 @@
+//! Questions to what sources define that have one exact answer, answered in SQL.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::db::{DbError, TenantTx};
+
+/// How far inheritance of Odoo models and of views is followed.
+const MAX_DEPTH: i32 = 12;
+
+/// One place where something is defined or extended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Definition {
+    /// The text that it stands in.
+    pub chunk: Uuid,
+    /// The addon.
+    pub module: String,
+    /// The series.
+    pub version: String,
+    /// The file, `module/path/file.py`.
+    pub file: String,
+    /// The line.
+    pub line: i32,
+    /// How many addons lie below its own: the order in which Odoo loads them, where one depends on the other.
+    pub depth: i32,
+}
+
+/// An addon with all that it depends on, itself included.
+pub async fn closure(tx: &mut TenantTx, module: &str, version: Option<&str>) -> Result<BTreeSet<String>, DbError> {
+    let rows = sqlx::query_scalar!(
+        r#"with recursive below (module) as (
+               select $1::text
+               union
+               select d.name from below b join knowledge_modules m on m.module = b.module and ($2::text is null or m.version = $2),
+                      unnest(m.depends) as d (name)
+           ) select module as "module!" from below limit 5000"#,
+        module,
+        version,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// How deep each addon of a series stands: one that depends on nothing but `base` is 1.
+pub async fn depths(tx: &mut TenantTx, version: Option<&str>) -> Result<BTreeMap<String, i32>, DbError> {
+    let rows = sqlx::query!(r#"select module, depends from knowledge_modules where $1::text is null or version = $1"#, version)
+        .fetch_all(tx.conn())
+        .await?;
+    let mut depends: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in rows {
+        depends.entry(row.module).or_default().extend(row.depends);
+    }
+    let mut depths = BTreeMap::new();
+    for module in depends.keys() {
+        depth(module, &depends, &mut depths, 0);
+    }
+    Ok(depths)
+}
+
+fn depth(module: &str, depends: &BTreeMap<String, Vec<String>>, known: &mut BTreeMap<String, i32>, level: u32) -> i32 {
+    if let Some(depth) = known.get(module) {
+        return *depth;
+    }
+    // Kept before it is known, so that addons that depend on each other in a circle come to an end.
+    known.insert(module.to_owned(), 0);
+    let below = depends.get(module).map(Vec::as_slice).unwrap_or_default();
+    let deepest = if level > 200 { 0 } else { below.iter().map(|name| depth(name, depends, known, level + 1) + 1).max().unwrap_or(0) };
+    known.insert(module.to_owned(), deepest);
+    deepest
+}
+
+/// The view that a view inherits from, the one that that one inherits from, and so on, nearest first.
+pub async fn ancestors(tx: &mut TenantTx, xmlid: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
+    let rows = sqlx::query!(
+        r#"with recursive up (name, level) as (
+               select target, 1 from knowledge_symbols
+                where kind in ('view', 'template') and name = $1 and target is not null and ($2::text is null or version = $2)
+               union
+               select s.target, up.level + 1 from up join knowledge_symbols s on s.name = up.name and s.kind in ('view', 'template')
+                where s.target is not null and up.level < $3 and ($2::text is null or s.version = $2)
+           )
+           select distinct on (up.level, s.name, s.version, s.chunk_id) up.level as "level!", s.chunk_id, coalesce(s.module, '') as "module!",
+                  s.version, s.file, s.line
+             from up join knowledge_symbols s on s.name = up.name and s.kind in ('view', 'template') and ($2::text is null or s.version = $2)
+            order by up.level, s.name, s.version, s.chunk_id limit 50"#,
+        xmlid,
+        version,
+        MAX_DEPTH,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Definition {
+            chunk: row.chunk_id,
+            module: row.module,
+            version: row.version,
+            file: row.file,
+            line: row.line,
+            depth: row.level,
+        })
+        .collect())
+}
+
+/// A view with all that extends it, in the order in which Odoo applies them: together they are the combined view.
+pub async fn combined_view(tx: &mut TenantTx, xmlid: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
+    let rows = sqlx::query!(
+        r#"with recursive down (name, level) as (
+               select $1::text, 0
+               union
+               select s.name, down.level + 1 from down join knowledge_symbols s on s.target = down.name and s.kind in ('view', 'template')
+                where down.level < $3 and ($2::text is null or s.version = $2)
+           )
+           select s.chunk_id, coalesce(s.module, '') as "module!", s.version, s.file, s.line, min(down.level) as "level!"
+             from down join knowledge_symbols s on s.name = down.name and s.kind in ('view', 'template') and ($2::text is null or s.version = $2)
+            group by 1, 2, 3, 4, 5 order by 6, 2, 4, 5 limit 500"#,
+        xmlid,
+        version,
+        MAX_DEPTH,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let depths = depths(tx, version).await?;
+    let mut found: Vec<(i32, Definition)> = rows
+        .into_iter()
+        .map(|row| {
+            let depth = depths.get(&row.module).copied().unwrap_or(0);
+            let definition =
+                Definition { chunk: row.chunk_id, module: row.module, version: row.version, file: row.file, line: row.line, depth };
+            (row.level, definition)
+        })
+        .collect();
+    found.sort_by(|(a, x), (b, y)| (a, x.depth, &x.module, &x.file, x.line).cmp(&(b, y.depth, &y.module, &y.file, y.line)));
+    Ok(found.into_iter().map(|(_, definition)| definition).collect())
+}
+
+/// Every definition of a method of an Odoo model, also those that it inherits from mixins, in the order in which addons are loaded.
+pub async fn overrides(tx: &mut TenantTx, odoo_model: &str, method: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
+    defined(tx, "method", odoo_model, method, version).await
+}
+
+/// Every definition of a field of an Odoo model, likewise.
+pub async fn fields(tx: &mut TenantTx, odoo_model: &str, field: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
+    defined(tx, "field", odoo_model, field, version).await
+}
+
+async fn defined(tx: &mut TenantTx, kind: &str, odoo_model: &str, name: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
+    let rows = sqlx::query!(
+        r#"with recursive lineage (odoo_model, level) as (
+               select $2::text, 0
+               union
+               select s.target, l.level + 1 from lineage l join knowledge_symbols s on s.odoo_model = l.odoo_model and s.kind in ('inherit', 'delegate')
+                where s.target is not null and l.level < $5 and ($4::text is null or s.version = $4)
+           )
+           select s.chunk_id, coalesce(s.module, '') as "module!", s.version, s.file, s.line, min(l.level) as "level!"
+             from (select odoo_model, min(level) as level from lineage group by odoo_model) l
+             join knowledge_symbols s on s.odoo_model = l.odoo_model and s.kind = $1 and s.name = $3 and ($4::text is null or s.version = $4)
+            group by 1, 2, 3, 4, 5 limit 500"#,
+        kind,
+        odoo_model,
+        name,
+        version,
+        MAX_DEPTH,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let depths = depths(tx, version).await?;
+    let mut found: Vec<(i32, Definition)> = rows
+        .into_iter()
+        .map(|row| {
+            let depth = depths.get(&row.module).copied().unwrap_or(0);
+            let definition =
+                Definition { chunk: row.chunk_id, module: row.module, version: row.version, file: row.file, line: row.line, depth };
+            (row.level, definition)
+        })
+        .collect();
+    // What a mixin defines comes before what the Odoo model itself does, however deep their addons.
+    found.sort_by(|(a, x), (b, y)| (b, x.depth, &x.module, &x.file, x.line).cmp(&(a, y.depth, &y.module, &y.file, y.line)));
+    Ok(found.into_iter().map(|(_, definition)| definition).collect())
+}
+
+/// The addons that make an Odoo model and do not merely extend it, the deepest last.
+pub async fn owners(tx: &mut TenantTx, odoo_model: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
+    let rows = sqlx::query!(
+        r#"select chunk_id, coalesce(module, '') as "module!", version, file, line from knowledge_symbols
+            where kind = 'class' and odoo_model = $1 and detail @> '{"defines": true}' and ($2::text is null or version = $2) limit 200"#,
+        odoo_model,
+        version,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let depths = depths(tx, version).await?;
+    let mut found: Vec<Definition> = rows
+        .into_iter()
+        .map(|row| {
+            let depth = depths.get(&row.module).copied().unwrap_or(0);
+            Definition { chunk: row.chunk_id, module: row.module, version: row.version, file: row.file, line: row.line, depth }
+        })
+        .collect();
+    found.sort_by(|x, y| (x.depth, &x.module, &x.file, x.line).cmp(&(y.depth, &y.module, &y.file, y.line)));
+    Ok(found)
+}

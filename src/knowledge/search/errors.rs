@@ -1,0 +1,112 @@
+//! An error: the code that it is about, and what worked before for something like it.
+//!
+//! What is named goes before what is near. Where a series is asked for, the reader wants code of that series first; else what is known of
+//! the error, which may come from any.
+
+use std::collections::HashMap;
+
+use sqlx::Row;
+use uuid::Uuid;
+
+use super::found::{Candidate, Scope};
+use super::frames::{self, Place};
+use super::near::QueryVector;
+use super::{exact, messages, near, rank, words};
+use crate::db::{DbError, TenantTx};
+use crate::domain::{ErrorClass, ErrorReport};
+use crate::knowledge::chunk::Corpus;
+use crate::knowledge::essence::{essence, said};
+
+/// Past errors compared.
+const COMPARED: usize = 60;
+
+/// The texts for this error, best first.
+pub(super) async fn answer(
+    tx: &mut TenantTx,
+    scope: &Scope,
+    text: &str,
+    report: &ErrorReport,
+    vector: Option<&QueryVector>,
+    limit: usize,
+) -> Result<Vec<Candidate>, DbError> {
+    let code = if scope.wants_code() { code(tx, scope, text, report, limit).await? } else { Vec::new() };
+    let past = if scope.wants("errors") || scope.wants("tickets") { past(tx, scope, text, vector).await? } else { Vec::new() };
+    let mut found = if scope.version.is_some() { [code, past].concat() } else { [past, code].concat() };
+    if found.len() < limit && scope.wants_code() {
+        found.extend(rank::code(tx, scope, &words::terms(&[(&essence(text), 2.0), (&said(text), 1.0)]), None, limit).await?);
+    }
+    Ok(rank::descending(found))
+}
+
+/// Code and data that the error names or passes through.
+async fn code(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport, limit: usize) -> Result<Vec<Candidate>, DbError> {
+    let named = exact::named(tx, scope, text, report).await?;
+    let places = frames::places(tx, scope, report).await?;
+    let frames = passed_through(&places);
+    let mut found = Vec::new();
+    if named.is_empty() || report.class == ErrorClass::UserMessage {
+        let message = report.chain.last().map_or_else(|| said(text), |raised| raised.message.clone());
+        found.extend(messages::sources(tx, scope, &message).await?);
+    }
+    found.extend(named);
+    found.extend(frames);
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// The functions of the frames, the innermost of an addon first, those of the framework last.
+fn passed_through(places: &[Place]) -> Vec<Candidate> {
+    let (framework, addons): (Vec<&Place>, Vec<&Place>) = places.iter().rev().partition(|place| place.framework);
+    addons
+        .into_iter()
+        .chain(framework)
+        .map(|place| Candidate::new(place.id, 0.8, format!("in the traceback, line {}: {}", place.frame.line, place.symbol)))
+        .collect()
+}
+
+/// Known errors, fixes and tickets that say the same, those of one cause together.
+async fn past(tx: &mut TenantTx, scope: &Scope, text: &str, vector: Option<&QueryVector>) -> Result<Vec<Candidate>, DbError> {
+    let terms = words::terms(&[(&essence(text), 2.0), (&said(text), 0.8)]);
+    let mut scores: HashMap<Uuid, (f32, String)> = HashMap::new();
+    for corpus in [Corpus::Error, Corpus::Ticket] {
+        for found in words::best(tx, scope, corpus, &terms, COMPARED).await? {
+            let why = format!("says the same: {}", found.shared.join(", "));
+            scores.insert(found.id, (found.coverage, why));
+        }
+        if let Some(vector) = vector {
+            for (id, cosine) in near::nearest(tx, scope, corpus, vector, COMPARED).await? {
+                let entry = scores.entry(id).or_insert_with(|| (0.0, format!("near by {}", vector.embedder)));
+                entry.0 += 0.35 * cosine.max(0.0);
+            }
+        }
+    }
+    by_cause(tx, scores).await
+}
+
+/// Texts of one cause stand together, the best cause first: what helped one of them is likely to help all.
+async fn by_cause(tx: &mut TenantTx, scores: HashMap<Uuid, (f32, String)>) -> Result<Vec<Candidate>, DbError> {
+    let ids: Vec<Uuid> = scores.keys().copied().collect();
+    let rows = sqlx::query("select id, quality, coalesce(made_by ->> 'cause', ref) as cause from knowledge where id = any($1)")
+        .bind(&ids)
+        .fetch_all(tx.conn())
+        .await?;
+    let mut causes: HashMap<String, Vec<Candidate>> = HashMap::new();
+    for row in rows {
+        let id: Uuid = row.try_get("id")?;
+        let quality: f32 = row.try_get("quality")?;
+        let Some((score, why)) = scores.get(&id) else { continue };
+        let candidate = Candidate::new(id, score * (0.8 + 0.4 * quality), why.clone());
+        causes.entry(row.try_get("cause")?).or_default().push(candidate);
+    }
+    let mut causes: Vec<(f32, Vec<Candidate>)> = causes
+        .into_values()
+        .map(|mut members| {
+            members.sort_by(|a, b| b.score.total_cmp(&a.score));
+            // The best tells most; that there are more like it tells something.
+            let total = members.iter().zip([1.0, 0.3, 0.15]).map(|(member, weight)| member.score * weight).sum::<f32>();
+            (total, members)
+        })
+        .collect();
+    causes.sort_by(|a, b| b.0.total_cmp(&a.0));
+    Ok(causes.into_iter().flat_map(|(_, members)| members.into_iter().take(4)).collect())
+}

@@ -1,0 +1,171 @@
+//! Answers: from ids with a score and a reason to what is shown.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
+use sqlx::postgres::{PgRow, Postgres};
+use sqlx::{QueryBuilder, Row};
+use uuid::Uuid;
+
+use super::Filters;
+use crate::db::{DbError, TenantTx};
+
+/// One answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Hit {
+    /// How well it answers, from 0 to 1; comparable within one list only.
+    pub score: f64,
+    /// Why it was found, for people.
+    pub why: String,
+    /// Where it comes from: `core`, `oca`, `errors`, `custom`, `tickets`.
+    pub doc_type: String,
+    /// What it is: `method`, `view`, `known_error` …
+    pub kind: String,
+    /// The addon it is about.
+    pub module: Option<String>,
+    /// The series it holds for.
+    pub version: Option<String>,
+    /// Other series that have the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
+    /// `module/path/file.py`.
+    pub path: Option<String>,
+    /// Function, class, record.
+    pub symbol: Option<String>,
+    /// The Odoo model.
+    pub odoo_model: Option<String>,
+    /// First line, counted from 1.
+    pub start_line: Option<i32>,
+    /// Last line.
+    pub end_line: Option<i32>,
+    /// Its name; of a known error the one it was stored under.
+    pub r#ref: String,
+    /// One line for people.
+    pub title: String,
+    /// The text.
+    pub text: String,
+}
+
+/// A text that may be an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Candidate {
+    pub(super) id: Uuid,
+    pub(super) score: f32,
+    pub(super) why: String,
+}
+
+impl Candidate {
+    pub(super) fn new(id: Uuid, score: f32, why: impl Into<String>) -> Self {
+        Self { id, score, why: why.into() }
+    }
+}
+
+/// The filters of a query, ready for statements.
+#[derive(Debug, Clone)]
+pub(super) struct Scope {
+    pub(super) doc_types: Vec<String>,
+    pub(super) modules: Option<Vec<String>>,
+    pub(super) version: Option<String>,
+    pub(super) kinds: Vec<String>,
+}
+
+impl Scope {
+    pub(super) async fn of(tx: &mut TenantTx, filters: &Filters) -> Result<Self, DbError> {
+        let mut modules = (!filters.module.is_empty()).then(|| filters.module.clone());
+        if let Some(root) = &filters.closure {
+            let closure = crate::knowledge::graph::closure(tx, root, filters.version.as_deref()).await?;
+            modules = Some(match modules {
+                Some(named) => named.into_iter().filter(|module| closure.contains(module)).collect(),
+                None => closure.into_iter().collect(),
+            });
+        }
+        Ok(Self { doc_types: filters.doc_type.clone(), modules, version: filters.version.clone(), kinds: filters.kind.clone() })
+    }
+
+    /// Whether texts from there are wanted.
+    pub(super) fn wants(&self, doc_type: &str) -> bool {
+        self.doc_types.is_empty() || self.doc_types.iter().any(|wanted| wanted == doc_type)
+    }
+
+    /// Whether sources are wanted at all.
+    pub(super) fn wants_code(&self) -> bool {
+        ["core", "oca", "custom"].iter().any(|doc_type| self.wants(doc_type))
+    }
+
+    /// Adds what an answer must be to a statement about `knowledge` or one of its shelves.
+    pub(super) fn push(&self, sql: &mut QueryBuilder<Postgres>) {
+        if !self.doc_types.is_empty() {
+            sql.push(" and doc_type = any(").push_bind(self.doc_types.clone()).push(")");
+        }
+        if !self.kinds.is_empty() {
+            sql.push(" and kind = any(").push_bind(self.kinds.clone()).push(")");
+        }
+        if let Some(modules) = &self.modules {
+            sql.push(" and module = any(").push_bind(modules.clone()).push(")");
+        }
+        if let Some(version) = &self.version {
+            sql.push(" and odoo_version = ").push_bind(version.clone());
+        }
+    }
+}
+
+/// Loads the best candidates, those of one text joined: the first reason counts. The same code in several series is one answer.
+pub(super) async fn hits(tx: &mut TenantTx, ranked: Vec<Candidate>, limit: usize) -> Result<Vec<Hit>, DbError> {
+    let mut seen = HashSet::new();
+    let ranked: Vec<Candidate> = ranked.into_iter().filter(|candidate| seen.insert(candidate.id)).take(limit * 3).collect();
+    let ids: Vec<Uuid> = ranked.iter().map(|candidate| candidate.id).collect();
+    let rows = sqlx::query(
+        "select id, doc_type, kind, module, odoo_version, path, symbol, odoo_model, start_line, end_line, ref, title, content
+           from knowledge where id = any($1)",
+    )
+    .bind(&ids)
+    .fetch_all(tx.conn())
+    .await?;
+    let mut loaded: HashMap<Uuid, PgRow> = HashMap::new();
+    for row in rows {
+        loaded.insert(row.try_get("id")?, row);
+    }
+    let mut hits: Vec<Hit> = Vec::with_capacity(limit);
+    let mut places: HashMap<(String, String, String, i32), usize> = HashMap::new();
+    for candidate in ranked {
+        let Some(row) = loaded.remove(&candidate.id) else { continue };
+        let hit = hit(&row, candidate)?;
+        if let (Some(path), Some(symbol)) = (&hit.path, &hit.symbol) {
+            // Several runs of one class's fields have the same symbol in the same series.
+            let nth =
+                hits.iter().filter(|other| other.version == hit.version && other.path == hit.path && other.symbol == hit.symbol).count();
+            let place = (path.clone(), symbol.clone(), hit.kind.clone(), i32::try_from(nth).unwrap_or(0));
+            if let Some(first) = places.get(&place) {
+                let first = &mut hits[*first];
+                first.also.extend(hit.version);
+                continue;
+            }
+            places.insert(place, hits.len());
+        }
+        if hits.len() == limit {
+            break;
+        }
+        hits.push(hit);
+    }
+    Ok(hits)
+}
+
+fn hit(row: &PgRow, candidate: Candidate) -> Result<Hit, DbError> {
+    Ok(Hit {
+        score: f64::from(candidate.score),
+        why: candidate.why,
+        doc_type: row.try_get("doc_type")?,
+        kind: row.try_get("kind")?,
+        module: row.try_get("module")?,
+        version: row.try_get("odoo_version")?,
+        also: Vec::new(),
+        path: row.try_get("path")?,
+        symbol: row.try_get("symbol")?,
+        odoo_model: row.try_get("odoo_model")?,
+        start_line: row.try_get("start_line")?,
+        end_line: row.try_get("end_line")?,
+        r#ref: row.try_get("ref")?,
+        title: row.try_get("title")?,
+        text: row.try_get("content")?,
+    })
+}

@@ -1,0 +1,127 @@
+//! What must be read for this error or question, and what worked before for something like it.
+//!
+//! A text is first read for what it is: an error names what it is about, and what it names is looked up; a question in words is compared
+//! with words and meanings. The two are not mixed: near things never push a thing aside that was named. Nothing is decided here about fixes.
+
+mod asked;
+mod errors;
+mod exact;
+mod found;
+mod frames;
+mod messages;
+mod near;
+mod rank;
+mod symbols;
+mod words;
+
+use serde::{Deserialize, Serialize};
+
+use super::store::DocType;
+use crate::db::{DbError, TenantTx};
+
+pub use found::Hit;
+pub use near::QueryVector;
+
+/// The most answers that one search gives.
+pub const MAX_HITS: usize = 100;
+/// The bytes of a text that are read; of a longer one the end, where an error stands.
+pub const MAX_TEXT: usize = 256 * 1024;
+/// The most names in one filter.
+pub const MAX_NAMES: usize = 2_000;
+
+/// What is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Query {
+    /// A traceback, a message, a question, what a module does; or several of them.
+    pub text: String,
+    /// What an answer must be.
+    pub filters: Filters,
+    /// The most answers.
+    pub limit: usize,
+}
+
+/// What an answer must be. Empty lists and `None` demand nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Filters {
+    /// One of these sorts of text.
+    #[serde(deserialize_with = "one_or_many", alias = "doc_types", skip_serializing_if = "Vec::is_empty")]
+    pub doc_type: Vec<String>,
+    /// Of one of these addons.
+    #[serde(deserialize_with = "one_or_many", alias = "modules", skip_serializing_if = "Vec::is_empty")]
+    pub module: Vec<String>,
+    /// Of this Odoo series: `19.0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Of what this addon is or depends on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closure: Option<String>,
+    /// One of these kinds: `method`, `view` …
+    #[serde(deserialize_with = "one_or_many", alias = "kinds", skip_serializing_if = "Vec::is_empty")]
+    pub kind: Vec<String>,
+}
+
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(one) => vec![one],
+        OneOrMany::Many(many) => many,
+    })
+}
+
+/// A query that cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum BadQuery {
+    /// There is nothing to look for.
+    #[error("the text to search for is empty")]
+    Empty,
+    /// More names than are ever needed.
+    #[error("a filter has {0} names; at most {MAX_NAMES} are taken")]
+    TooManyNames(usize),
+    /// A sort of text that does not exist.
+    #[error(transparent)]
+    DocType(#[from] super::store::UnknownDocType),
+    /// A kind that does not exist.
+    #[error(
+        "there is no kind {0:?}; there are: module, method, function, class, view, template, record, access, rule, rows, script, section, known_error, fix, ticket"
+    )]
+    Kind(String),
+}
+
+impl Query {
+    /// Checks what comes from outside.
+    pub fn check(&self) -> Result<(), BadQuery> {
+        if self.text.trim().is_empty() {
+            return Err(BadQuery::Empty);
+        }
+        let Filters { doc_type, module, kind, .. } = &self.filters;
+        if let Some(names) = [doc_type, module, kind].into_iter().map(Vec::len).find(|names| *names > MAX_NAMES) {
+            return Err(BadQuery::TooManyNames(names));
+        }
+        for name in doc_type {
+            name.parse::<DocType>()?;
+        }
+        match kind.iter().find(|name| !super::chunk::Kind::ALL.iter().any(|known| known.as_str() == name.as_str())) {
+            Some(unknown) => Err(BadQuery::Kind(unknown.chars().take(80).collect())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Answers one query. `vector` is its embedding, where there is an embedder.
+pub(super) async fn search(tx: &mut TenantTx, query: &Query, vector: Option<&QueryVector>) -> Result<Vec<Hit>, DbError> {
+    let limit = query.limit.clamp(1, MAX_HITS);
+    let text = &query.text[query.text.ceil_char_boundary(query.text.len().saturating_sub(MAX_TEXT))..];
+    let scope = found::Scope::of(tx, &query.filters).await?;
+    let asked = asked::Asked::read(text);
+    let ranked = match &asked.report {
+        Some(report) => errors::answer(tx, &scope, text, report, vector, limit).await?,
+        None => rank::prose(tx, &scope, text, &asked, vector, limit).await?,
+    };
+    found::hits(tx, ranked, limit).await
+}
