@@ -78,6 +78,7 @@ create unique index tenant_knowledge_ref on tenant_knowledge (tenant_id, doc_typ
 drop index tenant_knowledge_fixes;
 drop index tenant_knowledge_rates;
 create index tenant_knowledge_fixes on tenant_knowledge (tenant_id, fingerprint, odoo_version) where kind = 'fix';
+create index tenant_knowledge_class on tenant_knowledge (tenant_id, (made_by ->> 'class')) where corpus = 'error';
 create index tenant_knowledge_rates on tenant_knowledge (tenant_id, source, grade, class) where kind = 'fix';
 
 -- Both shelves as one; who asks sees of the tenants' only what row-level security shows.

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::chunk::{Kind, Zone};
 use super::essence::{essence, said};
 use super::store::{DocType, Entry};
-use crate::domain::OdooVersion;
+use crate::domain::{ErrorClass, OdooVersion};
 use crate::odoo;
 
 /// The version of how errors are made into texts.
@@ -42,23 +42,30 @@ impl KnownError {
             card: Some(card(&self.text)),
             quality: 0.7,
             // Errors with the same solution have the same cause.
-            made_by: json!({ "errors": ERRORS, "cause": blake3::hash(self.solution.trim().as_bytes()).to_hex()[..16] }),
+            made_by: json!({
+                "errors": ERRORS,
+                "cause": blake3::hash(self.solution.trim().as_bytes()).to_hex()[..16],
+                "class": class_of(&self.text),
+            }),
         }
     }
 }
 
 /// The words of an error, by what they are.
 pub(super) fn zones(text: &str, solution: &str) -> Vec<(Zone, String)> {
-    let class = odoo::reports(text).first().map(|report| {
-        let subclass = report.subclass.map(|subclass| subclass.as_str()).unwrap_or_default();
-        format!("{} {subclass}", report.class.as_str())
-    });
     vec![
-        (Zone::Owner, class.unwrap_or_default()),
+        (Zone::Owner, class_of(text).unwrap_or_default()),
         (Zone::Prose, essence(text)),
         (Zone::Body, said(text)),
         (Zone::Context, solution.to_owned()),
     ]
+}
+
+/// The class of an error with its subclass, `none_value/iteration`; `None` for what is of no class.
+pub(super) fn class_of(text: &str) -> Option<String> {
+    let report = odoo::reports(text).into_iter().next().filter(|report| report.class != ErrorClass::Other)?;
+    let subclass = report.subclass.map(|subclass| subclass.as_str()).unwrap_or_default();
+    Some(format!("{}/{subclass}", report.class.as_str()))
 }
 
 /// What is embedded of an error: what it says, without names and places.

@@ -9,7 +9,7 @@ use regex::Regex;
 const MAX_BYTES: usize = 48 * 1024;
 
 /// Lines that every error of their kind has and that tell nothing.
-const NOISE: [&str; 9] = [
+const NOISE: [&str; 11] = [
     "traceback (most recent call last)",
     "the above exception was the direct cause",
     "during handling of the above exception",
@@ -19,12 +19,15 @@ const NOISE: [&str; 9] = [
     "view error context",
     "error context",
     "odoo client error",
+    "odoo.http exception during",
+    "odoo.http: exception during",
 ];
 
 struct Masks {
     head: Regex,
     frame: Regex,
     path: Regex,
+    dotted: Regex,
     names: Regex,
     numbers: Regex,
 }
@@ -38,6 +41,7 @@ static MASKS: LazyLock<Masks> = LazyLock::new(|| {
         ),
         frame: pattern(r#"^\s+File "[^"]*", line \d+"#),
         path: pattern(r"(?:[A-Za-z]:)?(?:[\\/][\w.@+-]+){2,}[\\/]?|\bhttps?://\S+|\b[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|local|example)\b"),
+        dotted: pattern(r"\b[a-z_]\w*(?:\.\w+)+\b|\b\w+_\w+\b|\b[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+\b"),
         names: pattern(r#"'[^'\n]{0,80}'|"[^"\n]{0,80}"|“[^”\n]{0,80}”|«[^»\n]{0,80}»|`[^`\n]{0,80}`"#),
         numbers: pattern(r"\b\w*\d[\w-]*\b"),
     }
@@ -67,12 +71,39 @@ pub(super) fn said(text: &str) -> String {
     lines.join("\n")
 }
 
-/// The same without names, numbers, paths and hosts.
+/// The same without names, numbers, paths and hosts. What an exception is called stays.
 pub(super) fn essence(text: &str) -> String {
     let said = said(text);
     let said = MASKS.path.replace_all(&said, " ");
-    let said = MASKS.names.replace_all(&said, " ");
+    let said = MASKS.names.replace_all(&said, |found: &regex::Captures<'_>| kept(&found[0]).to_owned());
+    let said = MASKS.dotted.replace_all(&said, |found: &regex::Captures<'_>| kept(&found[0]).to_owned());
     MASKS.numbers.replace_all(&said, " ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Of a name only what tells the fault: an exception, and the types of Python itself.
+fn kept(name: &str) -> &str {
+    let bare = name.trim_matches(|c: char| !c.is_alphanumeric());
+    let last = bare.rsplit('.').next().unwrap_or(bare);
+    let is_fault = [
+        "Error",
+        "Exception",
+        "Warning",
+        "Violation",
+        "Failure",
+        "NoneType",
+        "datetime",
+        "bool",
+        "str",
+        "dict",
+        "list",
+        "tuple",
+        "float",
+        "int",
+        "date",
+    ];
+    let named = is_fault.iter().any(|end| last == *end)
+        || (last.starts_with(char::is_uppercase) && is_fault[..5].iter().any(|end| last.ends_with(end)));
+    if named || bare.contains(' ') { bare } else { " " }
 }
 
 #[cfg(test)]
@@ -82,8 +113,8 @@ mod tests {
     #[test]
     fn only_what_went_wrong_is_left() {
         let log = "2026-11-22 18:58:03,295 56 ERROR shop odoo.http: Exception during request handling.\nTraceback (most recent call last):\n  File \"/srv/odoo/addons/sale/models/x.py\", line 12, in f\n    return self.g()\n           ^^^^^^^^\nValueError: Expected singleton: res.partner(6, 7)";
-        assert_eq!(said(log), "odoo.http Exception during request handling.\nValueError: Expected singleton: res.partner(6, 7)");
-        assert_eq!(essence(log), "odoo.http Exception during request handling. ValueError: Expected singleton: res.partner( , )");
+        assert_eq!(said(log), "ValueError: Expected singleton: res.partner(6, 7)");
+        assert_eq!(essence(log), "ValueError: Expected singleton: ( , )");
     }
 
     #[test]

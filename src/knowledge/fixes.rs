@@ -35,6 +35,7 @@ pub async fn remember(tx: &mut TenantTx, run: RunId, lesson: &Lesson) -> Result<
     let mut made_by = lesson.made_by.clone();
     // The same change mends the same cause.
     made_by["cause"] = json!(which.as_deref().unwrap_or(lesson.report.fingerprint.as_str()));
+    made_by["class"] = json!(errors::class_of(&text));
     let entry = Entry {
         doc_type: DocType::Errors,
         kind: Kind::Fix,

@@ -43,6 +43,15 @@ impl Knowledge {
         fixes::success_rate(&self.db, tenant, source, grade, class).await
     }
 
+    /// Keeps errors that somebody knows, those of the same name written over. All of them or none.
+    pub async fn keep_errors(&self, tenant: &TenantId, errors: &[KnownError]) -> Result<(), DbError> {
+        let mut tx = self.db.tenant(tenant).await?;
+        for error in errors {
+            put(&mut tx, &error.entry()).await?;
+        }
+        tx.commit().await
+    }
+
     /// The texts that answer a query, best first.
     pub async fn search(&self, tenant: &TenantId, query: &Query) -> Result<Vec<Hit>, DbError> {
         let embedder = HashEmbedder;

@@ -15,10 +15,15 @@ use super::{exact, messages, near, rank, words};
 use crate::db::{DbError, TenantTx};
 use crate::domain::{ErrorClass, ErrorReport};
 use crate::knowledge::chunk::Corpus;
+use crate::knowledge::errors::class_of;
 use crate::knowledge::essence::{essence, said};
 
 /// Past errors compared.
 const COMPARED: usize = 60;
+/// What counts beside shared words: being near, of the same class, of the same subclass.
+const NEARNESS: f32 = 0.3;
+const SAME_CLASS: f32 = 0.12;
+const SAME_SUBCLASS: f32 = 0.35;
 
 /// The texts for this error, best first.
 pub(super) async fn answer(
@@ -66,7 +71,11 @@ fn passed_through(places: &[Place]) -> Vec<Candidate> {
 
 /// Known errors, fixes and tickets that say the same, those of one cause together.
 async fn past(tx: &mut TenantTx, scope: &Scope, text: &str, vector: Option<&QueryVector>) -> Result<Vec<Candidate>, DbError> {
-    let terms = words::terms(&[(&essence(text), 2.0), (&said(text), 0.8)]);
+    // What was said in another language is known by what it is in the source.
+    let english = messages::english(tx, scope, &said(text)).await?;
+    let plain = english.as_deref().map(essence).unwrap_or_default();
+    let class = class_of(text).or_else(|| english.as_deref().and_then(class_of));
+    let terms = words::terms(&[(&essence(text), 2.0), (&plain, 2.0), (&said(text), 0.7), (class.as_deref().unwrap_or_default(), 1.0)]);
     let mut scores: HashMap<Uuid, (f32, String)> = HashMap::new();
     for corpus in [Corpus::Error, Corpus::Ticket] {
         for found in words::best(tx, scope, corpus, &terms, COMPARED).await? {
@@ -76,11 +85,38 @@ async fn past(tx: &mut TenantTx, scope: &Scope, text: &str, vector: Option<&Quer
         if let Some(vector) = vector {
             for (id, cosine) in near::nearest(tx, scope, corpus, vector, COMPARED).await? {
                 let entry = scores.entry(id).or_insert_with(|| (0.0, format!("near by {}", vector.embedder)));
-                entry.0 += 0.35 * cosine.max(0.0);
+                entry.0 += NEARNESS * cosine.max(0.0);
             }
         }
     }
+    if let Some(class) = &class {
+        of_class(tx, scope, class, &mut scores).await?;
+    }
     by_cause(tx, scores).await
+}
+
+/// Errors of the same class are likelier to have the same cause, those of the same subclass more so.
+async fn of_class(tx: &mut TenantTx, scope: &Scope, class: &str, scores: &mut HashMap<Uuid, (f32, String)>) -> Result<(), DbError> {
+    let known: Vec<Uuid> = scores.keys().copied().collect();
+    let mut sql = sqlx::QueryBuilder::<sqlx::Postgres>::new(
+        "select id, made_by ->> 'class' as class from tenant_knowledge where corpus = 'error' and (made_by ->> 'class' = ",
+    );
+    sql.push_bind(class.to_owned()).push(" or id = any(").push_bind(known).push("))");
+    scope.push(&mut sql);
+    sql.push(" order by quality desc, created_at desc limit ").push_bind(i64::try_from(COMPARED * 3).unwrap_or(200));
+    let family = class.split('/').next();
+    for row in sql.build().fetch_all(tx.conn()).await? {
+        let found: Option<String> = row.try_get("class")?;
+        let Some(found) = found else { continue };
+        let bonus = match () {
+            () if found == class => SAME_SUBCLASS,
+            () if found.split('/').next() == family => SAME_CLASS,
+            () => continue,
+        };
+        let entry = scores.entry(row.try_get("id")?).or_insert_with(|| (0.0, format!("the same class of error: {found}")));
+        entry.0 += bonus;
+    }
+    Ok(())
 }
 
 /// Texts of one cause stand together, the best cause first: what helped one of them is likely to help all.

@@ -51,6 +51,14 @@ pub(super) async fn sources(tx: &mut TenantTx, scope: &Scope, text: &str) -> Res
     Ok(found)
 }
 
+/// What the text says in the language of the sources, where it says it in another.
+pub(super) async fn english(tx: &mut TenantTx, scope: &Scope, text: &str) -> Result<Option<String>, DbError> {
+    let text = &text[text.ceil_char_boundary(text.len().saturating_sub(MAX_TEXT))..];
+    let mut said = said(tx, &Scope { version: None, ..scope.clone() }, text).await?;
+    said.sort_by_key(|said| std::cmp::Reverse(said.letters));
+    Ok(said.into_iter().next().filter(|said| said.kind == "translation").map(|said| said.msgid))
+}
+
 async fn said(tx: &mut TenantTx, scope: &Scope, text: &str) -> Result<Vec<Said>, DbError> {
     let any = Scope { doc_types: Vec::new(), kinds: Vec::new(), modules: None, version: scope.version.clone() };
     let matches: Vec<Match> = words::best(tx, &any, Corpus::Message, &words::terms(&[(text, 1.0)]), COMPARED).await?;
