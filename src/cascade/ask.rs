@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 
 use crate::claude::{Claude, ClaudeError, Request};
 use crate::domain::{Cost, Diagnosis, ErrorReport, OdooVersion, Patch};
+use crate::knowledge::Span;
 use crate::odoo::Addon;
 
 /// The version of the prompt and its answer's schema, stored with what came of it. Raise it when either changes.
-pub const PROMPT_VERSION: u32 = 2;
+pub const PROMPT_VERSION: u32 = 3;
 
 const SYSTEM: &str = include_str!("../../jobs/debug_error/prompt.md");
 /// The most characters of Claude's own words that are kept.
@@ -80,25 +81,34 @@ pub struct Asked {
     pub refused: Vec<String>,
 }
 
-/// The most that one try of this question can cost, in US dollars: to be held against the budget before [`ask`] is called.
-pub fn estimate(claude: &Claude, report: &ErrorReport, addons: &[Addon], version: &OdooVersion, notes: &[String]) -> f64 {
-    claude.estimate(&request(report, addons, version, notes, Instant::now()))
+/// What Claude is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The error.
+    pub report: &'a ErrorReport,
+    /// The addon to mend, then what it depends on.
+    pub addons: &'a [Addon],
+    /// The series.
+    pub version: &'a OdooVersion,
+    /// What the knowledge base has about it.
+    pub related: &'a [Span],
+    /// What was tried before and how it failed, oldest first.
+    pub notes: &'a [String],
 }
 
-/// Asks Claude for a fix of the first of `addons`. `notes` say what was tried before and how it failed, oldest first.
-pub async fn ask(
-    claude: &Claude,
-    report: &ErrorReport,
-    addons: &[Addon],
-    version: &OdooVersion,
-    notes: &[String],
-    deadline: Instant,
-) -> Result<Asked, ClaudeError> {
+/// The most that one try of this question can cost, in US dollars: to be held against the budget before [`ask`] is called.
+pub fn estimate(claude: &Claude, question: Question<'_>) -> f64 {
+    claude.estimate(&request(question, Instant::now()))
+}
+
+/// Asks Claude for a fix of the first of the addons.
+pub async fn ask(claude: &Claude, question: Question<'_>, deadline: Instant) -> Result<Asked, ClaudeError> {
+    let Question { report, addons, .. } = question;
     let Some(addon) = addons.first() else {
         let diagnosis = diagnosis(report, &report.title, "there are no sources of an addon to look at");
         return Ok(Asked { proposal: None, diagnosis, cost: Cost::default(), refused: Vec::new() });
     };
-    let reply = claude.complete(&request(report, addons, version, notes, deadline)).await?;
+    let reply = claude.complete(&request(question, deadline)).await?;
     let answer: Answer = serde_json::from_value(reply.json).map_err(|error| ClaudeError::Unreadable {
         problem: format!("it does not fit the schema: {error}"),
         request_id: reply.request_id,
@@ -107,8 +117,8 @@ pub async fn ask(
     Ok(judged(report, addon, &answer, reply.cost))
 }
 
-fn request<'a>(report: &ErrorReport, addons: &[Addon], version: &OdooVersion, notes: &[String], deadline: Instant) -> Request<'a> {
-    Request { system: SYSTEM, user: prompt::question(report, addons, version, notes), schema: &SCHEMA, max_tokens: None, deadline }
+fn request<'a>(question: Question<'_>, deadline: Instant) -> Request<'a> {
+    Request { system: SYSTEM, user: prompt::question(question), schema: &SCHEMA, max_tokens: None, deadline }
 }
 
 fn judged(report: &ErrorReport, addon: &Addon, answer: &Answer, cost: Cost) -> Asked {

@@ -19,7 +19,7 @@ mod verify;
 
 use std::time::Instant;
 
-pub use ask::{Asked, PROMPT_VERSION, Proposal, ask, estimate};
+pub use ask::{Asked, PROMPT_VERSION, Proposal, Question, ask, estimate};
 use attempts::Trial;
 pub use attempts::{Attempt, Reproduction};
 pub use observe::Observed;
@@ -31,7 +31,7 @@ use crate::claude::{Claude, ClaudeError};
 use crate::domain::{
     Cost, Diagnosis, ErrorReport, Evidence, Failure, FailureKind, Grade, ModuleName, OdooVersion, Patch, Progress, ProvenPatch, Source,
 };
-use crate::knowledge::PastFix;
+use crate::knowledge::{PastFix, Span};
 use crate::odoo::Addon;
 use crate::odoo::source::{Facts, Index, ModuleFacts};
 use crate::rules;
@@ -63,6 +63,8 @@ pub struct Request<'a> {
     pub core: &'a Facts,
     /// Fixes that were proven for the same error before, newest first.
     pub past: Vec<PastFix>,
+    /// Code and past errors that may matter, for Claude.
+    pub related: &'a [Span],
     /// When the time of this attempt is up.
     pub deadline: Instant,
 }
@@ -87,6 +89,8 @@ pub struct Found {
     pub fix: Option<Patch>,
     /// What was spent.
     pub cost: Cost,
+    /// The names of what the knowledge base had, if Claude was shown it.
+    pub shown: Vec<String>,
 }
 
 /// Looks for a proven fix in an open sandbox. `Err` means that it could not be found out; no fix is `Ok`.
@@ -131,7 +135,8 @@ pub async fn run(
             Cost::default()
         }
     };
-    Ok(finish(trial, &request, &notes, cost))
+    let shown = if cost.input_tokens > 0 { request.related.iter().flat_map(|span| span.refs.clone()).collect() } else { Vec::new() };
+    Ok(Found { shown, ..finish(trial, &request, &notes, cost) })
 }
 
 /// The candidates of the rules for one error on one state of the sources.
@@ -152,10 +157,11 @@ async fn consult(
     notes: &mut Vec<String>,
 ) -> Result<Cost, Failure> {
     let mut spent = Cost::default();
-    let Request { report, addons, version, .. } = *request;
+    let Request { report, addons, version, related, .. } = *request;
     for round in 1..=ASKS {
         let told = trial.story();
-        if let Err(refused) = ledger.check(estimate(claude, report, addons, version, &told)).await {
+        let question = Question { report, addons, version, related, notes: &told };
+        if let Err(refused) = ledger.check(estimate(claude, question)).await {
             // Only a limit is an answer; a ledger that cannot be read is looked at again by the next attempt.
             if refused.kind != FailureKind::Budget {
                 return Err(refused);
@@ -169,7 +175,7 @@ async fn consult(
             return Ok(spent);
         }
         progress(Progress::new("ask", format!("asking Claude, round {round}")));
-        let asked = ask(claude, report, addons, version, &told, answer_by).await;
+        let asked = ask(claude, question, answer_by).await;
         // What was billed is written down whether or not the answer was of use.
         let cost = asked.as_ref().map_or_else(ClaudeError::cost, |asked| asked.cost);
         ledger.charge(&format!("ask/{round}"), &cost).await?;
@@ -207,7 +213,7 @@ fn finish(trial: Trial<'_>, request: &Request<'_>, notes: &[String], cost: Cost)
     if let Some(reproduction) = &reproduction {
         diagnosis.why_not_fixed = format!("The error is shown by {}. {}", reproduction.what, diagnosis.why_not_fixed);
     }
-    Found { proven, origin, best, attempts, diagnosis, reproduced, reproduction, fix, cost }
+    Found { proven, origin, best, attempts, diagnosis, reproduced, reproduction, fix, cost, shown: Vec::new() }
 }
 
 /// How much a patch is worth to a person who has to mend the error by hand. One that a machine may not apply can still be right; one that

@@ -157,6 +157,9 @@ pub struct Lesson {
     pub summary: String,
     /// Versions of what made it: rule set, prompt.
     pub made_by: Value,
+    /// The names of what Claude was shown out of the knowledge base; empty if it was not asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<String>,
 }
 
 /// Where a run stands. It never goes backwards from an end state.

@@ -11,6 +11,7 @@ use super::report::{self, Verdict};
 use crate::addons::{AddonsError, Dependents, Folder, closure, dependents, others};
 use crate::cascade::{self, Found};
 use crate::domain::{ErrorReport, Failure, Fingerprint, Frame, Location, ModuleName, ObjectRef, OdooVersion, Outcome, Raised};
+use crate::knowledge::{Filters, Query, Span, pack};
 use crate::odoo::source::Facts;
 use crate::odoo::{self, Addon};
 use crate::sandbox::SOURCE_BYTES;
@@ -25,6 +26,9 @@ const MAX_FRAMES: usize = 500;
 const OTHERS_BYTES: u64 = 32 * 1024 * 1024;
 /// How many of the addons that build on a patched one are tried with it.
 const MAX_DEPENDENTS: usize = 10;
+/// What the knowledge base adds to a question: answers, and tokens of all of them together.
+const MAX_RELATED: usize = 12;
+const RELATED_TOKENS: usize = 4_000;
 
 /// The payload, as `jobs/debug_error/schema.json` describes it.
 #[derive(Debug, Deserialize)]
@@ -216,6 +220,7 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: 
         ctx.tell("read", format!("what Odoo's own addons define is not known: {error}"));
         Arc::default()
     });
+    let related = related(ctx, error, version).await;
     let request = cascade::Request {
         report: error,
         version,
@@ -227,6 +232,7 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: 
         own: &sources.own,
         core: &core,
         past,
+        related: &related,
         deadline: ctx.deadline,
     };
     let found = cascade::run(request, &mut sandbox, ctx.claude.as_ref(), &ctx.ledger, ctx.progress.as_ref()).await;
@@ -235,6 +241,22 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: 
         tracing::warn!(%error, run = %ctx.run, "the sandbox could not be closed; the sweep will remove it");
     }
     found
+}
+
+/// What the knowledge base has about an error, for Claude. Without it the question is poorer, and no more.
+async fn related(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion) -> Vec<Span> {
+    if ctx.claude.is_none() {
+        return Vec::new();
+    }
+    let filters = Filters { version: Some(version.to_string()), ..Filters::default() };
+    let query = Query { text: error.text.clone(), filters, limit: MAX_RELATED };
+    match ctx.knowledge.search(&ctx.tenant, &query).await {
+        Ok(hits) => pack(&hits, RELATED_TOKENS),
+        Err(problem) => {
+            ctx.tell("recall", format!("the knowledge base could not be searched: {problem}"));
+            Vec::new()
+        }
+    }
 }
 
 #[cfg(test)]

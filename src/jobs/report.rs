@@ -112,6 +112,7 @@ struct Told<'a> {
     reproduction: Option<&'a Reproduction>,
     /// The proven fix as it is remembered: without the test that was written to show the error.
     fix: Option<&'a crate::domain::Patch>,
+    shown: &'a [String],
 }
 
 impl<'a> Told<'a> {
@@ -134,6 +135,7 @@ impl<'a> Told<'a> {
             reproduced: false,
             reproduction: None,
             fix: None,
+            shown: &[],
         };
         match verdict {
             Verdict::Untried(why) => Self { why: why.clone(), ..empty },
@@ -141,6 +143,7 @@ impl<'a> Told<'a> {
                 let tried = Self {
                     confidence: confidence.value(),
                     cost: found.cost,
+                    shown: &found.shown,
                     attempts: &found.attempts,
                     why: found.diagnosis.why_not_fixed.clone(),
                     suspects: &found.diagnosis.suspects,
@@ -279,6 +282,7 @@ impl<'a> Told<'a> {
                 Some(origin) => json!({ "rules": rules::VERSION, "prompt": PROMPT_VERSION, "origin": origin }),
                 None => json!({ "rules": rules::VERSION, "prompt": PROMPT_VERSION }),
             },
+            shown: self.shown.to_vec(),
         }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::chunk::Kind;
 use super::errors;
 use super::store::{DocType, Entry, put};
+use super::uses::used;
 use crate::db::{Db, DbError, TenantTx, storable_json};
 use crate::domain::{ErrorClass, ErrorReport, Fingerprint, Grade, Lesson, OdooVersion, Patch, RunId, Source, TenantId};
 
@@ -63,6 +64,11 @@ pub async fn remember(tx: &mut TenantTx, run: RunId, lesson: &Lesson) -> Result<
     )
     .execute(tx.conn())
     .await?;
+    if !lesson.shown.is_empty() {
+        // Another attempt that settles the same outcome does not come here: the run has ended by then.
+        let helped = lesson.source == Some(Source::Claude) && lesson.grade == Some(Grade::Proven);
+        used(tx, &lesson.shown, helped).await?;
+    }
     Ok(())
 }
 

@@ -9,14 +9,18 @@ mod essence;
 mod fixes;
 pub mod graph;
 pub mod lexical;
+mod pack;
 mod search;
 mod store;
+mod uses;
 
 pub use embed::{Embedder, HashEmbedder};
 pub use errors::KnownError;
 pub use fixes::{PastFix, remember};
+pub use pack::{Span, pack};
 pub use search::{BadQuery, Filters, Hit, MAX_HITS, Query, QueryVector};
 pub use store::{DocType, Entry, UnknownDocType, forget, put};
+pub use uses::used;
 
 use crate::db::{Db, DbError};
 use crate::domain::{ErrorClass, Fingerprint, Grade, OdooVersion, Source, TenantId};

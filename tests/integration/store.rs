@@ -101,6 +101,7 @@ async fn remember(tx: &mut TenantTx, run: RunId, source: &Source, grade: Grade, 
         patch: patch.cloned(),
         summary: "tree to list".to_owned(),
         made_by: json!({"rules": 1}),
+        shown: Vec::new(),
     };
     knowledge::remember(tx, run, &lesson).await.unwrap();
 }

@@ -121,10 +121,13 @@ pub(super) async fn hits(tx: &mut TenantTx, ranked: Vec<Candidate>, limit: usize
     .bind(&ids)
     .fetch_all(tx.conn())
     .await?;
+    let refs: Vec<String> = rows.iter().map(|row| row.try_get("ref")).collect::<Result<_, _>>()?;
+    let worth = crate::knowledge::uses::worth(tx, &refs).await?;
     let mut loaded: HashMap<Uuid, PgRow> = HashMap::new();
     for row in rows {
         loaded.insert(row.try_get("id")?, row);
     }
+    let ranked = by_record(ranked, &loaded, &worth)?;
     let mut hits: Vec<Hit> = Vec::with_capacity(limit);
     let mut places: HashMap<(String, String, String, i32), usize> = HashMap::new();
     for candidate in ranked {
@@ -148,6 +151,20 @@ pub(super) async fn hits(tx: &mut TenantTx, ranked: Vec<Candidate>, limit: usize
         hits.push(hit);
     }
     Ok(hits)
+}
+
+/// Moves up what helped before and down what did not, among those that answer about as well.
+fn by_record(mut ranked: Vec<Candidate>, loaded: &HashMap<Uuid, PgRow>, worth: &HashMap<String, f32>) -> Result<Vec<Candidate>, DbError> {
+    if worth.is_empty() {
+        return Ok(ranked);
+    }
+    for candidate in &mut ranked {
+        let Some(row) = loaded.get(&candidate.id) else { continue };
+        let factor = worth.get(row.try_get::<&str, _>("ref")?).copied().unwrap_or(1.0);
+        candidate.score *= factor;
+    }
+    ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
+    Ok(super::rank::descending(ranked))
 }
 
 fn hit(row: &PgRow, candidate: Candidate) -> Result<Hit, DbError> {
