@@ -9,6 +9,7 @@ mod groups;
 mod health;
 mod ingest;
 mod jobs;
+mod search;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -42,6 +43,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/jobs", post(jobs::submit))
         .route("/v1/jobs/{run}", get(jobs::status))
         .route("/v1/jobs/{run}/events", get(events::follow))
+        .route("/v1/search", post(search::search))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(error::no_route)

@@ -1,12 +1,14 @@
 //! Finding what is known, for every door alike.
 
+use std::sync::Arc;
+
 use super::App;
 use crate::domain::{Failure, TenantId};
 use crate::knowledge::{Hit, Query};
 
 impl App {
     /// The texts that answer a query, best first: what everybody may see, and the tenant's own.
-    pub async fn search(&self, tenant: &TenantId, query: &Query) -> Result<Vec<Hit>, Failure> {
+    pub async fn search(&self, tenant: &TenantId, query: &Query) -> Result<Arc<Vec<Hit>>, Failure> {
         query.check().map_err(|error| Failure::bad_input(error.to_string()))?;
         Ok(self.knowledge.search(tenant, query).await?)
     }

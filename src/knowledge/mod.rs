@@ -2,6 +2,7 @@
 //! question.
 //! Never decides what is tried or applied: it only remembers and finds.
 
+mod cache;
 pub mod chunk;
 mod embed;
 mod errors;
@@ -22,6 +23,8 @@ pub use search::{BadQuery, Filters, Hit, MAX_HITS, Query, QueryVector};
 pub use store::{DocType, Entry, UnknownDocType, forget, put};
 pub use uses::used;
 
+use std::sync::Arc;
+
 use crate::db::{Db, DbError};
 use crate::domain::{ErrorClass, Fingerprint, Grade, OdooVersion, Source, TenantId};
 
@@ -29,12 +32,13 @@ use crate::domain::{ErrorClass, Fingerprint, Grade, OdooVersion, Source, TenantI
 #[derive(Debug, Clone)]
 pub struct Knowledge {
     db: Db,
+    answers: cache::Answers,
 }
 
 impl Knowledge {
     /// Over this database.
     pub fn new(db: Db) -> Self {
-        Self { db }
+        Self { db, answers: cache::Answers::default() }
     }
 
     /// Fixes that were proven for this very error on this series, newest first.
@@ -57,10 +61,21 @@ impl Knowledge {
     }
 
     /// The texts that answer a query, best first.
-    pub async fn search(&self, tenant: &TenantId, query: &Query) -> Result<Vec<Hit>, DbError> {
+    pub async fn search(&self, tenant: &TenantId, query: &Query) -> Result<Arc<Vec<Hit>>, DbError> {
+        let mut tx = self.db.tenant(tenant).await?;
+        let changes = cache::changes(&mut tx).await?;
+        if let Some(hits) = self.answers.get(tenant, query, changes) {
+            return Ok(hits);
+        }
         let embedder = HashEmbedder;
         let vector = QueryVector { embedder: embedder.name().to_owned(), values: embedder.embed(&query.text) };
-        let mut tx = self.db.tenant(tenant).await?;
-        search::search(&mut tx, query, Some(&vector)).await
+        let hits = Arc::new(search::search(&mut tx, query, Some(&vector)).await?);
+        self.answers.put(tenant, query, changes, hits.clone());
+        Ok(hits)
+    }
+
+    /// How many queries were asked of this process, and how many of them were answered by what was kept.
+    pub fn cache_counts(&self) -> (u64, u64) {
+        self.answers.counts()
     }
 }

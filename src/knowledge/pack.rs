@@ -1,5 +1,7 @@
 //! Answers to spans for a prompt: the most useful of them within a number of tokens, each with its place. Pure.
 
+use serde::Serialize;
+
 use super::Hit;
 
 /// Bytes of source that make a token, at the least: a prompt is rather too small than too large.
@@ -10,7 +12,7 @@ const FRAME_TOKENS: usize = 24;
 const MIN_LINES: usize = 4;
 
 /// A piece of a text with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Span {
     /// `module/path/file.py:12-40`, or the name of what no file holds.
     pub place: String,

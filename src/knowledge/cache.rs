@@ -1,0 +1,64 @@
+//! Answers that were given before, for as long as nothing that is known has changed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use moka::sync::Cache;
+
+use super::search::{Hit, Query};
+use crate::db::{DbError, TenantTx};
+use crate::domain::TenantId;
+
+/// The bytes of answers that are kept.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Answers by tenant and query, each with the number of changes that it was made after.
+#[derive(Debug, Clone)]
+pub(super) struct Answers {
+    kept: Cache<(TenantId, Query), (i64, Arc<Vec<Hit>>)>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    found: AtomicU64,
+    asked: AtomicU64,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        let bytes = |key: &(TenantId, Query), (_, hits): &(i64, Arc<Vec<Hit>>)| {
+            let texts: usize = hits.iter().map(|hit| hit.text.len() + hit.title.len() + 300).sum();
+            u32::try_from(key.1.text.len() + texts + 200).unwrap_or(u32::MAX)
+        };
+        Self { kept: Cache::builder().max_capacity(MAX_BYTES).weigher(bytes).build(), counts: Arc::default() }
+    }
+}
+
+impl Answers {
+    /// The answer to this query, if it was given after the last change.
+    pub(super) fn get(&self, tenant: &TenantId, query: &Query, changes: i64) -> Option<Arc<Vec<Hit>>> {
+        let kept = self.kept.get(&(tenant.clone(), query.clone())).filter(|(made, _)| *made == changes);
+        self.counts.asked.fetch_add(1, Ordering::Relaxed);
+        if kept.is_some() {
+            self.counts.found.fetch_add(1, Ordering::Relaxed);
+        }
+        kept.map(|(_, hits)| hits)
+    }
+
+    pub(super) fn put(&self, tenant: &TenantId, query: &Query, changes: i64, hits: Arc<Vec<Hit>>) {
+        self.kept.insert((tenant.clone(), query.clone()), (changes, hits));
+    }
+
+    /// How many queries were asked, and how many of them were answered from here.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.counts.asked.load(Ordering::Relaxed), self.counts.found.load(Ordering::Relaxed))
+    }
+}
+
+/// A number that is another one after every change of what this tenant may find. Both parts of it only grow.
+pub(super) async fn changes(tx: &mut TenantTx) -> Result<i64, DbError> {
+    let number =
+        sqlx::query_scalar!(r#"select coalesce(sum(number), 0)::bigint as "number!" from knowledge_changes"#).fetch_one(tx.conn()).await?;
+    Ok(number)
+}
