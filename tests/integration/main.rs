@@ -14,6 +14,7 @@ mod egress;
 mod escape;
 mod fix;
 mod groups;
+mod knowledge;
 mod lint;
 mod pool;
 mod queue;

@@ -1,0 +1,173 @@
+//! The knowledge base on a real PostgreSQL: what is found, who finds it, and what that costs others.
+
+use std::io::Write as _;
+
+use odoo_agent::api;
+use odoo_agent::domain::TenantId;
+use odoo_agent::knowledge::{Filters, Hit, KnownError, Query};
+use odoo_agent::tenants::keys;
+use reqwest::{Client, StatusCode};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::support::{self, TestApp};
+
+fn known(id: &str, text: &str, solution: &str) -> KnownError {
+    KnownError { id: id.to_owned(), version: None, text: text.to_owned(), solution: solution.to_owned() }
+}
+
+async fn keep(test: &TestApp, tenant: &TenantId, errors: &[KnownError]) {
+    test.app.knowledge.keep_errors(tenant, errors).await.unwrap();
+}
+
+async fn found(test: &TestApp, tenant: &TenantId, text: &str) -> Vec<Hit> {
+    let query = Query { text: text.to_owned(), filters: Filters::default(), limit: 10 };
+    test.app.search(tenant, &query).await.unwrap().to_vec()
+}
+
+fn refs(hits: &[Hit]) -> Vec<&str> {
+    hits.iter().map(|hit| hit.r#ref.as_str()).collect()
+}
+
+const SINGLETON: &str = "Traceback (most recent call last):\n  File \"/srv/addons/shop/models/o.py\", line 3, in f\n    self.partner_id.name\nValueError: Expected singleton: res.partner(6, 7)";
+const FOREIGN: &str = "psycopg2.errors.ForeignKeyViolation: update or delete on table \"a\" violates foreign key constraint \"b\" on table \"c\"";
+
+#[tokio::test]
+async fn the_same_fault_is_found_under_other_names() {
+    let test = support::app(&[], |_| {}).await;
+    let acme = support::tenant("acme");
+    keep(
+        &test,
+        &acme,
+        &[
+            known("loop", SINGLETON, "Loop over the records."),
+            known("loop-2", "ValueError: Expected singleton: sale.order()", "Loop over the records."),
+            known("archive", FOREIGN, "Archive it instead."),
+        ],
+    )
+    .await;
+    let hits = found(&test, &acme, "ValueError: Expected singleton: stock.picking(1, 2, 3)").await;
+    assert_eq!(refs(&hits)[..2].iter().collect::<std::collections::BTreeSet<_>>().len(), 2);
+    assert!(refs(&hits)[..2].iter().all(|name| name.starts_with("loop")), "{:?}", refs(&hits));
+    assert!(hits[0].text.contains("Solution: Loop") && !hits[0].why.is_empty() && hits[0].score >= hits[1].score);
+    // Written over, not added.
+    keep(&test, &acme, &[known("loop", SINGLETON, "Call it for each.")]).await;
+    let hits = found(&test, &acme, SINGLETON).await;
+    assert_eq!(hits.iter().filter(|hit| hit.r#ref == "loop").count(), 1);
+    assert!(hits.iter().any(|hit| hit.text.contains("Call it for each")), "what was kept of an answer outlived a change");
+}
+
+#[tokio::test]
+async fn answers_are_kept_until_something_changes() {
+    let test = support::app(&[], |_| {}).await;
+    let (acme, other) = (support::tenant("acme"), support::tenant("other"));
+    keep(&test, &acme, &[known("loop", SINGLETON, "Loop.")]).await;
+    found(&test, &acme, SINGLETON).await;
+    let before = test.app.knowledge.cache_counts();
+    found(&test, &acme, SINGLETON).await;
+    assert_eq!(test.app.knowledge.cache_counts(), (before.0 + 1, before.1 + 1));
+    // The same query of somebody else is another query.
+    assert!(found(&test, &other, SINGLETON).await.is_empty());
+    assert_eq!(test.app.knowledge.cache_counts(), (before.0 + 2, before.1 + 1));
+    keep(&test, &acme, &[known("new", SINGLETON, "Something else.")]).await;
+    assert_eq!(found(&test, &acme, SINGLETON).await.len(), 2);
+}
+
+struct Door {
+    test: TestApp,
+    url: String,
+    _stop: DropGuard,
+}
+
+async fn door() -> Door {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let test = support::app(&[], |_| {}).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/search", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    tokio::spawn(api::serve(test.app.clone(), listener, stop.clone().cancelled_owned()));
+    Door { test, url, _stop: stop.drop_guard() }
+}
+
+async fn post(door: &Door, tenant: &str, body: String) -> (StatusCode, Value) {
+    let (_, key) = keys::create(&door.test.app.db, &support::tenant(tenant), "test").await.unwrap();
+    let response = Client::new().post(&door.url).bearer_auth(key.expose_secret()).body(body).send().await.unwrap();
+    (response.status(), response.json().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_door_shows_what_another_tenant_knows() {
+    let door = door().await;
+    let acme = support::tenant("acme");
+    keep(&door.test, &acme, &[known("secret-fix", SINGLETON, "The secret solution of acme.")]).await;
+    let (status, answer) = post(&door, "acme", json!({ "text": SINGLETON }).to_string()).await;
+    assert_eq!((status, answer["results"][0]["ref"].as_str()), (StatusCode::OK, Some("secret-fix")));
+
+    let nothing = |text: &str| assert!(!text.contains("secret"), "{text}");
+    for body in [
+        json!({ "text": SINGLETON }),
+        json!({ "text": "secret solution of acme", "filters": { "doc_type": "errors" }, "pack": 4000 }),
+        json!({ "text": SINGLETON, "filters": { "kind": ["known_error"], "module": [] }, "limit": 100 }),
+    ] {
+        let (status, answer) = post(&door, "other", body.to_string()).await;
+        assert_eq!(status, StatusCode::OK);
+        nothing(&answer.to_string());
+    }
+    for tenant in ["other", "default"] {
+        let mut batch = tempfile::NamedTempFile::new_in("/var/tmp").unwrap();
+        writeln!(batch, "{}", json!({ "qid": 1, "text": SINGLETON })).unwrap();
+        for args in [
+            vec!["search", SINGLETON, "--tenant", tenant, "--json"],
+            vec!["search", "--batch", batch.path().to_str().unwrap(), "--tenant", tenant, "--json"],
+        ] {
+            let output = door.test.command(&args).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            nothing(&String::from_utf8_lossy(&output.stdout));
+        }
+    }
+    // Straight at the tables, in the role and the transaction of another tenant, and of none.
+    let mut tx = door.test.app.db.tenant(&support::tenant("other")).await.unwrap();
+    let mut nobody = door.test.app.db.system().await.unwrap();
+    for table in ["knowledge", "tenant_knowledge", "knowledge_vectors", "knowledge_terms", "knowledge_symbols", "knowledge_changes"] {
+        let sql = || sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(format!("select count(*) from {table} where tenant_id is not null")));
+        assert_eq!(sql().fetch_one(tx.conn()).await.unwrap(), 0, "{table} leaks");
+        assert_eq!(sql().fetch_one(nobody.conn()).await.unwrap(), 0, "{table} leaks to nobody");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_in_a_search_is_named() {
+    let door = door().await;
+    for (body, says) in [
+        ("{".to_owned(), "must be"),
+        (json!({ "text": "  " }).to_string(), "empty"),
+        (json!({ "text": "x", "filters": { "doc_type": "cores" } }).to_string(), "cores"),
+        (json!({ "text": "x", "filters": { "kind": "methods" } }).to_string(), "methods"),
+        (json!({ "text": "x", "filters": { "modul": "sale" } }).to_string(), "modul"),
+        (json!({ "text": "x", "filters": { "module": vec!["m"; 5_000] } }).to_string(), "5000"),
+    ] {
+        let (status, problem) = post(&door, "acme", body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
+    }
+    let (status, _) = post(&door, "acme", json!({ "text": "x".repeat(600 * 1024) }).to_string()).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    for text in ["\u{0}\u{1}' ; drop table runs; --", "🦀", "%s %(x)s {y}", &"a b ".repeat(50_000), "Traceback (most recent call last):\n  File \"", "《》没有"] {
+        let (status, answer) = post(&door, "acme", json!({ "text": text, "limit": 1_000_000 }).to_string()).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn batch_names_the_line_that_is_wrong() {
+    let test = support::app(&[], |_| {}).await;
+    let mut batch = tempfile::NamedTempFile::new_in("/var/tmp").unwrap();
+    writeln!(batch, "{}\n\n{{\"qid\": 2}}", json!({ "qid": 1, "text": "x" })).unwrap();
+    let output = test.command(&["search", "--batch", batch.path().to_str().unwrap(), "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("line 3"), "{}", String::from_utf8_lossy(&output.stderr));
+    let first: Value = serde_json::from_slice(output.stdout.split(|byte| *byte == b'\n').next().unwrap()).unwrap();
+    assert_eq!((first["qid"].as_i64(), first["results"].as_array().map(Vec::len)), (Some(1), Some(0)));
+}
