@@ -209,7 +209,7 @@ fn string(node: Node<'_>, source: &str) -> Option<String> {
 }
 
 /// The escapes that people write; a rarer one is not understood.
-fn unescaped(text: &str) -> Option<String> {
+pub(super) fn unescaped(text: &str) -> Option<String> {
     let mut plain = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {

@@ -3,7 +3,23 @@
 //!
 //! Pure: text in, values out. It never fails: what cannot be read gives fewer pieces, and says why.
 
+mod card;
+mod csv;
+mod lines;
+mod manifest;
+mod python;
+mod script;
+mod section;
+mod translations;
+mod tree;
+mod wanted;
+mod words;
+mod xml;
+
 use serde_json::Value;
+
+pub use wanted::wanted;
+pub use words::module_words;
 
 /// The version of what is in this folder: raise it when the same file gives other pieces, and files are cut up anew when they are next seen.
 pub const CHUNKER: i32 = 1;
@@ -237,4 +253,79 @@ pub struct Source<'a> {
     pub path: &'a str,
     /// What is in it.
     pub text: &'a str,
+}
+
+/// The most bytes of a file that is cut up.
+pub const MAX_BYTES: usize = 2 * 1024 * 1024;
+/// The most pieces of one file.
+pub const MAX_CHUNKS: usize = 10_000;
+/// The most symbols of one file.
+pub const MAX_SYMBOLS: usize = 20_000;
+
+/// Cuts a file up, by its name.
+pub fn cut(source: &Source<'_>) -> FileChunks {
+    let mut found = FileChunks::default();
+    let text = source.text.strip_prefix('\u{feff}').unwrap_or(source.text);
+    let source = Source { text, ..*source };
+    let name = source.path.rsplit('/').next().unwrap_or_default();
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default();
+    let limit = if extension == "po" { translations::MAX_BYTES } else { MAX_BYTES };
+    if text.len() > limit {
+        found.trouble = Some(format!("it has {} bytes, and only files of up to {limit} are read", text.len()));
+    } else if text.contains('\0') {
+        found.trouble = Some("it is no text".to_owned());
+    } else {
+        match (name, extension.as_str()) {
+            ("__manifest__.py" | "__openerp__.py", _) => manifest::cut(&source, &mut found),
+            (_, "py") => python::cut(&source, &mut found),
+            (_, "xml") => xml::cut(&source, &mut found),
+            (_, "csv") => csv::cut(&source, &mut found),
+            (_, "js") => script::cut(&source, &mut found),
+            (_, "md" | "rst") => section::cut(&source, &mut found),
+            (_, "po") => translations::cut(&source, &mut found),
+            _ => found.trouble = Some("files of this sort are not cut up".to_owned()),
+        }
+    }
+    found
+}
+
+impl FileChunks {
+    /// Adds a piece and says its place, as long as there are not too many.
+    fn add(&mut self, chunk: Chunk) -> Option<usize> {
+        if self.chunks.len() >= MAX_CHUNKS {
+            self.trouble(&format!("it has more than {MAX_CHUNKS} pieces; the rest is left out"));
+            return None;
+        }
+        self.chunks.push(chunk);
+        Some(self.chunks.len() - 1)
+    }
+
+    /// Adds a symbol, as long as there are not too many.
+    fn define(&mut self, symbol: Symbol) {
+        if self.symbols.len() < MAX_SYMBOLS {
+            self.symbols.push(symbol);
+        } else {
+            self.trouble(&format!("it has more than {MAX_SYMBOLS} symbols; the rest is left out"));
+        }
+    }
+
+    /// Says why something is missing; the first reason stays.
+    fn trouble(&mut self, why: &str) {
+        self.trouble.get_or_insert_with(|| why.to_owned());
+    }
+}
+
+impl Source<'_> {
+    /// The full external id of what this file calls so.
+    fn full_id(&self, id: &str) -> String {
+        match self.module {
+            Some(module) if !id.contains('.') => format!("{module}.{id}"),
+            _ => id.to_owned(),
+        }
+    }
+}
+
+/// What every zone list ends with: the addon that a piece stands in.
+fn context(source: &Source<'_>) -> (Zone, String) {
+    (Zone::Context, source.module.unwrap_or_default().to_owned())
 }

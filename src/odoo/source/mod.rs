@@ -6,7 +6,7 @@
 
 mod data;
 mod index;
-mod python;
+pub mod python;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,15 +1,55 @@
-//! The classes of a Python file that define or extend Odoo models.
+//! Python files: the classes that define or extend Odoo models, and what whoever cuts a file up needs of its syntax tree.
 
 use std::collections::BTreeMap;
 
 use tree_sitter::{Node, Parser, Tree};
 
 use super::{Class, FieldFacts};
+use crate::odoo::manifest;
 
 /// A file with its syntax tree. A syntax error costs the class that it stands in, not the file.
-struct File<'t> {
+pub struct PythonFile<'t> {
     text: &'t str,
     tree: Tree,
+}
+
+/// What the statements of a class say of the Odoo model behind it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Head {
+    /// `_name`.
+    pub name: Option<String>,
+    /// `_inherit`, one or several.
+    pub inherit: Vec<String>,
+    /// `_inherits`: the Odoo models, with the field that leads there.
+    pub delegates: BTreeMap<String, String>,
+    /// `_table`.
+    pub table: Option<String>,
+    /// `_description`.
+    pub description: Option<String>,
+    /// Its fields, in reading order.
+    pub fields: Vec<(String, FieldHead)>,
+    /// Its methods, each with the line of its `def`.
+    pub methods: Vec<(String, u32)>,
+}
+
+impl Head {
+    /// The Odoo model, where it is sure: its own name, or the only one that it extends.
+    pub fn odoo_model(&self) -> Option<&str> {
+        self.name.as_deref().or(if let [only] = self.inherit.as_slice() { Some(only) } else { None })
+    }
+}
+
+/// A field with what people read of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FieldHead {
+    /// What programs need.
+    pub facts: FieldFacts,
+    /// Its label (`string`).
+    pub label: Option<String>,
+    /// Its `help`.
+    pub help: Option<String>,
+    /// The values of a selection, with their labels.
+    pub selection: Vec<(String, String)>,
 }
 
 /// The classes of one file, in reading order.
@@ -18,23 +58,30 @@ pub(super) fn classes(path: &str, text: &str) -> Vec<Class> {
     if !text.contains("_inherit") && !text.contains("_name") {
         return Vec::new();
     }
-    let Some(file) = File::parse(text) else { return Vec::new() };
-    children(file.tree.root_node()).into_iter().filter_map(|node| file.class(path, node)).collect()
+    let Some(file) = PythonFile::parse(text) else { return Vec::new() };
+    children(file.root()).into_iter().filter_map(|node| file.class(path, node)).collect()
 }
 
-impl<'t> File<'t> {
-    fn parse(text: &'t str) -> Option<Self> {
+impl<'t> PythonFile<'t> {
+    /// Parses a file; Python with errors gives a tree too.
+    pub fn parse(text: &'t str) -> Option<Self> {
         let mut parser = Parser::new();
         parser.set_language(&tree_sitter_python::LANGUAGE.into()).ok()?;
         Some(Self { text, tree: parser.parse(text, None)? })
     }
 
-    fn of(&self, node: Node<'_>) -> &'t str {
+    /// The whole of it.
+    pub fn root(&self) -> Node<'_> {
+        self.tree.root_node()
+    }
+
+    /// The source of a node.
+    pub fn of(&self, node: Node<'_>) -> &'t str {
         self.text.get(node.byte_range()).unwrap_or_default()
     }
 
     /// A plain string, or several joined by standing side by side.
-    fn string(&self, node: Node<'_>) -> Option<String> {
+    pub fn string(&self, node: Node<'_>) -> Option<String> {
         // Hostile nesting must not use up the stack.
         let node = if node.kind() == "parenthesized_expression" { node.named_child(0)? } else { node };
         match node.kind() {
@@ -53,6 +100,26 @@ impl<'t> File<'t> {
         }
     }
 
+    /// A text for people: like [`PythonFile::string`], with escapes resolved and what an f-string fills in as it is written.
+    pub fn literal(&self, node: Node<'_>) -> Option<String> {
+        let node = if node.kind() == "parenthesized_expression" { children(node).first().copied()? } else { node };
+        match node.kind() {
+            "string" => {
+                let parts = children(node);
+                let of_kind = |kind: &str| parts.iter().find(|part| part.kind() == kind);
+                let (start, end) = (of_kind("string_start")?, of_kind("string_end")?);
+                let text = self.text.get(start.end_byte()..end.start_byte())?;
+                let raw = self.of(*start).contains(['r', 'R', 'b', 'B']);
+                let plain = if raw || !text.contains('\\') { None } else { manifest::unescaped(text) };
+                Some(plain.unwrap_or_else(|| text.to_owned()))
+            }
+            "concatenated_string" => {
+                Some(children(node).into_iter().filter(|part| part.kind() == "string").filter_map(|part| self.literal(part)).collect())
+            }
+            _ => None,
+        }
+    }
+
     fn strings(&self, node: Node<'_>) -> Vec<String> {
         match node.kind() {
             "list" | "tuple" => children(node).into_iter().filter_map(|item| self.string(item)).collect(),
@@ -61,108 +128,130 @@ impl<'t> File<'t> {
     }
 
     fn class(&self, path: &str, node: Node<'_>) -> Option<Class> {
-        let node = if node.kind() == "decorated_definition" { node.child_by_field_name("definition")? } else { node };
-        if node.kind() != "class_definition" {
-            return None;
-        }
-        let mut read = Read::default();
-        for statement in children(node.child_by_field_name("body")?) {
+        let node = definition(node).filter(|node| node.kind() == "class_definition")?;
+        let head = self.head(node);
+        Some(Class {
+            odoo_model: head.odoo_model()?.to_owned(),
+            inherit: head.inherit,
+            delegates: head.delegates,
+            fields: head.fields.into_iter().map(|(name, field)| (name, field.facts)).collect(),
+            methods: head.methods.into_iter().collect(),
+            path: path.to_owned(),
+            line: line(node),
+        })
+    }
+
+    /// What a class says of its Odoo model.
+    pub fn head(&self, class: Node<'_>) -> Head {
+        let mut read = Head::default();
+        for statement in class.child_by_field_name("body").map(children).unwrap_or_default() {
             self.statement(statement, &mut read);
         }
-        let Read { name, inherit, delegates, fields, methods } = read;
-        let odoo_model = name.or_else(|| (inherit.len() == 1).then(|| inherit[0].clone()))?;
-        Some(Class { odoo_model, inherit, delegates, fields, methods, path: path.to_owned(), line: line(node) })
+        read
     }
 
-    fn statement(&self, statement: Node<'_>, read: &mut Read) {
-        match statement.kind() {
-            "expression_statement" => {
-                let assignment = statement.named_child(0).filter(|node| node.kind() == "assignment");
-                let sides = assignment.and_then(|node| Some((node.child_by_field_name("left")?, node.child_by_field_name("right")?)));
-                if let Some((left, right)) = sides.filter(|(left, _)| left.kind() == "identifier") {
-                    self.assignment(self.of(left), right, read);
-                }
-            }
-            "function_definition" => self.method(statement, read),
-            "decorated_definition" => {
-                if let Some(definition) = statement.child_by_field_name("definition").filter(|node| node.kind() == "function_definition") {
-                    self.method(definition, read);
-                }
-            }
-            _ => {}
+    fn statement(&self, statement: Node<'_>, read: &mut Head) {
+        if let Some((name, value)) = self.assigned(statement) {
+            self.assignment(name, value, read);
+        } else if let Some(method) = definition(statement).filter(|node| node.kind() == "function_definition")
+            && let Some(name) = method.child_by_field_name("name")
+        {
+            read.methods.push((self.of(name).to_owned(), line(method)));
         }
     }
 
-    fn method(&self, node: Node<'_>, read: &mut Read) {
-        if let Some(name) = node.child_by_field_name("name") {
-            read.methods.insert(self.of(name).to_owned(), line(node));
-        }
+    /// The name and the value of `name = value`.
+    pub fn assigned<'n>(&self, statement: Node<'n>) -> Option<(&'t str, Node<'n>)> {
+        let assignment =
+            statement.named_child(0).filter(|node| statement.kind() == "expression_statement" && node.kind() == "assignment")?;
+        let (left, right) = (assignment.child_by_field_name("left")?, assignment.child_by_field_name("right")?);
+        (left.kind() == "identifier").then(|| (self.of(left), right))
     }
 
-    fn assignment(&self, name: &str, right: Node<'_>, read: &mut Read) {
+    fn assignment(&self, name: &str, right: Node<'_>, read: &mut Head) {
         match name {
             "_name" => read.name = self.string(right),
             "_inherit" => read.inherit = self.strings(right),
+            "_table" => read.table = self.string(right),
+            "_description" => read.description = self.literal(right),
             "_inherits" if right.kind() == "dictionary" => {
-                let pair = |pair: Node<'_>| {
-                    Some((self.string(pair.child_by_field_name("key")?)?, self.string(pair.child_by_field_name("value")?)?))
-                };
-                read.delegates = children(right).into_iter().filter_map(pair).collect();
+                read.delegates = children(right).into_iter().filter_map(|pair| self.pair(pair, "key", "value")).collect();
             }
             _ if right.kind() == "call" => {
-                if let Some(mut field) = self.field(right) {
-                    field.line = line(right);
-                    read.fields.insert(name.to_owned(), field);
+                if let Some(field) = self.field(right) {
+                    read.fields.push((name.to_owned(), field));
                 }
             }
             _ => {}
         }
     }
 
+    fn pair(&self, pair: Node<'_>, key: &str, value: &str) -> Option<(String, String)> {
+        Some((self.string(pair.child_by_field_name(key)?)?, self.string(pair.child_by_field_name(value)?)?))
+    }
+
     /// `fields.Kind(…)`, or a subclass that is written `Kind(…)`: only the first is certain.
-    fn field(&self, call: Node<'_>) -> Option<FieldFacts> {
+    pub fn field(&self, call: Node<'_>) -> Option<FieldHead> {
         let kind = self.of(call.child_by_field_name("function")?).strip_prefix("fields.")?;
-        let mut field = FieldFacts { kind: kind.to_owned(), ..FieldFacts::default() };
-        let relational = matches!(kind, "Many2one" | "One2many" | "Many2many");
-        let mut position = 0;
+        let mut field =
+            FieldHead { facts: FieldFacts { kind: kind.to_owned(), line: line(call), ..FieldFacts::default() }, ..FieldHead::default() };
+        let places: &[&str] = match kind {
+            "Many2one" => &["comodel_name", "string"],
+            "One2many" => &["comodel_name", "inverse_name", "string"],
+            "Many2many" => &["comodel_name"],
+            "Selection" => &["selection", "string"],
+            _ => &["string"],
+        };
+        let mut places = places.iter();
         for argument in children(call.child_by_field_name("arguments")?) {
             if argument.kind() != "keyword_argument" {
-                match position {
-                    0 if relational => field.comodel = self.string(argument),
-                    1 if kind == "One2many" => field.inverse = self.string(argument),
-                    _ => {}
+                if let Some(name) = places.next() {
+                    self.argument(name, argument, &mut field);
                 }
-                position += 1;
                 continue;
             }
             let (Some(key), Some(value)) = (argument.child_by_field_name("name"), argument.child_by_field_name("value")) else { continue };
-            match self.of(key) {
-                "comodel_name" => field.comodel = self.string(value),
-                "inverse_name" => field.inverse = self.string(value),
-                "related" => field.related = self.string(value),
-                "compute" => field.compute = self.string(value).or_else(|| Some(self.of(value).to_owned())),
-                "required" => field.required = self.of(value) == "True",
-                _ => {}
-            }
+            self.argument(self.of(key), value, &mut field);
         }
         Some(field)
     }
+
+    fn argument(&self, name: &str, value: Node<'_>, field: &mut FieldHead) {
+        match name {
+            "comodel_name" => field.facts.comodel = self.string(value),
+            "inverse_name" => field.facts.inverse = self.string(value),
+            "related" => field.facts.related = self.string(value),
+            "compute" => field.facts.compute = self.string(value).or_else(|| Some(self.of(value).to_owned())),
+            "required" => field.facts.required = self.of(value) == "True",
+            "string" => field.label = self.literal(value),
+            "help" => field.help = self.literal(value),
+            "selection" | "selection_add" if value.kind() == "list" => field.selection.extend(self.choices(value)),
+            _ => {}
+        }
+    }
+
+    fn choices(&self, list: Node<'_>) -> Vec<(String, String)> {
+        let choice = |tuple: Node<'_>| {
+            let parts = children(tuple);
+            let key = self.string(*parts.first()?)?;
+            let label = parts.get(1).and_then(|label| self.literal(*label)).unwrap_or_default();
+            Some((key, label))
+        };
+        children(list).into_iter().filter(|item| item.kind() == "tuple").filter_map(choice).collect()
+    }
 }
 
-#[derive(Default)]
-struct Read {
-    name: Option<String>,
-    inherit: Vec<String>,
-    delegates: BTreeMap<String, String>,
-    fields: BTreeMap<String, FieldFacts>,
-    methods: BTreeMap<String, u32>,
+/// The class or function behind its decorators.
+pub fn definition(node: Node<'_>) -> Option<Node<'_>> {
+    if node.kind() == "decorated_definition" { node.child_by_field_name("definition") } else { Some(node) }
 }
 
 fn line(node: Node<'_>) -> u32 {
     u32::try_from(node.start_position().row + 1).unwrap_or(u32::MAX)
 }
 
-fn children(node: Node<'_>) -> Vec<Node<'_>> {
+/// The named children without comments.
+pub fn children(node: Node<'_>) -> Vec<Node<'_>> {
     node.named_children(&mut node.walk()).filter(|child| child.kind() != "comment").collect()
 }
 
