@@ -12,7 +12,7 @@ use figment::value::{Dict, Value};
 use serde::Deserialize;
 
 use crate::domain::TenantId;
-use crate::{claude, db, queue, sandbox, stack, telemetry, tenants};
+use crate::{claude, db, knowledge, queue, sandbox, stack, telemetry, tenants};
 
 /// The names that people already use, and the keys that they set.
 const WELL_KNOWN: &[(&str, &str)] = &[
@@ -57,6 +57,15 @@ pub struct Config {
     /// The worker.
     #[serde(default)]
     pub worker: WorkerConfig,
+    /// The knowledge base.
+    #[serde(default)]
+    pub knowledge: knowledge::Config,
+    /// The tenant whose jobs may index what is everybody's.
+    #[serde(default = "operator")]
+    pub operator: TenantId,
+    /// A cron table in the place of the program's own.
+    #[serde(default)]
+    pub schedule: Option<PathBuf>,
     /// Logs and traces.
     #[serde(default)]
     pub telemetry: telemetry::Config,
@@ -147,7 +156,21 @@ impl Config {
                 return Err(ConfigError::Inconsistent(format!("tenants.{tenant}.threshold must be between 0 and 1")));
             }
         }
+        for (name, source) in &self.knowledge.sources {
+            if let Some(fault) = source.fault() {
+                return Err(ConfigError::Inconsistent(format!("knowledge.sources.{name}: {fault}")));
+            }
+        }
         Ok(())
+    }
+
+    /// The sources that may be indexed, and by whom.
+    pub fn sources(&self) -> knowledge::Sources {
+        knowledge::Sources {
+            named: self.knowledge.sources.clone(),
+            operator: self.operator.clone(),
+            folder: self.sandbox.cache_dir.join("sources"),
+        }
     }
 
     /// Which servers of the embedded stack are needed: those that no setting names.
@@ -159,6 +182,11 @@ impl Config {
             postgres: self.database.url.is_none(),
         }
     }
+}
+
+#[expect(clippy::expect_used, reason = "a constant, covered by a test")]
+fn operator() -> TenantId {
+    "default".parse().expect("default is a tenant")
 }
 
 /// As root everything is below /var/lib, where the unprivileged user of the servers can reach it; else in the user's own folder.

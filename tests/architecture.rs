@@ -20,19 +20,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("runs", &["domain", "db"]),
     ("tenants", &["domain", "db"]),
     ("tickets", &["domain", "db"]),
+    ("sources", &["domain"]),
     ("knowledge", &["domain", "db", "odoo"]),
     ("stack", &[]),
     ("telemetry", &[]),
     ("cascade", &["domain", "odoo", "rules", "knowledge", "claude", "sandbox", "tenants"]),
-    ("jobs", &["domain", "odoo", "rules", "knowledge", "claude", "sandbox", "tenants", "cascade", "addons"]),
+    ("jobs", &["domain", "odoo", "rules", "knowledge", "claude", "sandbox", "tenants", "cascade", "addons", "sources"]),
     ("config", &["domain", THE_ADAPTERS]),
     ("app", &["domain", "config", THE_ADAPTERS]),
     ("api", &["domain", "ingest", "app"]),
+    ("scheduler", &["domain", "app"]),
     ("worker", &["domain", "telemetry", "queue", "runs", "tenants", "ingest", "odoo", "app", "jobs"]),
     ("cli", &[ANYTHING]),
 ];
 /// The rooms that `THE_ADAPTERS` stands for: one outside system each.
-const ADAPTERS: &[&str] = &["addons", "db", "queue", "claude", "sandbox", "runs", "tenants", "tickets", "knowledge", "stack", "telemetry"];
+const ADAPTERS: &[&str] =
+    &["addons", "db", "queue", "claude", "sandbox", "runs", "tenants", "tickets", "knowledge", "sources", "stack", "telemetry"];
 const THE_ADAPTERS: &str = "the adapters";
 const ANYTHING: &str = "anything";
 

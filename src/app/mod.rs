@@ -10,13 +10,15 @@ mod submit;
 use std::sync::Arc;
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use futures::Stream;
+use serde_json::Value;
 
 use crate::claude::Claude;
 use crate::config::Config;
 use crate::db::Db;
-use crate::domain::{EventId, Failure, Progress, RunId, TenantId};
-use crate::knowledge::Knowledge;
+use crate::domain::{EventId, Failure, JobKind, Progress, RunId, TenantId};
+use crate::knowledge::{Knowledge, Sources};
 use crate::queue::{Queue, QueueError};
 use crate::runs::groups::EventView;
 use crate::runs::{self, RunView};
@@ -41,6 +43,8 @@ pub struct App {
     pub claude: Option<Claude>,
     /// What worked before.
     pub knowledge: Knowledge,
+    /// The sources that may be indexed.
+    pub sources: Arc<Sources>,
 }
 
 impl App {
@@ -60,6 +64,7 @@ impl App {
             knowledge: Knowledge::new(db.clone()),
             sandbox: Engine::new(&config.sandbox),
             claude: Claude::new(&config.claude)?,
+            sources: Arc::new(config.sources()),
             config: Arc::new(config),
             db,
             queue,
@@ -111,6 +116,20 @@ impl App {
         if let Err(error) = told {
             tracing::warn!(%error, %run, step = progress.step, "a step could not be told");
         }
+    }
+
+    /// Whether the settings have what such a job is about: the program's own cron table names sources that not everybody has.
+    pub fn can_do(&self, kind: JobKind, payload: &Value) -> bool {
+        match kind {
+            JobKind::Reindex => payload["source"].as_str().is_some_and(|name| name == "tickets" || self.sources.named.contains_key(name)),
+            JobKind::DebugError => true,
+        }
+    }
+
+    /// Since when this database has anything to schedule: since its operator is there.
+    pub async fn since(&self) -> Result<DateTime<Utc>, Failure> {
+        tenants::ensure(&self.db, &self.sources.operator).await?;
+        Ok(tenants::created_at(&self.db, &self.sources.operator).await?)
     }
 
     /// Whether PostgreSQL and NATS answer.

@@ -96,7 +96,7 @@ impl App {
 
 /// What a person needs who takes over a run that came to no end.
 fn given_up(job: &Job, why: &str) -> Ticket {
-    let about = job.payload["report"]["title"].as_str().unwrap_or("an error that was not read yet");
+    let about = job.payload["report"]["title"].as_str().or(job.payload["source"].as_str()).unwrap_or("an error that was not read yet");
     Ticket {
         title: format!("{} was given up: {about}", job.kind),
         body: format!(
@@ -119,6 +119,7 @@ fn said(result: &Value) -> String {
     match result["outcome"].as_str() {
         Some("fixed") if result["applied"].is_object() => format!("fixed, proven and applied: {}", text("summary")),
         Some("fixed") => format!("fixed, {}: {}", text("grade"), text("summary")),
+        Some("indexed") => format!("indexed: {}", text("summary")),
         _ => format!("a ticket was filed: {}", result["ticket"]["title"].as_str().unwrap_or_default()),
     }
 }

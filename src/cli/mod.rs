@@ -9,6 +9,7 @@ mod doctor;
 mod fix;
 mod group;
 mod image;
+mod index;
 mod key;
 mod search;
 mod show;
@@ -46,6 +47,8 @@ enum Command {
     Serve,
     /// A worker alone.
     Work,
+    /// The scheduler alone: submits what the cron table says.
+    Schedule,
     /// Mend one error, from the log to the proven patch.
     Fix(fix::Args),
     /// Read a log: the class of every error, and what it names.
@@ -66,6 +69,8 @@ enum Command {
     Bench(bench::Args),
     /// Find the code that must be read for an error or a question, and what worked before.
     Search(search::Args),
+    /// Bring sources into the knowledge base.
+    Index(index::Args),
     /// Groups of errors: list, show, split, or say how one stands.
     Group(group::Args),
     /// API keys.
@@ -102,7 +107,7 @@ pub async fn run(cli: Cli) -> Exit {
         Ok(config) => config,
         Err(error) => return report(&error.into()),
     };
-    let serves = matches!(cli.command, Command::Up | Command::Serve | Command::Work);
+    let serves = matches!(cli.command, Command::Up | Command::Serve | Command::Work | Command::Schedule);
     if !serves && config.telemetry.filter == telemetry::Config::default().filter {
         // A person at a terminal sees the steps already; the log of a server would say them again.
         config.telemetry.filter = "warn".to_owned();
@@ -116,6 +121,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Up => Box::pin(up::up(config)).await,
         Command::Serve => Box::pin(up::serve(config)).await,
         Command::Work => Box::pin(up::work(config)).await,
+        Command::Schedule => Box::pin(up::schedule(config)).await,
         Command::Fix(args) => Box::pin(fix::run(config, args)).await,
         Command::Classify(args) => classify::run(&args),
         Command::Submit(args) => Box::pin(submit::run(config, args)).await,
@@ -126,6 +132,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Upgrade(args) => Box::pin(upgrade::run(&config, args)).await,
         Command::Bench(args) => Box::pin(bench::run(&config, args)).await,
         Command::Search(args) => Box::pin(search::run(config, args)).await,
+        Command::Index(args) => Box::pin(index::run(config, args)).await,
         Command::Group(args) => Box::pin(group::run(config, args)).await,
         Command::Key(args) => Box::pin(key::run(config, args)).await,
     };

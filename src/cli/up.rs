@@ -1,4 +1,4 @@
-//! `odoo-agent up`, and its parts as roles of their own: `serve` and `work`.
+//! `odoo-agent up`, and its parts as roles of their own: `serve`, `work` and `schedule`.
 
 use std::io::Write;
 use std::path::Path;
@@ -15,13 +15,15 @@ use crate::api;
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::TenantId;
+use crate::scheduler;
 use crate::worker::Worker;
 
 /// How long a service waits at its end for commands that work on its servers.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// API and worker in one process.
+/// API, worker and scheduler in one process.
 pub async fn up(config: Config) -> anyhow::Result<Exit> {
+    scheduler::Table::load(config.schedule.as_deref())?;
     let listener = listen(&config).await?;
     let key_file = config.data_dir.join("api-key");
     let connected = connect(config).await?;
@@ -30,10 +32,12 @@ pub async fn up(config: Config) -> anyhow::Result<Exit> {
     let worker = Worker::new(connected.app.clone());
     show::line(&format!("odoo-agent is up: http://{}  (API key in {})", listener.local_addr()?, key_file.display()));
     let served = api::serve(connected.app.clone(), listener, stop.clone().cancelled_owned());
-    let (served, ()) = tokio::join!(served, worker.run(stop.clone().cancelled_owned()));
+    let scheduled = scheduler::run(&connected.app, stop.clone().cancelled_owned());
+    let (served, (), scheduled) = tokio::join!(served, worker.run(stop.clone().cancelled_owned()), scheduled);
     drop(worker);
     connected.close_within(GRACE).await;
     served?;
+    scheduled?;
     Ok(Exit::Done)
 }
 
@@ -56,6 +60,17 @@ pub async fn work(config: Config) -> anyhow::Result<Exit> {
     worker.run(on_signal()?.cancelled_owned()).await;
     drop(worker);
     connected.close_within(GRACE).await;
+    Ok(Exit::Done)
+}
+
+/// The scheduler alone. Several may run: each tick is submitted once.
+pub async fn schedule(config: Config) -> anyhow::Result<Exit> {
+    scheduler::Table::load(config.schedule.as_deref())?;
+    let connected = connect(config).await?;
+    show::line("the scheduler is up");
+    let ended = scheduler::run(&connected.app, on_signal()?.cancelled_owned()).await;
+    connected.close_within(GRACE).await;
+    ended?;
     Ok(Exit::Done)
 }
 

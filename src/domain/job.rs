@@ -15,16 +15,19 @@ use super::{ErrorReport, Grade, InvalidId, OdooVersion, Patch, ProvenPatch, RunI
 pub enum JobKind {
     /// Find and prove a fix for one error.
     DebugError,
+    /// Bring sources into the knowledge base.
+    Reindex,
 }
 
 impl JobKind {
     /// Every kind, for what must be set up once for each.
-    pub const ALL: &'static [Self] = &[Self::DebugError];
+    pub const ALL: &'static [Self] = &[Self::DebugError, Self::Reindex];
 
     /// The name in subjects, types, rows and commands.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::DebugError => "debug_error",
+            Self::Reindex => "reindex",
         }
     }
 
@@ -32,6 +35,7 @@ impl JobKind {
     pub const fn deadline(self) -> Duration {
         match self {
             Self::DebugError => Duration::from_secs(30 * 60),
+            Self::Reindex => Duration::from_secs(6 * 3600),
         }
     }
 
@@ -39,6 +43,7 @@ impl JobKind {
     pub const fn max_attempts(self) -> u32 {
         match self {
             Self::DebugError => 6,
+            Self::Reindex => 3,
         }
     }
 
@@ -46,6 +51,7 @@ impl JobKind {
     pub const fn needs_sandbox(self) -> bool {
         match self {
             Self::DebugError => true,
+            Self::Reindex => false,
         }
     }
 
@@ -53,6 +59,7 @@ impl JobKind {
     pub const fn example(self) -> &'static str {
         match self {
             Self::DebugError => include_str!("../../jobs/debug_error/example.json"),
+            Self::Reindex => include_str!("../../jobs/reindex/example.json"),
         }
     }
 
@@ -60,6 +67,7 @@ impl JobKind {
     pub const fn schema(self) -> &'static str {
         match self {
             Self::DebugError => include_str!("../../jobs/debug_error/schema.json"),
+            Self::Reindex => include_str!("../../jobs/reindex/schema.json"),
         }
     }
 }
@@ -79,7 +87,7 @@ impl FromStr for JobKind {
 
 /// A kind of job that does not exist.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no job kind {0:?}; there is: debug_error")]
+#[error("there is no job kind {0:?}; there are: debug_error, reindex")]
 pub struct UnknownKind(String);
 
 /// One thing to do, for one tenant. `payload` is what `jobs/<kind>/schema.json` describes.
@@ -206,8 +214,8 @@ impl FromStr for RunState {
 /// One step of a run, as its followers see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// The step: `queued picked_up read recall deduce ask reproduce sandbox verify scanned dependents refused apply ticket done failed`, or
-    /// `note`.
+    /// The step: `queued picked_up read recall deduce ask reproduce sandbox verify scanned dependents refused apply index ticket done failed`,
+    /// or `note`.
     pub step: String,
     /// One sentence for people.
     pub message: String,

@@ -3,6 +3,7 @@
 //! A handler returns an [`Outcome`]; it never publishes, never acknowledges, and never writes outside its own run.
 
 mod debug_error;
+mod reindex;
 mod report;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use chrono::Utc;
 
 use crate::claude::Claude;
 use crate::domain::{Failure, Job, JobKind, Outcome, Progress, RunId, TenantId};
-use crate::knowledge::Knowledge;
+use crate::knowledge::{Knowledge, Sources};
 use crate::sandbox::{Engine, Owner};
 use crate::tenants::{Ledger, Settings};
 
@@ -25,8 +26,10 @@ pub struct Ctx {
     pub run: RunId,
     /// What the tenant allows.
     pub settings: Settings,
-    /// Past outcomes.
+    /// What is known.
     pub knowledge: Knowledge,
+    /// The sources that may be indexed.
+    pub sources: Arc<Sources>,
     /// Claude, if there is a key.
     pub claude: Option<Claude>,
     /// The containers.
@@ -58,5 +61,6 @@ impl Ctx {
 pub async fn run(ctx: &Ctx, job: &Job) -> Result<Outcome, Failure> {
     match job.kind {
         JobKind::DebugError => debug_error::run(ctx, &job.payload).await,
+        JobKind::Reindex => Box::pin(reindex::run(ctx, &job.payload)).await,
     }
 }

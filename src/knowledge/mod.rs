@@ -9,6 +9,7 @@ mod errors;
 mod essence;
 mod fixes;
 pub mod graph;
+pub mod index;
 pub mod lexical;
 mod pack;
 mod search;
@@ -18,15 +19,31 @@ mod uses;
 pub use embed::{Embedder, HashEmbedder};
 pub use errors::KnownError;
 pub use fixes::{PastFix, remember};
+pub use index::{SourceSettings, Sources};
 pub use pack::{Span, pack};
 pub use search::{BadQuery, Filters, Hit, MAX_HITS, Query, QueryVector};
 pub use store::{DocType, Entry, UnknownDocType, forget, put};
 pub use uses::used;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::db::{Db, DbError};
 use crate::domain::{ErrorClass, Fingerprint, Grade, OdooVersion, Source, TenantId};
+
+/// Settings of the knowledge base.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The sources that may be indexed by name.
+    pub sources: BTreeMap<String, SourceSettings>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { sources: index::default_sources() }
+    }
+}
 
 /// What is known, for whoever looks for a fix or for code.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@
 
 mod catalog;
 mod container;
+mod core_tree;
 mod earned;
 mod egress;
 mod engine;

@@ -13,6 +13,7 @@ pub use settings::Settings;
 
 use crate::db::{Db, DbError, storable_json};
 use crate::domain::TenantId;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 /// Makes the tenant if there is none of that name. `true`: it is new.
@@ -28,6 +29,13 @@ pub async fn exists(db: &Db, tenant: &TenantId) -> Result<bool, DbError> {
     let mut tx = db.system().await?;
     let row = sqlx::query!(r#"select tenant_exists($1) as "exists!""#, tenant.as_str()).fetch_one(tx.conn()).await?;
     Ok(row.exists)
+}
+
+/// Since when the tenant is there.
+pub async fn created_at(db: &Db, tenant: &TenantId) -> Result<DateTime<Utc>, DbError> {
+    let mut tx = db.tenant(tenant).await?;
+    let row = sqlx::query!("select created_at from tenants where id = $1", tenant.as_str()).fetch_optional(tx.conn()).await?;
+    row.map(|row| row.created_at).ok_or_else(|| DbError::Missing { what: "tenant", id: tenant.to_string() })
 }
 
 /// The tenant's settings: what is stored for it, and `defaults` for the rest.

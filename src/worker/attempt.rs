@@ -247,6 +247,7 @@ fn context(worker: &Worker, job: &Job, number: u32, progress: Tell) -> Ctx {
         ledger: Ledger::new(app.db.clone(), job.tenant.clone(), job.run_id, number, &settings),
         settings,
         knowledge: app.knowledge.clone(),
+        sources: app.sources.clone(),
         claude: app.claude.clone(),
         sandbox: app.sandbox.clone(),
         instance: worker.instance.to_string(),

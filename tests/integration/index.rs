@@ -1,0 +1,369 @@
+//! Sources into the knowledge base, against a real PostgreSQL: what costs nothing, what goes, what stays, and what a bad tree does.
+
+#![expect(clippy::unwrap_used, reason = "the helpers are tests too, though clippy knows only functions that say so")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::BoxFuture;
+use odoo_agent::db::Db;
+use odoo_agent::domain::TenantId;
+use odoo_agent::knowledge::HashEmbedder;
+use odoo_agent::knowledge::index::{self, IndexError, Options, Origin, Report, Root, Status, Tree, Vectors};
+use odoo_agent::tenants;
+use sqlx::Row;
+use uuid::Uuid;
+
+use crate::support;
+
+const MANIFEST: &str = "{'name': 'Shop', 'version': '19.0.1.0.0', 'depends': ['sale']}\n";
+const ORDER: &str = "from odoo import models, fields\n\n\nclass Order(models.Model):\n    _name = 'shop.order'\n    _description = 'Shop order'\n\n    \
+    pickup_id = fields.Many2one('res.partner')\n\n    def compute_pickup(self):\n        return self.pickup_id\n\n    def cancel_pickup(self):\n        \
+    self.pickup_id = False\n";
+
+/// A tree with one addon.
+fn shop() -> tempfile::TempDir {
+    let dir = support::temp_dir();
+    write(dir.path(), "addons/shop/__manifest__.py", MANIFEST);
+    write(dir.path(), "addons/shop/__init__.py", "");
+    write(dir.path(), "addons/shop/models/order.py", ORDER);
+    write(dir.path(), "addons/shop/models/line.py", &ORDER.replace("order", "line").replace("Order", "Line"));
+    dir
+}
+
+fn write(root: &Path, path: &str, text: impl AsRef<[u8]>) {
+    let file = root.join(path);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, text).unwrap();
+}
+
+fn tree(path: &Path, origin: Origin) -> Tree {
+    Tree {
+        name: origin.as_str().to_owned(),
+        origin,
+        version: "19.0".parse().unwrap(),
+        roots: vec![Root { path: path.to_owned(), translations_only: false }],
+        location: path.display().to_string(),
+    }
+}
+
+fn options(tenant: &TenantId) -> Options {
+    Options { tenant: tenant.clone(), embedder: Some(Arc::new(HashEmbedder)), progress: Arc::new(|_| {}) }
+}
+
+async fn tenant(db: &Db, name: &str) -> TenantId {
+    let tenant: TenantId = name.parse().unwrap();
+    tenants::ensure(db, &tenant).await.unwrap();
+    tenant
+}
+
+async fn indexed(db: &Db, path: &Path) -> Report {
+    let operator = tenant(db, "default").await;
+    index::run(db, &tree(path, Origin::Core), &options(&operator)).await.unwrap()
+}
+
+/// The texts that this tenant sees: id, row version, reference.
+async fn texts(db: &Db, tenant: &TenantId) -> Vec<(Uuid, String, String)> {
+    let mut tx = db.tenant(tenant).await.unwrap();
+    let sql = "select id, xmin::text, ref from odoo_knowledge union all select id, xmin::text, ref from tenant_knowledge order by ref";
+    let rows = sqlx::query(sql).fetch_all(tx.conn()).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+}
+
+async fn refs(db: &Db) -> Vec<String> {
+    let operator = tenant(db, "default").await;
+    texts(db, &operator).await.into_iter().map(|(_, _, reference)| reference).collect()
+}
+
+async fn number(db: &Db, tenant: &TenantId, sql: &'static str) -> i64 {
+    let mut tx = db.tenant(tenant).await.unwrap();
+    sqlx::query(sql).fetch_one(tx.conn()).await.unwrap().get(0)
+}
+
+/// Whether the counts of terms are those of the texts, whatever came and went.
+async fn counts_are_right(db: &Db, tenant: &TenantId) {
+    let wrong = number(
+        db,
+        tenant,
+        "with held as (select tenant_id, corpus, term, count(*) as texts
+                         from (select null::text as tenant_id, corpus, unnest(array_prepend(0, lexemes)) as term from odoo_knowledge
+                               union all select tenant_id, corpus, unnest(array_prepend(0, lexemes)) from tenant_knowledge) t
+                        group by 1, 2, 3)
+         select count(*) from held full join (select * from knowledge_terms where texts <> 0) told
+             on told.corpus = held.corpus and told.term = held.term and told.tenant_id is not distinct from held.tenant_id
+          where told.texts is distinct from held.texts",
+    )
+    .await;
+    assert_eq!(wrong, 0, "counts that differ from the texts");
+}
+
+#[tokio::test]
+async fn unchanged_sources_are_not_written() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    let operator = tenant(db, "default").await;
+    let first = indexed(db, dir.path()).await;
+    assert!(first.chunks > 4 && first.symbols > 0 && first.embedded > 0, "{first:?}");
+    assert_eq!((first.files.new, first.files.unchanged), (first.files.seen, 0));
+    let before = texts(db, &operator).await;
+    let changes = number(db, &operator, "select number from knowledge_changes where tenant_id is null").await;
+    let second = indexed(db, dir.path()).await;
+    assert_eq!((second.files.unchanged, second.chunks, second.removed, second.embedded), (second.files.seen, 0, 0, 0));
+    assert_eq!(texts(db, &operator).await, before);
+    assert_eq!(number(db, &operator, "select number from knowledge_changes where tenant_id is null").await, changes);
+    counts_are_right(db, &operator).await;
+}
+
+#[tokio::test]
+async fn changed_file_alone_is_replaced() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    let operator = tenant(db, "default").await;
+    indexed(db, dir.path()).await;
+    let before = texts(db, &operator).await;
+    write(dir.path(), "addons/shop/models/order.py", ORDER.replace("def cancel_pickup", "def refuse_pickup"));
+    let report = indexed(db, dir.path()).await;
+    assert_eq!((report.files.changed, report.files.new, report.files.gone), (1, 0, 0));
+    assert!(report.reused == 0 && report.embedded < 4, "what is embedded by the same words keeps its vector: {report:?}");
+    let after = texts(db, &operator).await;
+    let kept = |within: &str| {
+        let of = |texts: &[(Uuid, String, String)]| {
+            texts.iter().filter(|(_, _, reference)| reference.contains(within)).cloned().collect::<Vec<_>>()
+        };
+        of(&before) == of(&after)
+    };
+    assert!(kept("models/line.py") && !kept("models/order.py") && !kept("__manifest__.py"), "the addon says anew what it brings");
+    let names = refs(db).await;
+    assert!(
+        names.iter().any(|name| name.contains("refuse_pickup"))
+            && !names.iter().any(|name| name.contains("order.py#") && name.contains("cancel_pickup"))
+    );
+    assert!(names.iter().all(|name| name.starts_with("19.0/shop/")), "{names:?}");
+    counts_are_right(db, &operator).await;
+}
+
+#[tokio::test]
+async fn what_is_gone_is_taken_away() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    let operator = tenant(db, "default").await;
+    write(dir.path(), "addons/bare/__manifest__.py", MANIFEST);
+    indexed(db, dir.path()).await;
+    std::fs::remove_file(dir.path().join("addons/shop/models/line.py")).unwrap();
+    std::fs::remove_dir_all(dir.path().join("addons/bare")).unwrap();
+    let report = indexed(db, dir.path()).await;
+    assert_eq!(report.files.gone, 2);
+    let names = refs(db).await;
+    assert!(!names.iter().any(|name| name.contains("line.py") || name.contains("/bare/")), "{names:?}");
+    assert_eq!(number(db, &operator, "select count(*) from knowledge_modules").await, 1);
+    let orphans = "select count(*) from knowledge_vectors v where not exists (select from knowledge k where k.id = v.chunk_id)";
+    assert_eq!(number(db, &operator, orphans).await, 0);
+    let orphans = "select count(*) from knowledge_symbols s where not exists (select from knowledge k where k.id = s.chunk_id)";
+    assert_eq!(number(db, &operator, orphans).await, 0);
+    counts_are_right(db, &operator).await;
+}
+
+#[tokio::test]
+async fn tree_that_vanishes_costs_nothing_known() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    let operator = tenant(db, "default").await;
+    indexed(db, dir.path()).await;
+    let before = texts(db, &operator).await;
+    write(dir.path(), "addons/shop/models/late.py", ORDER);
+    let (root, vanish) = (dir.path().join("addons"), dir.path().join("addons"));
+    let progress = move |status: &Status| {
+        if status.phase == "index" && vanish.exists() {
+            std::fs::remove_dir_all(&vanish).unwrap();
+        }
+    };
+    let mid_run = Options { progress: Arc::new(progress), ..options(&operator) };
+    let ended = index::run(db, &tree(&root, Origin::Core), &mid_run).await;
+    assert!(matches!(ended, Err(IndexError::Gone(_))), "{ended:?}");
+    let after = texts(db, &operator).await;
+    assert!(before.iter().all(|text| after.iter().any(|left| left.2 == text.2)), "what was known stays");
+    let failed = number(db, &operator, "select count(*) from knowledge_sources where state = 'failed'").await;
+    assert_eq!(failed, 1);
+    std::fs::create_dir(&root).unwrap();
+    let empty = index::run(db, &tree(&root, Origin::Core), &options(&operator)).await;
+    assert!(matches!(empty, Err(IndexError::Empty(_))), "half a clone is no reason to forget: {empty:?}");
+    assert_eq!(texts(db, &operator).await, after);
+}
+
+#[tokio::test]
+async fn garbage_is_named_and_left_out() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    write(dir.path(), "addons/shop/models/broken.py", "class (((\n  def\n");
+    write(dir.path(), "addons/shop/models/binary.py", b"\x00\x01\x02");
+    write(dir.path(), "addons/shop/models/latin.py", b"# -*- coding: latin-1 -*-\ndef caf\xe9():\n    pass\n");
+    write(dir.path(), "addons/shop/models/other.py", b"x = '\xff\xfe'\n");
+    write(dir.path(), "addons/shop/models/giant.py", vec![b'#'; 3 * 1024 * 1024]);
+    write(dir.path(), "addons/shop/views/broken.xml", "<odoo><record");
+    write(dir.path(), "addons/shop/security/ir.model.access.csv", "a,b\n\"unclosed");
+    write(dir.path(), "addons/half/.git/HEAD", "ref: refs/heads/19.0\n");
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("addons/shop/loop")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", dir.path().join("addons/shop/models/passwd.py")).unwrap();
+    let report = indexed(db, dir.path()).await;
+    for (reason, count) in [("binary", 1), ("no UTF-8", 1), ("too large", 1), ("a symbolic link", 2)] {
+        assert_eq!(report.skipped.count(reason), count, "{reason}: {report:?}");
+    }
+    assert!(report.trouble.total() >= 1, "{report:?}");
+    let names = refs(db).await;
+    assert!(names.iter().any(|name| name.contains("order.py")) && !names.iter().any(|name| name.contains("passwd")));
+    let again = indexed(db, dir.path()).await;
+    assert_eq!((again.files.unchanged, again.chunks), (again.files.seen, 0), "what cannot be used is not looked at again: {again:?}");
+}
+
+#[tokio::test]
+async fn run_that_is_cut_off_goes_on() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    let operator = tenant(db, "default").await;
+    for n in 0..600 {
+        write(dir.path(), &format!("addons/m{n}/__manifest__.py"), MANIFEST);
+        write(dir.path(), &format!("addons/m{n}/a.py"), ORDER);
+    }
+    // Dropped in the middle: at the first batch that is told.
+    let (send, receive) = tokio::sync::oneshot::channel::<()>();
+    let send = std::sync::Mutex::new(Some(send));
+    let progress = move |status: &Status| {
+        if status.phase == "index"
+            && status.chunks > 0
+            && let Some(send) = send.lock().unwrap().take()
+        {
+            send.send(()).unwrap();
+        }
+    };
+    let tree = tree(dir.path(), Origin::Core);
+    let told = Options { progress: Arc::new(progress), ..options(&operator) };
+    tokio::select! {
+        ended = index::run(db, &tree, &told) => panic!("it was to be cut off: {ended:?}"),
+        told = receive => told.unwrap(),
+    }
+    let report = index::run(db, &tree, &options(&operator)).await.unwrap();
+    assert!(report.files.unchanged > 0 && report.files.new > 0, "{:?}", report.files);
+    let files = number(db, &operator, "select count(*) from knowledge_files").await;
+    assert_eq!(files, i64::try_from(report.files.seen).unwrap());
+    let twice = number(db, &operator, "select count(*) from (select ref from odoo_knowledge group by ref having count(*) > 1) t").await;
+    assert_eq!(twice, 0);
+    counts_are_right(db, &operator).await;
+}
+
+#[tokio::test]
+async fn two_at_once_do_the_work_once() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    let operator = tenant(db, "default").await;
+    let tree = tree(dir.path(), Origin::Core);
+    let (one, two) = (options(&operator), options(&operator));
+    let (one, two) = tokio::join!(index::run(db, &tree, &one), index::run(db, &tree, &two));
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!(one.files.new + two.files.new, one.files.seen, "the second found all of it done");
+    counts_are_right(db, &operator).await;
+}
+
+#[tokio::test]
+async fn two_sources_at_once_are_both_counted() {
+    let database = support::database().await;
+    let (db, one, two) = (&database.db, shop(), shop());
+    let operator = tenant(db, "default").await;
+    let (core, oca) = (tree(one.path(), Origin::Core), tree(two.path(), Origin::Oca));
+    let options = options(&operator);
+    let (core, oca) = tokio::join!(index::run(db, &core, &options), index::run(db, &oca, &options));
+    assert_eq!(core.unwrap().chunks, oca.unwrap().chunks);
+    counts_are_right(db, &operator).await;
+}
+
+#[tokio::test]
+async fn custom_sources_are_their_tenants_alone() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    let (acme, other) = (tenant(db, "acme").await, tenant(db, "other").await);
+    index::run(db, &tree(dir.path(), Origin::Custom), &options(&acme)).await.unwrap();
+    assert!(!texts(db, &acme).await.is_empty());
+    assert!(texts(db, &other).await.is_empty());
+    for table in ["knowledge_sources", "knowledge_files", "knowledge_symbols", "knowledge_modules", "knowledge_vectors", "knowledge_terms"]
+    {
+        let mut tx = db.tenant(&other).await.unwrap();
+        let sql = format!("select count(*) from {table}");
+        let seen: i64 = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(tx.conn()).await.unwrap().get(0);
+        assert_eq!(seen, 0, "{table}");
+    }
+    // The same sources of another tenant are embedded anew: a vector never crosses over.
+    let report = index::run(db, &tree(dir.path(), Origin::Custom), &options(&other)).await.unwrap();
+    assert_eq!((report.files.new, report.reused), (report.files.seen, 0));
+    counts_are_right(db, &acme).await;
+    counts_are_right(db, &other).await;
+}
+
+#[tokio::test]
+async fn shared_vectors_serve_tenants_and_never_back() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    let acme = tenant(db, "acme").await;
+    index::run(db, &tree(dir.path(), Origin::Custom), &options(&acme)).await.unwrap();
+    let shared = indexed(db, dir.path()).await;
+    assert!(shared.reused == 0 && shared.embedded > 0, "{shared:?}");
+    let other = tenant(db, "other").await;
+    let own = index::run(db, &tree(dir.path(), Origin::Custom), &options(&other)).await.unwrap();
+    assert!(own.reused > 0 && own.embedded == 0, "{own:?}");
+}
+
+#[tokio::test]
+async fn series_live_side_by_side() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    let operator = tenant(db, "default").await;
+    indexed(db, dir.path()).await;
+    let older = Tree { version: "18.0".parse().unwrap(), ..tree(dir.path(), Origin::Core) };
+    let report = index::run(db, &older, &options(&operator)).await.unwrap();
+    assert!(report.embedded == 0 && report.reused > 0, "the same words have the same vector: {report:?}");
+    let names = refs(db).await;
+    let of = |series: &str| names.iter().filter(|name| name.starts_with(series)).count();
+    assert!(of("19.0/") > 0 && of("19.0/") == of("18.0/"));
+    counts_are_right(db, &operator).await;
+}
+
+/// Another embedder, which counts what it is asked, and may be away.
+struct Counting {
+    asked: AtomicUsize,
+    away: bool,
+}
+
+impl Vectors for Counting {
+    fn name(&self) -> &str {
+        "counting@1"
+    }
+
+    fn dims(&self) -> usize {
+        3
+    }
+
+    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Result<Vec<Vec<f32>>, String>> {
+        self.asked.fetch_add(texts.len(), Ordering::Relaxed);
+        let vectors = if self.away { Err("no answer".to_owned()) } else { Ok(texts.iter().map(|_| vec![1.0, 0.0, 0.0]).collect()) };
+        Box::pin(async move { vectors })
+    }
+}
+
+#[tokio::test]
+async fn another_embedder_adds_its_vectors() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    let operator = tenant(db, "default").await;
+    let first = indexed(db, dir.path()).await;
+    let before = texts(db, &operator).await;
+    let away = Arc::new(Counting { asked: AtomicUsize::new(0), away: true });
+    let with = |embedder: Arc<Counting>| Options { embedder: Some(embedder), ..options(&operator) };
+    let ended = index::run(db, &tree(dir.path(), Origin::Core), &with(away)).await;
+    assert!(matches!(ended, Err(IndexError::Embedder(_))), "{ended:?}");
+    let counting = Arc::new(Counting { asked: AtomicUsize::new(0), away: false });
+    let report = index::run(db, &tree(dir.path(), Origin::Core), &with(counting.clone())).await.unwrap();
+    assert_eq!((report.chunks, report.embedded), (0, first.embedded), "nothing is cut up again");
+    assert!(counting.asked.load(Ordering::Relaxed) as u64 <= report.embedded);
+    assert_eq!(texts(db, &operator).await, before);
+    let both = "select count(*) from (select chunk_id from knowledge_vectors group by 1 having count(*) = 2) t";
+    assert_eq!(number(db, &operator, both).await, i64::try_from(first.embedded + first.reused).unwrap());
+}
