@@ -2,77 +2,37 @@
 
 use serde_json::json;
 
-use super::lines::{Lines, number};
+use super::lines::Lines;
 use super::{Chunk, FileChunks, Kind, Source, Symbol, Zone, context};
+use crate::odoo::source::{Row, Rows};
 
 /// The rows of one piece that are not about access.
 const ROWS: usize = 40;
-/// The most columns that are looked at.
-const MAX_COLUMNS: usize = 200;
-
-/// One row with the lines it stands in.
-struct Row {
-    cells: Vec<String>,
-    first: u32,
-    last: u32,
-}
-
 /// Cuts a CSV file up; its name says which Odoo model it is of.
 pub(super) fn cut(source: &Source<'_>, found: &mut FileChunks) {
     let name = source.path.rsplit('/').next().unwrap_or_default();
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let odoo_model = stem.split('-').next().unwrap_or(stem);
-    let (head, rows) = read(source.text, found);
+    let rows = Rows::of(source.text);
+    if let Some(trouble) = &rows.trouble {
+        found.trouble(trouble);
+    }
     let lines = Lines::of(source.text);
     if odoo_model == "ir.model.access" {
-        access(source, &head, &rows, &lines, found);
+        access(source, &rows, &lines, found);
     } else {
-        handfuls(source, odoo_model, &head, &rows, &lines, found);
+        handfuls(source, odoo_model, &rows, &lines, found);
     }
 }
 
-fn read(text: &str, found: &mut FileChunks) -> (Vec<String>, Vec<Row>) {
-    let mut reader = ::csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-    let cells = |record: &::csv::StringRecord| record.iter().take(MAX_COLUMNS).map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
-    let head = reader.headers().map(cells).unwrap_or_default();
-    let mut rows = Vec::new();
-    let mut record = ::csv::StringRecord::new();
-    loop {
-        match reader.read_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(error) => {
-                found.trouble(&format!("its rows cannot be read: {error}"));
-                break;
-            }
-        }
-        let first = record.position().map_or(1, |position| position.line());
-        let breaks = record.iter().map(|cell| cell.matches('\n').count()).sum::<usize>();
-        let first = u32::try_from(first).unwrap_or(u32::MAX);
-        rows.push(Row { cells: cells(&record), first, last: first.saturating_add(number(breaks)) });
-    }
-    (head, rows)
-}
-
-/// The place of a column that has one of these names.
-fn column(head: &[String], names: &[&str]) -> Option<usize> {
-    head.iter().position(|name| names.contains(&name.as_str()))
-}
-
-impl Row {
-    fn get(&self, column: Option<usize>) -> &str {
-        column.and_then(|column| self.cells.get(column)).map(String::as_str).unwrap_or_default()
-    }
-}
-
-fn access(source: &Source<'_>, head: &[String], rows: &[Row], lines: &Lines<'_>, found: &mut FileChunks) {
-    let about = column(head, &["model_id:id", "model_id/id", "model_id"]);
-    let (id, group) = (column(head, &["id"]), column(head, &["group_id:id", "group_id/id", "group_id"]));
-    let title = column(head, &["name"]);
-    let rights = ["perm_read", "perm_write", "perm_create", "perm_unlink"].map(|name| (name, column(head, &[name])));
+fn access(source: &Source<'_>, rows: &Rows, lines: &Lines<'_>, found: &mut FileChunks) {
+    let about = rows.column(&["model_id:id", "model_id/id", "model_id"]);
+    let (id, group) = (rows.column(&["id"]), rows.column(&["group_id:id", "group_id/id", "group_id"]));
+    let title = rows.column(&["name"]);
+    let rights = ["perm_read", "perm_write", "perm_create", "perm_unlink"].map(|name| (name, rows.column(&[name])));
     // The name without the addon is what makes rows belong together: `sale.model_sale_order` and `model_sale_order` are one.
     let target = |row: &Row| row.get(about).rsplit('.').next().unwrap_or_default().to_owned();
-    for run in rows.chunk_by(|a, b| target(a) == target(b)) {
+    for run in rows.rows.chunk_by(|a, b| target(a) == target(b)) {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
         let symbol = target(first);
         if symbol.is_empty() {
@@ -129,9 +89,9 @@ fn truth(cell: &str) -> bool {
     matches!(cell, "1" | "True" | "true" | "TRUE")
 }
 
-fn handfuls(source: &Source<'_>, odoo_model: &str, head: &[String], rows: &[Row], lines: &Lines<'_>, found: &mut FileChunks) {
-    let (id, title) = (column(head, &["id"]), column(head, &["name", "name@en"]));
-    for run in rows.chunks(ROWS) {
+fn handfuls(source: &Source<'_>, odoo_model: &str, rows: &Rows, lines: &Lines<'_>, found: &mut FileChunks) {
+    let (id, title) = (rows.column(&["id"]), rows.column(&["name", "name@en"]));
+    for run in rows.rows.chunks(ROWS) {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
         let text = lines.text(first.first, last.last).to_owned();
         let chunk = Chunk {
@@ -142,7 +102,12 @@ fn handfuls(source: &Source<'_>, odoo_model: &str, head: &[String], rows: &[Row]
             start_line: first.first,
             end_line: last.last,
             title: format!("rows of {odoo_model}"),
-            zones: vec![(Zone::Owner, odoo_model.to_owned()), (Zone::Members, head.join(" ")), (Zone::Body, text.clone()), context(source)],
+            zones: vec![
+                (Zone::Owner, odoo_model.to_owned()),
+                (Zone::Members, rows.head.join(" ")),
+                (Zone::Body, text.clone()),
+                context(source),
+            ],
             card: None,
             text,
         };

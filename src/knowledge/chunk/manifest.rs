@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(card.detail, detail);
         let chunk = &found.chunks[0];
         assert_eq!((chunk.kind, chunk.symbol.as_str(), chunk.start_line, chunk.end_line), (Kind::Module, "sale_extra", 1, 8));
-        assert_eq!(chunk.card.as_deref(), Some("sale extra: sale extra; more sales"));
+        assert_eq!(chunk.card.as_deref(), Some("sale extra: Sale Extra; More sales"));
         let depends: Vec<_> = found.symbols.iter().map(|symbol| (symbol.kind, symbol.target.as_deref(), symbol.line)).collect();
         assert_eq!(depends, [("depends", Some("sale"), 4), ("depends", Some("stock"), 4)]);
     }

@@ -2,7 +2,7 @@
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::{ModuleFacts, RecordFacts, ViewFacts};
+use super::{ModuleFacts, RecordFacts, Rows, ViewFacts};
 
 /// Reads the records and views of one XML file into what its addon defines.
 pub(super) fn xml(module: &str, path: &str, text: &str, facts: &mut ModuleFacts) {
@@ -34,12 +34,12 @@ pub(super) fn xml(module: &str, path: &str, text: &str, facts: &mut ModuleFacts)
 pub(super) fn csv(module: &str, path: &str, text: &str, facts: &mut ModuleFacts) {
     let Some(odoo_model) = path.rsplit('/').next().and_then(|file| file.strip_suffix(".csv")) else { return };
     let odoo_model = odoo_model.split('-').next().unwrap_or(odoo_model);
-    let mut reader = ::csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-    let Some(column) = reader.headers().ok().and_then(|headers| headers.iter().position(|name| name == "id")) else { return };
-    for row in reader.records().map_while(Result::ok) {
-        let line = row.position().map_or(1, |position| u32::try_from(position.line()).unwrap_or(u32::MAX));
-        if let Some(id) = row.get(column).map(str::trim).filter(|id| !id.is_empty()).and_then(|id| own(module, id)) {
-            facts.records.insert(id.to_owned(), RecordFacts { odoo_model: odoo_model.to_owned(), path: path.to_owned(), line });
+    let rows = Rows::of(text);
+    let Some(column) = rows.column(&["id"]) else { return };
+    for row in &rows.rows {
+        if let Some(id) = Some(row.get(Some(column))).filter(|id| !id.is_empty()).and_then(|id| own(module, id)) {
+            let record = RecordFacts { odoo_model: odoo_model.to_owned(), path: path.to_owned(), line: row.first };
+            facts.records.insert(id.to_owned(), record);
         }
     }
 }

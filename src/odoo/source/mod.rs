@@ -7,6 +7,7 @@
 mod data;
 mod index;
 pub mod python;
+mod rows;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use index::Index;
+pub use rows::{Row, Rows};
 pub use view::Anchor;
 
 use super::Addon;

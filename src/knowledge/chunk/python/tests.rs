@@ -99,10 +99,10 @@ fn words_stand_in_their_zones() {
     assert!(zone(method, Zone::Members).contains("_get_price") && zone(method, Zone::Members).contains("api.depends"));
     let body = zone(method, Zone::Body);
     assert!(body.contains("for line in self") && !body.contains("Sum it up") && !body.contains("walk"));
-    assert_eq!(method.card.as_deref(), Some("shop: shop order compute total; sum it up; user error get price compute total"));
+    assert_eq!(method.card.as_deref(), Some("shop: shop order compute total; Sum it up; get price compute total"));
     let class = &found.chunks[0];
     assert!(zone(class, Zone::Members).contains("Customer") && zone(class, Zone::Prose).contains("Who pays."));
-    assert_eq!(class.card.as_deref(), Some("shop: shop order; shop order; state customer"));
+    assert_eq!(class.card.as_deref(), Some("shop: shop order; Shop Order; state Customer"));
 }
 
 #[test]
