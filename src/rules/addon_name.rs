@@ -6,6 +6,7 @@
 
 use super::edit::python::Source;
 use super::edit::{Edit, apply, manifest};
+use super::moved;
 use super::near::ranked;
 use super::scope::{Scope, mentioned, said};
 use super::{Case, Proposal, Rule, changed, manifest_change, proposal, unsure};
@@ -24,7 +25,11 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     if scope.index.module(&wrong).is_some() {
         return Vec::new();
     }
-    let names = ranked(&wrong, scope.index.modules().map(|(name, _)| name), |name| scope.names.contains(name));
+    // Of what Odoo once had it is known what became of it, and no near name is meant.
+    let names = match moved::addon(case.version.major(), &wrong) {
+        Some(_) => Vec::new(),
+        None => ranked(&wrong, scope.index.modules().map(|(name, _)| name), |name| scope.names.contains(name)),
+    };
     let mut found: Vec<Proposal> = names.iter().take(MOST).flat_map(|right| renamed(case, &wrong, right)).collect();
     let is_dependency = case.addon.manifest().is_some_and(|manifest| manifest.texts("depends").contains(&wrong.as_str()));
     if names.is_empty() && is_dependency && mentioned(case, &wrong) == 1 {
@@ -39,7 +44,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     found
 }
 
-fn missing_addon(case: &Case<'_>) -> Option<String> {
+/// The addon that is not there.
+pub(super) fn missing_addon(case: &Case<'_>) -> Option<String> {
     if case.report.class == ErrorClass::ImportModule {
         return said::<1>(case, r"No module named '?odoo\.addons\.(\w+)").map(|[name]| name);
     }
@@ -55,14 +61,17 @@ fn renamed(case: &Case<'_>, wrong: &str, right: &str) -> Vec<Proposal> {
     })
     .into_iter()
     .collect();
-    changes.extend(changed(case.addon, "py", |text| {
-        let source = Source::parse(text)?;
-        // `odoo.addons.wrong`, the last part of which is the name or goes on below it.
-        let dotted = source.all("dotted_name").filter(|node| source.of(*node).starts_with("odoo.addons."));
-        let parts = dotted.filter_map(|node| node.named_child(2)).filter(|part| source.of(*part) == wrong);
-        apply(text, parts.map(|part| Edit::new(part.byte_range(), right)).collect())
-    }));
+    changes.extend(changed(case.addon, "py", |text| import_renamed(text, wrong, right)));
     proposal(format!("There is no addon {wrong}; {right} is meant."), changes)
+}
+
+/// The text with every import from one addon made from another.
+pub(super) fn import_renamed(text: &str, wrong: &str, right: &str) -> Option<String> {
+    let source = Source::parse(text)?;
+    // `odoo.addons.wrong`, the last part of which is the name or goes on below it.
+    let dotted = source.all("dotted_name").filter(|node| source.of(*node).starts_with("odoo.addons."));
+    let parts = dotted.filter_map(|node| node.named_child(2)).filter(|part| source.of(*part) == wrong);
+    apply(text, parts.map(|part| Edit::new(part.byte_range(), right)).collect())
 }
 
 #[cfg(test)]

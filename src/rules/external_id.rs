@@ -9,7 +9,9 @@ use regex::Regex;
 use roxmltree::Node;
 
 use super::edit::{Edit, apply, xml};
+use super::moved::{self, Fate};
 use super::near::ranked;
+use super::renamed_record;
 use super::scope::{Scope, missing_id};
 use super::{Case, FileChange, Proposal, Rule, change, proposal};
 use crate::domain::ErrorClass;
@@ -27,6 +29,10 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some((module, name)) = wrong.split_once('.') else { return Vec::new() };
     // What the addon itself has is loaded too late or not at all, which is another fault.
     if scope.index.has_id(&wrong, &scope.names) {
+        return Vec::new();
+    }
+    // Of what Odoo once had it is known what became of it, and no near name is meant.
+    if moved::record(case.version.major(), &wrong) == Some(Fate::Gone) || renamed_record::of(case, &wrong).is_some() {
         return Vec::new();
     }
     let places = places(case, &wrong);
@@ -173,7 +179,7 @@ fn places<'d>(case: &Case<'d>, id: &str) -> Vec<Place<'d>> {
 }
 
 /// The data files and Python with the id replaced.
-fn files(case: &Case<'_>, wrong: &str, right: &str) -> Vec<FileChange> {
+pub(super) fn files(case: &Case<'_>, wrong: &str, right: &str) -> Vec<FileChange> {
     let Some(pattern) = pattern(case, wrong) else { return Vec::new() };
     let own = format!("{}.", case.addon.name());
     // As it was written: without the addon's own name where that was left out.

@@ -3,18 +3,22 @@
 //! Why: the old import fails, or the attribute is gone.
 //! Before: `from odoo.tests.common import SavepointCase`, `slug(record)`, `models.NewId`.
 //! After: `from odoo.tests.common import TransactionCase`, `self.env["ir.http"]._slug(record)`, `api.NewId`.
-//! Since: each row of the table says it.
+//! Since: each row of `changes/imports.csv` and `changes/attributes.csv` says it; rows of a version that was not run are not sure.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use serde::Deserialize;
 use tree_sitter::Node;
 
 use super::edit::python::{
     Imported, Source, ancestors, children, field, imports, is_reference, quoted, remove_names, walk, without_unused,
 };
 use super::edit::{Edit, apply, indent};
-use super::{Case, Proposal, Rule, change, proposal};
+use super::renames::rows;
+use super::{Case, FileChange, Proposal, Rule, by_rows, change};
 use crate::domain::ErrorClass;
+use crate::odoo::Addon;
 
 /// The rule.
 pub(super) const RULE: Rule = Rule {
@@ -25,78 +29,61 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// Where a name went.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum To {
     /// Another name in another (or the same) module.
-    Name(&'static str, &'static str),
+    Name,
     /// A method of the Odoo model `ir.http`.
-    HttpMethod(&'static str),
+    HttpMethod,
     /// `odoo.tools.misc.file_path`, which takes one path instead of its parts.
     FilePath,
 }
 
-/// A name that can no longer be imported: since, module, name, where it went.
-const MOVED: &[(u8, &str, &str, To)] = &[
-    (17, "odoo.tests.common", "SavepointCase", To::Name("odoo.tests.common", "TransactionCase")),
-    (17, "odoo.tests", "SavepointCase", To::Name("odoo.tests", "TransactionCase")),
-    (17, "odoo.exceptions", "Warning", To::Name("odoo.exceptions", "UserError")),
-    (18, "odoo.addons.http_routing.models.ir_http", "slug", To::HttpMethod("_slug")),
-    (18, "odoo.addons.http_routing.models.ir_http", "unslug", To::HttpMethod("_unslug")),
-    (18, "odoo.addons.http_routing.models.ir_http", "unslug_url", To::HttpMethod("_unslug_url")),
-    (18, "odoo.addons.http_routing.models.ir_http", "slugify", To::HttpMethod("_slugify")),
-    (18, "odoo.addons.http_routing.models.ir_http", "url_for", To::HttpMethod("_url_for")),
-    (18, "odoo.addons.http_routing.models.ir_http", "url_lang", To::HttpMethod("_url_lang")),
-    (17, "odoo.tests.common", "HttpSavepointCase", To::Name("odoo.tests.common", "HttpCase")),
-    (17, "odoo.tests", "HttpSavepointCase", To::Name("odoo.tests", "HttpCase")),
-    (17, "odoo.addons.web.controllers.main", "Action", To::Name("odoo.addons.web.controllers.action", "Action")),
-    (17, "odoo.addons.web.controllers.main", "Binary", To::Name("odoo.addons.web.controllers.binary", "Binary")),
-    (17, "odoo.addons.web.controllers.main", "CSVExport", To::Name("odoo.addons.web.controllers.export", "CSVExport")),
-    (17, "odoo.addons.web.controllers.main", "DataSet", To::Name("odoo.addons.web.controllers.dataset", "DataSet")),
-    (17, "odoo.addons.web.controllers.main", "Database", To::Name("odoo.addons.web.controllers.database", "Database")),
-    (17, "odoo.addons.web.controllers.main", "ExcelExport", To::Name("odoo.addons.web.controllers.export", "ExcelExport")),
-    (17, "odoo.addons.web.controllers.main", "Export", To::Name("odoo.addons.web.controllers.export", "Export")),
-    (17, "odoo.addons.web.controllers.main", "ExportFormat", To::Name("odoo.addons.web.controllers.export", "ExportFormat")),
-    (17, "odoo.addons.web.controllers.main", "ExportXlsxWriter", To::Name("odoo.addons.web.controllers.export", "ExportXlsxWriter")),
-    (17, "odoo.addons.web.controllers.main", "GroupsTreeNode", To::Name("odoo.addons.web.controllers.export", "GroupsTreeNode")),
-    (17, "odoo.addons.web.controllers.main", "Home", To::Name("odoo.addons.web.controllers.home", "Home")),
-    (17, "odoo.addons.web.controllers.main", "ReportController", To::Name("odoo.addons.web.controllers.report", "ReportController")),
-    (17, "odoo.addons.web.controllers.main", "Session", To::Name("odoo.addons.web.controllers.session", "Session")),
-    (17, "odoo.addons.web.controllers.main", "WebClient", To::Name("odoo.addons.web.controllers.webclient", "WebClient")),
-    (17, "odoo.addons.web.controllers.main", "clean_action", To::Name("odoo.addons.web.controllers.utils", "clean_action")),
-    (17, "odoo.addons.web.controllers.main", "ensure_db", To::Name("odoo.addons.web.controllers.utils", "ensure_db")),
-    (18, "odoo.tools", "append_content_to_html", To::Name("odoo.tools.mail", "append_content_to_html")),
-    (18, "odoo.tools", "email_re", To::Name("odoo.tools.mail", "email_re")),
-    (18, "odoo.tools", "image_data_uri", To::Name("odoo.tools.image", "image_data_uri")),
-    (18, "odoo.tools", "image_process", To::Name("odoo.tools.image", "image_process")),
-    (18, "odoo.tools", "date_range", To::Name("odoo.tools.date_utils", "date_range")),
-    (18, "odoo.tools", "start_of", To::Name("odoo.tools.date_utils", "start_of")),
-    (18, "odoo.modules.module", "get_module_resource", To::FilePath),
-    (18, "odoo.modules", "get_module_resource", To::FilePath),
-    (18, "odoo.modules.module", "get_resource_path", To::FilePath),
-    (18, "odoo.modules", "get_resource_path", To::FilePath),
-    (19, "odoo", "registry", To::Name("odoo.modules.registry", "Registry")),
-    (19, "odoo.models", "NewId", To::Name("odoo.api", "NewId")),
-];
+/// A name that can no longer be imported.
+#[derive(Debug, Deserialize)]
+struct Moved {
+    since: u8,
+    module: String,
+    name: String,
+    to: To,
+    new_module: String,
+    new_name: String,
+}
 
-/// An attribute of a module of `odoo` that moved to another: since, module, attribute, new module.
-const ATTRIBUTES: &[(u8, &str, &str, &str)] = &[(19, "models", "NewId", "api")];
+/// An attribute of a module of `odoo` that moved to another.
+#[derive(Debug, Deserialize)]
+struct Attribute {
+    since: u8,
+    module: String,
+    name: String,
+    new_module: String,
+}
+
+static MOVED: LazyLock<Vec<Moved>> = LazyLock::new(|| rows(include_str!("changes/imports.csv")));
+static ATTRIBUTES: LazyLock<Vec<Attribute>> = LazyLock::new(|| rows(include_str!("changes/attributes.csv")));
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
-    let major = case.version.major();
-    let names = MOVED.iter().map(|row| row.2).chain(ATTRIBUTES.iter().map(|row| row.2));
+    let names = MOVED.iter().map(|row| &row.name).chain(ATTRIBUTES.iter().map(|row| &row.name));
     if !names.into_iter().any(|name| case.report.text.contains(&format!("'{name}'"))) {
         return Vec::new();
     }
+    let summary = "Odoo moved or renamed a name that the addon imports: import and uses follow.";
+    by_rows(case, summary, |major| mended(case.addon, major).unwrap_or_default())
+}
+
+/// `None` if a use is not understood: the error would remain.
+fn mended(addon: &Addon, major: u8) -> Option<Vec<FileChange>> {
     let mut changes = Vec::new();
-    for (path, text) in case.addon.texts("py") {
+    for (path, text) in addon.texts("py") {
         let Some(source) = Source::parse(text) else { continue };
-        let Some(mut edits) = import_edits(&source, major) else { return Vec::new() };
+        let mut edits = import_edits(&source, major)?;
         edits.extend(attribute_edits(&source, major));
         if let Some(after) = apply(text, edits) {
             changes.push(change(path, text, if text.contains("models.NewId") { without_unused(&after, &["models"]) } else { after }));
         }
     }
-    proposal("Odoo moved or renamed a name that the addon imports: import and uses follow.", changes)
+    Some(changes)
 }
 
 /// What happens to one import statement.
@@ -113,23 +100,24 @@ fn import_edits(source: &Source<'_>, major: u8) -> Option<Vec<Edit>> {
     let mut rewrites: Vec<Rewrite<'_>> = Vec::new();
     for (module, imported) in &all {
         let name = source.of(imported.name);
-        let Some((_, _, _, to)) = MOVED.iter().find(|row| row.0 <= major && row.1 == *module && row.2 == name) else { continue };
+        let Some(row) = MOVED.iter().find(|row| row.since <= major && row.module == *module && row.name == name) else { continue };
+        let (new_module, new_name) = (row.new_module.as_str(), row.new_name.as_str());
         let uses = uses(source, imported)?;
-        let (replacement, addition) = match to {
-            To::Name(new_module, new_name) => {
+        let (replacement, addition) = match row.to {
+            To::Name => {
                 // The old exceptions took a title too; a call that gives one would fail when it is raised.
-                if *new_name == "UserError" && !uses.iter().all(|node| takes_one(*node)) {
+                if new_name == "UserError" && !uses.iter().all(|node| takes_one(*node)) {
                     return None;
                 }
                 let bound = |(_, other): &(&str, Imported<'_>)| {
-                    other.alias.is_none() && source.of(other.name) == *new_name && other.entry != imported.entry
+                    other.alias.is_none() && source.of(other.name) == new_name && other.entry != imported.entry
                 };
                 if imported.alias.is_none() {
-                    edits.extend(uses.iter().map(|node| Edit::new(node.byte_range(), *new_name)));
+                    edits.extend(uses.iter().map(|node| Edit::new(node.byte_range(), new_name)));
                 }
-                match (all.iter().any(bound) && imported.alias.is_none(), new_module == module) {
+                match (all.iter().any(bound) && imported.alias.is_none(), new_module == *module) {
                     (true, _) => (None, None),
-                    (false, true) => (Some(Edit::new(imported.name.byte_range(), *new_name)), None),
+                    (false, true) => (Some(Edit::new(imported.name.byte_range(), new_name)), None),
                     (false, false) => (None, Some(format!("from {new_module} import {new_name}{}", alias(source, imported)))),
                 }
             }
@@ -142,9 +130,9 @@ fn import_edits(source: &Source<'_>, major: u8) -> Option<Vec<Edit>> {
                 }
                 (None, Some("from odoo.tools.misc import file_path".to_owned()))
             }
-            To::HttpMethod(method) => {
+            To::HttpMethod => {
                 for node in uses {
-                    edits.push(Edit::new(node.byte_range(), format!("{}[\"ir.http\"].{method}", environment(source, node, &all)?)));
+                    edits.push(Edit::new(node.byte_range(), format!("{}[\"ir.http\"].{new_name}", environment(source, node, &all)?)));
                 }
                 (None, None)
             }
@@ -231,14 +219,14 @@ fn attribute_edits(source: &Source<'_>, major: u8) -> Vec<Edit> {
     let from_odoo = |name: &str| {
         all.iter().find(|(module, imported)| *module == "odoo" && imported.alias.is_none() && source.of(imported.name) == name)
     };
-    for (_, old_module, attribute, new_module) in ATTRIBUTES.iter().filter(|row| row.0 <= major) {
+    for Attribute { module: old_module, name: attribute, new_module, .. } in ATTRIBUTES.iter().filter(|row| row.since <= major) {
         let Some((_, imported)) = from_odoo(old_module) else { continue };
         let uses = source.all("attribute").filter(|node| {
             field(*node, "object").is_some_and(|object| source.of(object) == *old_module)
                 && field(*node, "attribute").is_some_and(|name| source.of(name) == *attribute)
         });
         let before = edits.len();
-        edits.extend(uses.filter_map(|node| Some(Edit::new(field(node, "object")?.byte_range(), *new_module))));
+        edits.extend(uses.filter_map(|node| Some(Edit::new(field(node, "object")?.byte_range(), new_module.as_str()))));
         if edits.len() > before && from_odoo(new_module).is_none() {
             let at = imported.entry.start_byte();
             edits.push(Edit::new(at..at, format!("{new_module}, ")));
@@ -250,11 +238,43 @@ fn attribute_edits(source: &Source<'_>, major: u8) -> Vec<Edit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::mended_file;
+    use crate::rules::testing::{addon, candidates_in, mended_file};
 
     fn after(text: &str) -> Option<String> {
-        let names: String = MOVED.iter().map(|row| format!("cannot import name '{}'\n", row.2)).collect();
+        let names: String = MOVED.iter().map(|row| format!("cannot import name '{}'\n", row.name)).collect();
         mended_file(&[("a.py", text)], "a.py", ErrorClass::ImportName, &names)
+    }
+
+    #[test]
+    fn every_row_is_read() {
+        assert_eq!(MOVED.len() + 1, include_str!("changes/imports.csv").lines().count());
+        assert_eq!(ATTRIBUTES.len() + 1, include_str!("changes/attributes.csv").lines().count());
+        for row in MOVED.iter() {
+            let complete = match row.to {
+                To::Name => {
+                    !row.new_module.is_empty() && !row.new_name.is_empty() && (&row.module, &row.name) != (&row.new_module, &row.new_name)
+                }
+                To::HttpMethod => row.new_module.is_empty() && !row.new_name.is_empty(),
+                To::FilePath => row.new_module.is_empty() && row.new_name.is_empty(),
+            };
+            assert!((16..=20).contains(&row.since) && complete && !row.module.is_empty() && !row.name.is_empty(), "{row:?}");
+        }
+        assert!(ATTRIBUTES.iter().all(|row| (16..=20).contains(&row.since) && row.module != row.new_module));
+    }
+
+    #[test]
+    fn what_was_only_read_is_not_sure() {
+        let text = "ImportError: cannot import name 'content_disposition' from 'odoo.http'";
+        let before = "from odoo.http import content_disposition, request\nx = content_disposition(request)\n";
+        let found = candidates_in("20.0", &addon(&[("a.py", before)]), ErrorClass::ImportName, text);
+        assert!(matches!(found.as_slice(), [only] if !only.sure && only.name() == "import_map?"), "{found:?}");
+        let after = "from odoo.http import request\nfrom odoo.http.stream import content_disposition\nx = content_disposition(request)\n";
+        assert_eq!(found[0].patch.changes()[0].after, after);
+        assert!(candidates_in("19.0", &addon(&[("a.py", before)]), ErrorClass::ImportName, text).is_empty());
+        let known = "ImportError: cannot import name 'registry' from 'odoo'";
+        let before = "from odoo import registry\nregistry(db)\n";
+        let found = candidates_in("20.0", &addon(&[("a.py", before)]), ErrorClass::ImportName, known);
+        assert!(matches!(found.as_slice(), [only] if only.sure), "{found:?}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod access_rules;
 mod addon_name;
+mod attachment_raw;
 mod attrs_to_expressions;
 mod compute_unassigned;
 mod constraint_column;
@@ -28,14 +29,18 @@ mod missing_depends;
 mod missing_import;
 mod missing_return;
 mod model_name;
+mod moved;
 mod moved_anchor;
 mod near;
 mod own_package_import;
 mod python_syntax;
 mod record_field;
+mod renamed_addon;
 mod renamed_field;
 mod renamed_key;
 mod renamed_method;
+mod renamed_odoo_model;
+mod renamed_record;
 mod renames;
 mod required_default;
 mod required_value;
@@ -44,6 +49,7 @@ mod scope;
 mod search_group_attributes;
 mod series;
 mod sql_constraints;
+mod t_esc;
 mod tree_to_list;
 mod unimported_file;
 mod view_anchor;
@@ -55,6 +61,7 @@ mod testing;
 #[cfg(test)]
 pub(crate) mod testing_index;
 
+pub use moved::is_renamed_record;
 pub use series::ported;
 
 use crate::domain::{ErrorClass, ErrorReport, FileChange, OdooVersion, Patch, RelPath, Source};
@@ -66,7 +73,11 @@ use crate::odoo::{Addon, Manifest};
 /// - 1: the first 13 rules.
 /// - 3: faults in Python that any Odoo shows; tables of what changed as data.
 /// - 4: what the sources define is asked; proposals that are not sure.
-pub const VERSION: u32 = 4;
+/// - 5: addons, Odoo models and records that Odoo renamed; what is known of Odoo 20.
+pub const VERSION: u32 = 5;
+
+/// The last major version of Odoo that the rules were run against. What a table says of a later one was only read, so it is not sure.
+const LAST_RUN: u8 = 19;
 
 /// Every rule, the surest first: candidates are tried in this order.
 pub const ALL: &[Rule] = &[
@@ -78,6 +89,11 @@ pub const ALL: &[Rule] = &[
     moved_anchor::RULE,
     import_map::RULE,
     renamed_method::RULE,
+    renamed_addon::RULE,
+    renamed_odoo_model::RULE,
+    renamed_record::RULE,
+    t_esc::RULE,
+    attachment_raw::RULE,
     own_package_import::RULE,
     unimported_file::RULE,
     hook_signature::RULE,
@@ -210,6 +226,28 @@ fn proposal(summary: impl Into<String>, changes: Vec<FileChange>) -> Vec<Proposa
 fn unsure(summary: impl Into<String>, changes: Vec<FileChange>) -> Vec<Proposal> {
     let doubtful = |found: Proposal| Proposal { sure: false, ..found };
     proposal(format!("Not sure: {}", summary.into()), changes).into_iter().map(doubtful).collect()
+}
+
+/// What the rows of a table give, by the major version: not sure where rows of a version after [`LAST_RUN`] take part.
+fn by_rows(case: &Case<'_>, summary: impl Into<String>, changes: impl Fn(u8) -> Vec<FileChange>) -> Vec<Proposal> {
+    let major = case.version.major();
+    let found = changes(major);
+    let only_read = major > LAST_RUN && changes(LAST_RUN) != found;
+    if only_read { unsure(summary, found) } else { proposal(summary, found) }
+}
+
+/// What differs between two states of an addon.
+fn differences(before: &Addon, after: &Addon) -> Vec<FileChange> {
+    let texts = after.files().filter_map(|(path, _)| Some((path, before.text(path)?, after.text(path)?)));
+    texts.filter(|(_, old, new)| old != new).map(|(path, old, new)| change(path, old, new.to_owned())).collect()
+}
+
+/// The addon with these changes.
+fn changed_by(addon: Addon, changes: Vec<FileChange>) -> Addon {
+    match Patch::new(changes) {
+        Ok(patch) => addon.with(&patch),
+        Err(_) => addon,
+    }
 }
 
 #[cfg(test)]

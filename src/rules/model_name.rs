@@ -6,10 +6,12 @@
 
 use super::edit::python::Source;
 use super::edit::{Edit, apply, xml};
+use super::moved;
 use super::near::ranked;
 use super::scope::{Scope, missing_model};
 use super::{Case, FileChange, Proposal, Rule, changed, proposal};
 use crate::domain::ErrorClass;
+use crate::odoo::Addon;
 
 /// The rule.
 pub(super) const RULE: Rule = Rule {
@@ -25,18 +27,20 @@ const MOST: usize = 2;
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some(scope) = Scope::of(case) else { return Vec::new() };
     let Some(wrong) = missing_model(case) else { return Vec::new() };
-    if case.report.class == ErrorClass::CsvInvalid || scope.has_model(&wrong) {
+    // Of what Odoo once had it is known what became of it, and no near name is meant.
+    let known = moved::odoo_model(case.version.major(), &wrong).is_some();
+    if case.report.class == ErrorClass::CsvInvalid || known || scope.has_model(&wrong) {
         return Vec::new();
     }
     let models = scope.index.odoo_models(&scope.names);
     let own = |name: &str| scope.index.owners(name).contains(&scope.module);
     let names = ranked(&wrong, models.iter().copied(), own);
-    let of = |right: &str| proposal(format!("There is no Odoo model {wrong}; {right} is meant."), renamed(case, &wrong, right));
+    let of = |right: &str| proposal(format!("There is no Odoo model {wrong}; {right} is meant."), renamed(case.addon, &wrong, right));
     names.into_iter().take(MOST).flat_map(of).collect()
 }
 
 /// Every place in Python and data files where the name stands for itself.
-fn renamed(case: &Case<'_>, wrong: &str, right: &str) -> Vec<FileChange> {
+pub(super) fn renamed(addon: &Addon, wrong: &str, right: &str) -> Vec<FileChange> {
     let python = |text: &str| {
         let source = Source::parse(text)?;
         let strings = source.all("string").filter(|node| source.simple(*node) == Some(wrong));
@@ -52,8 +56,8 @@ fn renamed(case: &Case<'_>, wrong: &str, right: &str) -> Vec<FileChange> {
         edits.extend(texts.filter(|(_, value)| *value == wrong).map(|(range, _)| Edit::new(range, right)));
         apply(text, edits)
     };
-    let mut changes = if case.report.text.contains(wrong) { changed(case.addon, "py", python) } else { Vec::new() };
-    changes.extend(changed(case.addon, "xml", data));
+    let mut changes = changed(addon, "py", python);
+    changes.extend(changed(addon, "xml", data));
     changes
 }
 

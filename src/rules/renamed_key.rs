@@ -10,7 +10,7 @@ use tree_sitter::Node;
 use super::edit::python::{Source, field};
 use super::edit::{Edit, apply};
 use super::renames::{self, To};
-use super::{Case, Proposal, Rule, change, frames, proposal, renamed_field};
+use super::{Case, Proposal, Rule, by_rows, change, frames, renamed_field};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -18,7 +18,11 @@ pub(super) const RULE: Rule = Rule { name: "renamed_key", classes: &[ErrorClass:
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some((odoo_model, old)) = said(&case.report.text) else { return Vec::new() };
-    let Some(To::Field { write, .. }) = renames::find(case.version.major(), &odoo_model, &old) else { return Vec::new() };
+    let of = |major: u8| match renames::find(major, &odoo_model, &old) {
+        Some(To::Field { write, .. }) => Some(write),
+        _ => None,
+    };
+    let Some(write) = of(case.version.major()) else { return Vec::new() };
     // Where the addon has a field of this name itself, a key may stand for that.
     if renamed_field::defined(case.addon).contains(&old) {
         return Vec::new();
@@ -26,8 +30,10 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let mut passed: Vec<_> = frames::places(case.report, case.addon).into_iter().map(|place| (place.path, place.text)).collect();
     passed.sort_unstable();
     passed.dedup();
-    let changes = passed.into_iter().filter_map(|(path, text)| Some(change(path, text, renamed(text, &old, write)?))).collect();
-    proposal(format!("{odoo_model}.{old} is called {write} now: the values that are made for it follow."), changes)
+    by_rows(case, format!("{odoo_model}.{old} is called {write} now: the values that are made for it follow."), |major| {
+        let Some(write) = of(major) else { return Vec::new() };
+        passed.iter().filter_map(|(path, text)| Some(change(path, text, renamed(text, &old, write)?))).collect()
+    })
 }
 
 /// The Odoo model and the field that an error about values names.

@@ -4,65 +4,71 @@
 //! Before: `partner.name_get()[0][1]`, `fields.first(lines)`, `@api.returns("self")`.
 //! After: `partner.display_name`, `lines[:1]`, no decorator.
 //! A call with arguments that the new method does not take is left.
-//! Since: each row of the tables says it.
+//! Since: each row of `changes/methods.csv` says it; rows of a version that was not run are not sure.
 
+use std::sync::LazyLock;
+
+use serde::Deserialize;
 use tree_sitter::Node;
 
 use super::edit::python::{Source, children, field, remove_statement, without_unused};
 use super::edit::{Edit, apply};
-use super::{Case, Proposal, Rule, changed, proposal};
+use super::renames::rows;
+use super::{Case, Proposal, Rule, by_rows, changed};
 use crate::domain::ErrorClass;
 
 /// The rule.
 pub(super) const RULE: Rule = Rule { name: "renamed_method", classes: ErrorClass::ALL, since: 16, propose };
 
-/// Methods that only have another name: since, old, new.
-const METHODS: &[(u8, &str, &str)] = &[
-    (16, "get_xml_id", "get_external_id"),
-    (16, "refresh", "invalidate_recordset"),
-    (17, "message_post_with_view", "message_post_with_source"),
-];
-/// Decorators that say nothing any more: since, name.
-const DECORATORS: &[(u8, &str)] =
-    &[(16, "multi"), (16, "model_cr"), (16, "model_cr_context"), (16, "noguess"), (16, "cr"), (19, "returns")];
 /// How deep calls in receivers of calls are followed.
 const MAX_ROUNDS: usize = 4;
-/// Everything that an error may name.
-const NAMES: [&str; 16] = [
-    "get_xml_id",
-    "refresh",
-    "message_post_with_view",
-    "multi",
-    "model_cr",
-    "model_cr_context",
-    "noguess",
-    "cr",
-    "returns",
-    "name_get",
-    "user_has_groups",
-    "fields_get_keys",
-    "flush",
-    "invalidate_cache",
-    "recompute",
-    "first",
-];
+
+/// What a row is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    /// A method that only has another name.
+    Name,
+    /// A decorator that says nothing any more.
+    Decorator,
+    /// A call that is written otherwise: [`call_edit`] knows how.
+    Call,
+}
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    since: u8,
+    kind: Kind,
+    old: String,
+    new: String,
+}
+
+static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| rows(include_str!("changes/methods.csv")));
+
+/// The row of a name, if Odoo has lost it by this version.
+fn row(major: u8, kind: Kind, old: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.since <= major && row.kind == kind && row.old == old)
+}
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let text = &case.report.text;
-    let Some(name) = NAMES.iter().find(|name| text.contains(&format!("has no attribute '{name}'"))) else { return Vec::new() };
-    let major = case.version.major();
-    let changes = changed(case.addon, "py", |text| {
-        let mut after = text.to_owned();
-        // A call in the receiver of another comes first, the outer one in the next round.
-        for _ in 0..MAX_ROUNDS {
-            match edits(&after, major).and_then(|edits| apply(&after, innermost(edits))) {
-                Some(better) => after = better,
-                None => break,
-            }
+    let Some(Row { old: name, .. }) = ROWS.iter().find(|row| text.contains(&format!("has no attribute '{}'", row.old))) else {
+        return Vec::new();
+    };
+    let summary = format!("Odoo has no {name} any more: what was called is called as it is now.");
+    by_rows(case, summary, |major| changed(case.addon, "py", |text| mended(text, major)))
+}
+
+fn mended(text: &str, major: u8) -> Option<String> {
+    let mut after = text.to_owned();
+    // A call in the receiver of another comes first, the outer one in the next round.
+    for _ in 0..MAX_ROUNDS {
+        match edits(&after, major).and_then(|edits| apply(&after, innermost(edits))) {
+            Some(better) => after = better,
+            None => break,
         }
-        Some(without_unused(&after, &["api"])).filter(|after| after != text)
-    });
-    proposal(format!("Odoo has no {name} any more: what was called is called as it is now."), changes)
+    }
+    Some(without_unused(&after, &["api"])).filter(|after| after != text)
 }
 
 /// The edits that hold no other.
@@ -76,7 +82,7 @@ fn edits(text: &str, major: u8) -> Option<Vec<Edit>> {
     let mut edits: Vec<Edit> = source.all("call").filter_map(|call| call_edit(&source, call, major)).flatten().collect();
     for decorator in source.all("decorator") {
         let name = source.of(decorator).trim_start_matches('@').split('(').next().unwrap_or_default().trim();
-        if DECORATORS.iter().any(|row| row.0 <= major && name.strip_prefix("api.") == Some(row.1)) {
+        if name.strip_prefix("api.").is_some_and(|name| row(major, Kind::Decorator, name).is_some()) {
             edits.push(remove_statement(&source, decorator));
         }
     }
@@ -90,8 +96,22 @@ fn call_edit(source: &Source<'_>, call: Node<'_>, major: u8) -> Option<Vec<Edit>
     let receiver = source.of(object);
     let whole = |new: String| Some(vec![Edit::new(call.byte_range(), new)]);
     let of_records = receiver.starts_with("self") || receiver.contains("env[");
-    match (source.of(name), arguments.as_slice()) {
-        ("first", [records]) if receiver == "fields" && major >= 19 => {
+    let old = source.of(name);
+    if let Some(Row { new, .. }) = row(major, Kind::Name, old).filter(|_| old != "refresh" || of_records) {
+        // What overrides the old method calls it of its parent, and is called by nobody.
+        if receiver.starts_with("super(") {
+            return None;
+        }
+        let mut edits = vec![Edit::new(name.byte_range(), new.as_str())];
+        for argument in arguments.iter().filter(|_| old == "message_post_with_view") {
+            let key = field(*argument, "name").filter(|key| source.of(*key) == "values");
+            edits.extend(key.map(|key| Edit::new(key.byte_range(), "render_values")));
+        }
+        return Some(edits);
+    }
+    row(major, Kind::Call, old)?;
+    match (old, arguments.as_slice()) {
+        ("first", [records]) if receiver == "fields" => {
             let text = source.of(*records);
             let plain = matches!(records.kind(), "identifier" | "attribute" | "call" | "subscript");
             whole(if plain { format!("{text}[:1]") } else { format!("({text})[:1]") })
@@ -101,22 +121,59 @@ fn call_edit(source: &Source<'_>, call: Node<'_>, major: u8) -> Option<Vec<Edit>
         ("invalidate_cache", []) => whole(format!("{receiver}.env.invalidate_all()")),
         ("invalidate_cache", [_]) => Some(vec![Edit::new(name.byte_range(), "invalidate_model")]),
         ("fields_get_keys", []) => whole(format!("list({receiver}._fields)")),
-        ("name_get", []) if major >= 17 => name_get(source, call, receiver),
-        ("user_has_groups", [groups]) if major >= 18 => {
+        ("name_get", []) => name_get(source, call, receiver),
+        ("user_has_groups", [groups]) => {
             let groups = source.literal(*groups).filter(|groups| !groups.contains('!'))?;
             let each: Vec<String> = groups.split(',').map(|group| format!("{receiver}.env.user.has_group(\"{}\")", group.trim())).collect();
             whole(if each.len() == 1 { each.concat() } else { format!("({})", each.join(" or ")) })
         }
-        (old, _) => {
-            let row = METHODS.iter().find(|row| row.0 <= major && row.1 == old && (old != "refresh" || of_records))?;
-            let mut edits = vec![Edit::new(name.byte_range(), row.2)];
-            for argument in arguments.iter().filter(|_| old == "message_post_with_view") {
-                let key = field(*argument, "name").filter(|key| source.of(*key) == "values");
-                edits.extend(key.map(|key| Edit::new(key.byte_range(), "render_values")));
-            }
-            Some(edits)
-        }
+        ("_check_recursion", []) | ("_check_m2m_recursion", [_]) => no_cycle(source, call, receiver, &arguments),
+        ("check_access_rights", _) => access_rights(source, call, receiver, &arguments),
+        _ => None,
     }
+}
+
+/// `_check_recursion()` said that there is no cycle, `_has_cycle()` says that there is one.
+fn no_cycle(source: &Source<'_>, call: Node<'_>, receiver: &str, arguments: &[Node<'_>]) -> Option<Vec<Edit>> {
+    if receiver.starts_with("super(") {
+        return None;
+    }
+    let field = arguments.first().map(|argument| source.of(*argument)).unwrap_or_default();
+    let now = format!("{receiver}._has_cycle({field})");
+    let negated = call.parent().filter(|up| up.kind() == "not_operator");
+    Some(vec![match negated {
+        Some(not) => Edit::new(not.byte_range(), now),
+        None => Edit::new(call.byte_range(), format!("(not {now})")),
+    }])
+}
+
+/// `check_access_rights` was about the Odoo model, whatever the records, and told or raised.
+fn access_rights(source: &Source<'_>, call: Node<'_>, receiver: &str, arguments: &[Node<'_>]) -> Option<Vec<Edit>> {
+    let (operation, raises) = match arguments {
+        [operation] => (*operation, true),
+        [operation, how] => {
+            let value = if how.kind() == "keyword_argument" {
+                field(*how, "name").filter(|name| source.of(*name) == "raise_exception")?;
+                field(*how, "value")?
+            } else {
+                *how
+            };
+            (
+                *operation,
+                match value.kind() {
+                    "true" => true,
+                    "false" => false,
+                    _ => return None,
+                },
+            )
+        }
+        _ => return None,
+    };
+    if matches!(operation.kind(), "keyword_argument" | "list_splat" | "dictionary_splat") || receiver.starts_with("super(") {
+        return None;
+    }
+    let method = if raises { "check_access" } else { "has_access" };
+    Some(vec![Edit::new(call.byte_range(), format!("{receiver}.browse().{method}({})", source.of(operation)))])
 }
 
 /// `records.name_get()[0][1]` is the name of one record; all of it are pairs.
@@ -138,7 +195,7 @@ fn indexed<'a>(source: &Source<'_>, node: Node<'a>, index: &str) -> Option<Node<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::mended_file;
+    use crate::rules::testing::{addon, candidates_in, mended_file};
 
     fn after(text: &str) -> Option<String> {
         mended_file(&[("a.py", text)], "a.py", ErrorClass::AttributeMissing, "AttributeError: 'x' object has no attribute 'name_get'")
@@ -163,6 +220,44 @@ mod tests {
             ),
         ] {
             assert_eq!(after(before).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn every_row_is_read() {
+        assert_eq!(ROWS.len() + 1, include_str!("changes/methods.csv").lines().count());
+        for row in ROWS.iter() {
+            assert!((16..=20).contains(&row.since) && !row.old.is_empty() && row.old != row.new, "{row:?}");
+            assert_eq!(row.kind == Kind::Name, !row.new.is_empty(), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_only_read_is_not_sure() {
+        let text = "AttributeError: 'm.x' object has no attribute '_check_recursion'";
+        for (before, expected) in [
+            ("if not self._check_recursion():\n    pass\n", "if self._has_cycle():\n    pass\n"),
+            ("ok = self._check_recursion()\n", "ok = (not self._has_cycle())\n"),
+            ("ok = self._check_m2m_recursion('a_ids')\n", "ok = (not self._has_cycle('a_ids'))\n"),
+            ("x.check_access_rights('read')\n", "x.browse().check_access('read')\n"),
+            ("if x.check_access_rights('read', raise_exception=False): pass\n", "if x.browse().has_access('read'): pass\n"),
+            ("x.check_access_rights('read', False)\n", "x.browse().has_access('read')\n"),
+            ("x.check_access_rule('read')\n", "x.check_access('read')\n"),
+            ("y = x._filter_access_rules('read')\n", "y = x._filtered_access('read')\n"),
+        ] {
+            let found = candidates_in("20.0", &addon(&[("a.py", before)]), ErrorClass::AttributeMissing, text);
+            assert!(matches!(found.as_slice(), [only] if !only.sure && only.rule == "renamed_method"), "{before}");
+            assert_eq!(found[0].patch.changes()[0].after, expected);
+            assert!(candidates_in("19.0", &addon(&[("a.py", before)]), ErrorClass::AttributeMissing, text).is_empty(), "{before}");
+        }
+        for left in [
+            "super()._check_recursion()\n",
+            "super().check_access_rule('read')\n",
+            "x.check_access_rights(*a)\n",
+            "x.check_access_rights('read', y)\n",
+        ] {
+            let found = candidates_in("20.0", &addon(&[("a.py", left)]), ErrorClass::AttributeMissing, text);
+            assert!(found.iter().all(|candidate| candidate.rule != "renamed_method"), "{left}");
         }
     }
 

@@ -54,7 +54,12 @@ pub(super) fn report(class: ErrorClass, text: &str) -> ErrorReport {
 
 /// What all rules propose on Odoo 19.
 pub(super) fn candidates(addon: &Addon, class: ErrorClass, text: &str) -> Vec<Candidate> {
-    propose(&Case { report: &report(class, text), addon, version: &"19.0".parse().unwrap(), index: Index::default() })
+    candidates_in("19.0", addon, class, text)
+}
+
+/// What all rules propose on this version of Odoo.
+pub(super) fn candidates_in(version: &str, addon: &Addon, class: ErrorClass, text: &str) -> Vec<Candidate> {
+    propose(&Case { report: &report(class, text), addon, version: &version.parse().unwrap(), index: Index::default() })
 }
 
 /// The addon after the first candidate.

@@ -99,7 +99,12 @@ fn named(name: &str, files: &[(&str, &str)]) -> Addon {
 
 /// `base`, `mail`, `contacts` and `sale`, as far as the tests need them.
 pub(crate) fn core() -> Facts {
-    Facts::of(&[
+    core_with(&[])
+}
+
+/// The same, with further addons: name and files.
+fn core_with(more: &[(&str, &[(&str, &str)])]) -> Facts {
+    let mut addons = vec![
         named("base", &[("__manifest__.py", "{'name': 'Base', 'depends': []}"), ("models/base.py", BASE), ("views/base.xml", BASE_VIEWS)]),
         named("mail", &[("__manifest__.py", "{'depends': ['base']}"), ("models/mail.py", MAIL), ("views/mail.xml", MAIL_VIEWS)]),
         named(
@@ -113,7 +118,21 @@ pub(crate) fn core() -> Facts {
                 ("s.py", "class S(models.Model):\n    _name = 'sale.order'\n    _inherit = ['mail.thread']\n    note = fields.Text()\n"),
             ],
         ),
-    ])
+    ];
+    addons.extend(more.iter().map(|(name, files)| named(name, files)));
+    Facts::of(&addons)
+}
+
+/// What the rules propose for addon `m` of these files where Odoo has these addons besides.
+pub(crate) fn candidates_in_core(
+    core: &[(&str, &[(&str, &str)])],
+    files: &[(&str, &str)],
+    class: ErrorClass,
+    text: &str,
+) -> Vec<Candidate> {
+    let (addon, core) = (addon(files), core_with(core));
+    let own = Facts::of([&addon]);
+    propose(&Case { report: &report(class, text), addon: &addon, version: &"19.0".parse().unwrap(), index: Index::new(&own, &core) })
 }
 
 /// Addon `m` of these files, and what the rules propose for it.

@@ -12,6 +12,7 @@ use crate::domain::Location;
 const EVERYTHING: &str = "NameError: name 'UserError' is not defined Expected singleton: m.x(1, 2) NoneType \
     SyntaxError: invalid syntax cannot be located in parent view has no attribute 'name_get' KeyError: 'a.b' missing 1 required positional argument: 'order' \
     Compute method failed to assign m.a(1,).b RELAXNG xmlParseEntityRef EntityRef: expecting ';' ph() missing 'NewId' 'slug' 'groups_id' 'category_id' \
+    t-esc 'datas' depends on module \"fetchmail\" Model 'mail.channel' does not exist in registry has no attribute '_check_recursion'\n\
     '_sql_constraints' is no longer supported\nNo such file or directory: '/x/m/v.xml'\n\
     file m/a.csv could not be processed:\nNo matching record found for external id 'm.group_x' in field 'Group'\n\
     have no access rules in module m, consider adding some, like:\nid\nm.a,a,m.model_a,base.group_user,1,0,0,0\n";
@@ -76,6 +77,7 @@ const XML: &[&str] = &[
     "é",
     " ",
     "<record model=\"ir.cron\"><field name=\"numbercall\">1</field></record>",
+    "<p t-esc='é'/><xpath expr='//p[@t-esc]'/><field name='model'>mail.channel</field><x ref='fetchmail.é'/>",
     "<!--",
     "-->",
     "<![CDATA[",
@@ -107,6 +109,9 @@ const PYTHON: &[&str] = &[
     "#é\n",
     "from odoo.addons.http_routing.models.ir_http import slug\n",
     "self.write({'groups_id': 1})\n",
+    "env['ir.attachment'].create({'datas': base64.b64encode('é')})\n",
+    "{'depends': ['fetchmail', \"mail\",]}\n",
+    "not env['mail.channel']._check_recursion()\n",
     "pass\n",
     "\\",
 ];

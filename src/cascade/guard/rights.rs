@@ -10,9 +10,10 @@ use super::pattern;
 use super::python::Python;
 use crate::domain::{FileChange, Patch};
 use crate::odoo::Addon;
+use crate::rules::is_renamed_record;
 
 /// Records that are rights as a whole.
-const RIGHTS: [&str; 2] = ["ir.rule", "ir.model.access"];
+const RIGHTS: [&str; 3] = ["ir.rule", "ir.model.access", "ir.access"];
 /// What Odoo 19 calls the groups of a user, all of them as before: in the domain of a rule this is no change of rights.
 static RENAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\buser\.(?:groups_id|all_group_ids)\b"));
 /// Records that hold, besides other things, who belongs to which group; and the fields that say so, in the words of every series.
@@ -30,6 +31,9 @@ const ADMINISTRATORS: &str = "base.group_system";
 const ALIKE: f64 = 0.85;
 /// The longest name that is compared.
 const MAX_NAME: usize = 200;
+
+/// An external id with its addon.
+static ID: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b[a-z][a-z0-9_]*\.[A-Za-z0-9_-]+"));
 
 /// A bare `&`, or an entity.
 static AMPERSAND: LazyLock<Regex> = LazyLock::new(|| pattern(r"&(#?\w{1,40};)?"));
@@ -64,6 +68,11 @@ impl Own {
         (!name.is_empty() && !name.contains('.')).then_some(name)
     }
 
+    /// An external id with its addon.
+    fn full(&self, id: &str) -> String {
+        if id.contains('.') { id.to_owned() } else { format!("{}{id}", self.prefix) }
+    }
+
     /// Whether the row named something that there is not, so that it never gave a right, and now names what was clearly meant.
     fn mends(&self, old: &Row, new: &Row) -> bool {
         let repaired = |old: &str, new: &str, before: &BTreeSet<String>, after: &BTreeSet<String>| {
@@ -75,8 +84,10 @@ impl Own {
             let bare = |id: &str| id.strip_prefix("model_").unwrap_or(id).to_owned();
             !before.contains(&bare(old)) && after.contains(&bare(new)) && strsim::normalized_levenshtein(&bare(old), &bare(new)) >= ALIKE
         };
-        let odoo_model = old.reference == new.reference || repaired(&old.reference, &new.reference, &self.known_before, &self.known);
-        let group = old.group == new.group || repaired(&old.group, &new.group, &self.records_before, &self.records);
+        // What Odoo renamed stood for nothing under its old name, whoever has it.
+        let same = |old: &str, new: &str| old == new || is_renamed_record(&self.full(old), &self.full(new));
+        let odoo_model = same(&old.reference, &new.reference) || repaired(&old.reference, &new.reference, &self.known_before, &self.known);
+        let group = same(&old.group, &new.group) || repaired(&old.group, &new.group, &self.records_before, &self.records);
         odoo_model && group && old.permissions == new.permissions
     }
 }
@@ -219,7 +230,28 @@ fn xml(path: &str, before: &str, after: &str) -> Option<String> {
             _ => Vec::new(),
         },
     };
-    (was != now).then(|| format!("the edit of {path} changes access rights"))
+    (!only_renamed(was, now)).then(|| format!("the edit of {path} changes access rights"))
+}
+
+/// Whether the statements differ in nothing but external ids that Odoo renamed, from the old to the new.
+fn only_renamed(mut was: Vec<String>, mut now: Vec<String>) -> bool {
+    // What stands in both is the same; each is taken once.
+    was.retain(|statement| match now.iter().position(|other| other == statement) {
+        Some(place) => {
+            now.remove(place);
+            false
+        }
+        None => true,
+    });
+    let ids = |text: &str| ID.find_iter(text).map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
+    let follows = |old: &str, new: &str| {
+        let (before, after) = (ids(old), ids(new));
+        let renamed = before.len() == after.len() && before.iter().zip(&after).all(|(old, new)| old == new || is_renamed_record(old, new));
+        renamed && ID.split(old).eq(ID.split(new))
+    };
+    let mut all = was.iter().map(|old| now.iter().position(|new| follows(old, new)).map(|place| now.remove(place)));
+    let matched = all.all(|found| found.is_some());
+    matched && now.is_empty()
 }
 
 fn escaped(text: &str) -> String {

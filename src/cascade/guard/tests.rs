@@ -331,6 +331,42 @@ fn rules_and_members_stay() {
     allowed(&[(xml, "name='users'", "name='user_ids'"), (xml, "category_id", "privilege_id")]);
 }
 
+/// Why a patch is refused that turns the second text, which stands in place of the first, into the third.
+fn between(path: &str, place: &str, before: &str, after: &str) -> Vec<String> {
+    let (path, addon): (crate::domain::RelPath, _) = (path.parse().unwrap(), shop());
+    let text = addon.text(&path).unwrap().to_owned();
+    let change = |before: String, after: String| Patch::new(vec![FileChange { path: path.clone(), before: Some(before), after }]).unwrap();
+    let (old, new) = (text.replace(place, before), text.replace(place, after));
+    refusals(&addon.with(&change(text, old.clone())), &change(old, new), &claude())
+}
+
+#[test]
+fn what_odoo_renamed_is_named_as_it_is_now() {
+    let (lot, now, user) = ("stock.model_stock_production_lot", "stock.model_stock_lot", "base.group_user");
+    let row = |odoo_model: &str, group: &str, rights: &str| format!("1,0,0,0\nl,l,{odoo_model},{group},{rights}\n");
+    let csv = |before: &str, after: &str| between("shop/security/ir.model.access.csv", "1,0,0,0\n", before, after);
+    assert_eq!(csv(&row(lot, user, "1,0,0,0"), &row(now, user, "1,0,0,0")), [""; 0]);
+    assert!(!csv(&row(now, user, "1,0,0,0"), &row(lot, user, "1,0,0,0")).is_empty());
+    assert!(!csv(&row(lot, user, "1,0,0,0"), &row(now, user, "1,1,0,0")).is_empty());
+    assert!(!csv(&row(lot, user, "1,0,0,0"), &row(now, "base.group_portal", "1,0,0,0")).is_empty());
+    let record = |id: &str, domain: &str| {
+        format!(
+            "<record id='l' model='ir.rule'><field name='model_id' ref='{id}'/><field name='domain_force'>{domain}</field></record></odoo>"
+        )
+    };
+    let xml = |before: &str, after: &str| between("shop/security/rules.xml", "</odoo>", before, after);
+    assert_eq!(xml(&record(lot, "[]"), &record(now, "[]")), [""; 0]);
+    assert!(!xml(&record(now, "[]"), &record(lot, "[]")).is_empty());
+    assert!(!xml(&record(lot, "[]"), &record(now, "[(1, '=', 1)]")).is_empty());
+    assert!(!xml(&record(lot, "[]"), "</odoo>").is_empty());
+}
+
+#[test]
+fn rights_of_the_next_series_stay() {
+    refused(&[("shop/security/ir.access.csv", "", "id,name\n")], "changes access rights");
+    refused(&[("shop/views/v.xml", "</odoo>", "<record id='n' model='ir.access'/></odoo>")], "changes access rights");
+}
+
 #[test]
 fn bare_ampersand_is_mended_beside_rights() {
     let xml = "shop/security/amp.xml";

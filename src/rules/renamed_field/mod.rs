@@ -11,13 +11,13 @@
 mod python;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use roxmltree::{Document, Node};
 
 use super::edit::{Edit, apply, indent, xml};
 use super::renames::{RENAMES, To, find};
-use super::{Case, Proposal, Rule, change, changed, proposal};
+use super::{Case, FileChange, Proposal, Rule, by_rows, change, changed};
 use crate::domain::ErrorClass;
 use crate::odoo::Addon;
 
@@ -25,7 +25,7 @@ use crate::odoo::Addon;
 pub(super) const RULE: Rule = Rule { name: "renamed_field", classes: ErrorClass::ALL, since: 16, propose };
 
 /// The names of the fields that the addon defines itself.
-pub(super) fn defined(addon: &Addon) -> std::collections::BTreeSet<String> {
+pub(super) fn defined(addon: &Addon) -> BTreeSet<String> {
     python::defined(addon)
 }
 
@@ -37,18 +37,23 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         return Vec::new();
     }
     let defined = python::defined(case.addon);
-    let mut changes = changed(case.addon, "py", |text| python::mended(text, major, &defined));
+    let mut names = names;
+    names.sort_unstable();
+    names.dedup();
+    let summary = format!("Odoo renamed or removed {}: records, views and code follow.", names.join(", "));
+    by_rows(case, summary, |major| mended(case.addon, major, &defined))
+}
+
+fn mended(addon: &Addon, major: u8, defined: &BTreeSet<String>) -> Vec<FileChange> {
+    let mut changes = changed(addon, "py", |text| python::mended(text, major, defined));
     let mut privileges = Privileges::default();
-    for (path, text) in data_files(case.addon) {
-        let edits = xml::parse(text).map(|document| edits(case.addon, text, &document, major, &mut privileges)).unwrap_or_default();
+    for (path, text) in data_files(addon) {
+        let edits = xml::parse(text).map(|document| edits(addon, text, &document, major, &mut privileges)).unwrap_or_default();
         if let Some(after) = apply(text, edits) {
             changes.push(change(path, text, after));
         }
     }
-    let mut names = names;
-    names.sort_unstable();
-    names.dedup();
-    proposal(format!("Odoo renamed or removed {}: records, views and code follow.", names.join(", ")), changes)
+    changes
 }
 
 /// Whether the text names the field between quotes or behind its Odoo model, as the messages of Odoo and Python do.

@@ -19,6 +19,14 @@ fn load(root: &Path) -> Addon {
     Addon::new(name.parse().unwrap(), files.filter_map(file))
 }
 
+/// What a fixture's own log says, with where (`at FILE:LINE`) and on which Odoo if not on 19.0 (`on SERIES`).
+fn said(addon: &Addon) -> &str {
+    match addon.path("said.txt") {
+        Some(path) => addon.text(&path).unwrap_or_default(),
+        None => "",
+    }
+}
+
 /// What makes each rule look at this addon, whatever it is for.
 fn report(class: ErrorClass, addon: &Addon) -> ErrorReport {
     let name = addon.name();
@@ -29,8 +37,7 @@ fn report(class: ErrorClass, addon: &Addon) -> ErrorReport {
         false => String::new(),
     };
     let lost = if addon.name().as_str() == "old" { "group_x" } else { "model_shop_ordr" };
-    // What a fixture's own log says, and where.
-    let said = addon.path("said.txt").and_then(|path| addon.text(&path)).unwrap_or_default();
+    let said = said(addon);
     let (file, line) = said.lines().find_map(|line| line.strip_prefix("at ")?.split_once(':')).unwrap_or_default();
     let location = line.parse().ok().map(|line| Location { path: format!("{name}/{file}"), line: Some(line) });
     let text = format!(
@@ -86,8 +93,9 @@ fn patch_of_every_rule_is_as_it_was_and_not_refused() {
     let addons = roots.filter(|entry| entry.file_type().is_dir()).map(|entry| load(entry.path())).chain([shop(), old()]);
     let mut seen = Seen::default();
     for addon in addons {
+        let version = said(&addon).lines().find_map(|line| line.strip_prefix("on ")).unwrap_or("19.0").parse().unwrap();
         for class in ErrorClass::ALL {
-            let (report, version) = (report(*class, &addon), "19.0".parse().unwrap());
+            let report = report(*class, &addon);
             for candidate in rules::propose(&rules::Case { report: &report, addon: &addon, version: &version, index: Default::default() }) {
                 seen.add(&addon, &candidate);
             }

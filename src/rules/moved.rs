@@ -1,0 +1,204 @@
+//! What became of Odoo's own addons, Odoo models and records between the versions, as data.
+//!
+//! `changes/addons.csv`, `changes/odoo_models.csv` and `changes/records.csv` (external ids) have the same columns: the first major version
+//! without the old name, the old name, the new one (empty: it is gone and nothing took its place), and `no` if the new one is only what
+//! comes nearest, so that what used the old one may need more than its name. An addon that was merged into another has that one's name.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use super::LAST_RUN;
+use super::renames::rows;
+
+/// How often a name is followed from one version to the next.
+const MAX_HOPS: usize = 6;
+/// The last major version that the tables know of.
+const LAST_KNOWN: u8 = 20;
+
+/// What became of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Another name.
+    Named {
+        /// The name now.
+        name: String,
+        /// Whether the new one is the old one under another name, in a version that the rules were run against.
+        sure: bool,
+    },
+    /// Nothing took its place.
+    Gone,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Row {
+    since: u8,
+    old: String,
+    new: String,
+    sure: String,
+}
+
+/// One file, by the old names.
+#[derive(Debug)]
+struct Table(BTreeMap<String, Vec<Row>>);
+
+impl Table {
+    fn read(text: &str) -> Self {
+        let mut by_name: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+        for row in rows::<Row>(text) {
+            by_name.entry(row.old.clone()).or_default().push(row);
+        }
+        Self(by_name)
+    }
+
+    /// Follows a name through the versions up to this one.
+    fn follow(&self, major: u8, old: &str) -> Option<Fate> {
+        let (mut name, mut sure, mut at) = (old, true, 0);
+        for _ in 0..MAX_HOPS {
+            let next = self.0.get(name).into_iter().flatten().filter(|row| (at..=major).contains(&row.since));
+            let Some(row) = next.min_by_key(|row| row.since) else { break };
+            if row.new.is_empty() {
+                return Some(Fate::Gone);
+            }
+            sure &= row.sure.is_empty() && row.since <= LAST_RUN;
+            (name, at) = (&row.new, row.since);
+        }
+        (name != old).then(|| Fate::Named { name: name.to_owned(), sure })
+    }
+}
+
+static ADDONS: LazyLock<Table> = LazyLock::new(|| Table::read(include_str!("changes/addons.csv")));
+static ODOO_MODELS: LazyLock<Table> = LazyLock::new(|| Table::read(include_str!("changes/odoo_models.csv")));
+static RECORDS: LazyLock<Table> = LazyLock::new(|| Table::read(include_str!("changes/records.csv")));
+/// The Odoo models of the table as external ids write them.
+static WRITTEN: LazyLock<BTreeMap<String, &str>> =
+    LazyLock::new(|| ODOO_MODELS.0.keys().map(|name| (name.replace('.', "_"), name.as_str())).collect());
+
+/// What became of an addon of Odoo's.
+pub(super) fn addon(major: u8, name: &str) -> Option<Fate> {
+    ADDONS.follow(major, name)
+}
+
+/// What became of an Odoo model of Odoo's.
+pub(super) fn odoo_model(major: u8, name: &str) -> Option<Fate> {
+    ODOO_MODELS.follow(major, name)
+}
+
+/// What became of a record of Odoo's, given by its full external id: it has a row of its own, or it is that of an Odoo model
+/// (`model_…`) that has another name, or its addon has, and then whether the record came along is for the caller to find out.
+pub(super) fn record(major: u8, id: &str) -> Option<Fate> {
+    if let Some(fate) = RECORDS.follow(major, id) {
+        return Some(fate);
+    }
+    let (module, name) = id.split_once('.')?;
+    let owner = addon(major, module);
+    if let Some(odoo_model) = name.strip_prefix("model_").and_then(|written| WRITTEN.get(written)) {
+        let module = if let Some(Fate::Named { name, .. }) = &owner { name } else { module };
+        return Some(match self::odoo_model(major, odoo_model)? {
+            Fate::Named { name, sure } => Fate::Named { name: format!("{module}.model_{}", name.replace('.', "_")), sure },
+            Fate::Gone => Fate::Gone,
+        });
+    }
+    // What an addon that is gone had may stand anywhere, or nowhere.
+    let Fate::Named { name: module, sure } = owner? else { return None };
+    let moved = format!("{module}.{name}");
+    Some(match RECORDS.follow(major, &moved) {
+        Some(Fate::Named { name, sure: too }) => Fate::Named { name, sure: sure && too },
+        Some(Fate::Gone) => Fate::Gone,
+        None => Fate::Named { name: moved, sure },
+    })
+}
+
+/// Whether the tables say, for any version and surely, that a record of this external id has that one now. Odoo models (`model_…`) are compared
+/// without their addons, as each addon that extends one has an id for it.
+pub fn is_renamed_record(old: &str, new: &str) -> bool {
+    let bare = |id: &str| id.rsplit('.').next().filter(|name| name.starts_with("model_")).unwrap_or(id).to_owned();
+    (1..=LAST_KNOWN).any(|major| matches!(record(major, old), Some(Fate::Named { name, sure: true }) if bare(&name) == bare(new)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str, sure: bool) -> Option<Fate> {
+        Some(Fate::Named { name: name.to_owned(), sure })
+    }
+
+    #[test]
+    fn every_row_is_read() {
+        let is_name = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+        for (table, text) in [
+            (&ADDONS, include_str!("changes/addons.csv")),
+            (&ODOO_MODELS, include_str!("changes/odoo_models.csv")),
+            (&RECORDS, include_str!("changes/records.csv")),
+        ] {
+            let rows: Vec<&Row> = table.0.values().flatten().collect();
+            assert_eq!(rows.len() + 1, text.lines().count());
+            for row in &rows {
+                assert!((16..=LAST_KNOWN).contains(&row.since) && row.old != row.new, "{row:?}");
+                assert!(!row.old.is_empty() && is_name(&row.old) && is_name(&row.new), "{row:?}");
+                assert!(matches!(row.sure.as_str(), "" | "no") && !(row.new.is_empty() && row.sure == "no"), "{row:?}");
+            }
+            let mut keys: Vec<(u8, &str)> = rows.iter().map(|row| (row.since, row.old.as_str())).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            assert_eq!(keys.len(), rows.len(), "one row for each name and version");
+        }
+        assert!(ADDONS.0.keys().all(|name| !name.contains('.')));
+        assert!(RECORDS.0.values().flatten().all(|row| row.old.matches('.').count() == 1 && row.new.matches('.').count() <= 1));
+    }
+
+    #[test]
+    fn names_are_followed_through_the_versions() {
+        assert_eq!(addon(19, "hr_contract"), named("hr", true));
+        assert_eq!(addon(18, "hr_contract"), None);
+        assert_eq!(addon(19, "loyalty_delivery"), named("sale_loyalty_delivery", true));
+        assert_eq!(addon(19, "website_sale_coupon_delivery"), named("website_sale_loyalty", true));
+        assert_eq!(addon(16, "website_sale_coupon_delivery"), named("website_sale_loyalty_delivery", true));
+        assert_eq!(addon(19, "website_jitsi"), Some(Fate::Gone));
+        assert_eq!(odoo_model(19, "mail.channel.partner"), named("discuss.channel.member", true));
+        assert_eq!(odoo_model(19, "stock.production.lot"), named("stock.lot", true));
+        assert_eq!(odoo_model(19, "product.packaging"), named("product.uom", false));
+        assert_eq!(odoo_model(19, "hr.expense.sheet"), Some(Fate::Gone));
+        assert_eq!(odoo_model(19, "res.partner"), None);
+    }
+
+    #[test]
+    fn name_that_came_back_is_none() {
+        assert_eq!(odoo_model(18, "hr.applicant.skill"), named("hr.candidate.skill", true));
+        assert_eq!(odoo_model(19, "hr.applicant.skill"), None);
+        let circle = Table::read("since,old,new,sure\n17,a,b,\n17,b,c,\n17,c,a,\n");
+        assert!(matches!(circle.follow(19, "a"), None | Some(Fate::Named { .. })));
+    }
+
+    #[test]
+    fn what_was_only_read_is_not_sure() {
+        assert_eq!(addon(20, "base_vat"), named("base", false));
+        assert_eq!(addon(19, "base_vat"), None);
+        assert_eq!(odoo_model(20, "hr.contract.type"), named("hr.employee.type", false));
+        assert_eq!(odoo_model(20, "ir.rule"), Some(Fate::Gone));
+        assert_eq!(record(20, "base.state_in_or"), named("base.state_in_od", false));
+    }
+
+    #[test]
+    fn records_follow_their_addons_and_odoo_models() {
+        assert_eq!(record(19, "uom.uom_square_meter"), named("uom.product_uom_square_meter", true));
+        assert_eq!(record(19, "stock.model_stock_production_lot"), named("stock.model_stock_lot", true));
+        assert_eq!(record(19, "hr_contract.model_hr_contract"), named("hr.model_hr_version", true));
+        assert_eq!(record(19, "hr_contract.mt_contract_close"), named("hr.mt_contract_close", true));
+        assert_eq!(record(19, "web.external_layout_bold"), None);
+        assert_eq!(record(20, "web.external_layout_bold"), Some(Fate::Gone));
+        for other in ["base.group_user", "no_dot", "", "."] {
+            assert_eq!(record(20, other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn renamed_record_is_known_in_its_direction() {
+        assert!(is_renamed_record("stock.model_stock_production_lot", "m.model_stock_lot"));
+        assert!(is_renamed_record("sale.group_delivery_invoice_address", "account.group_delivery_invoice_address"));
+        assert!(!is_renamed_record("account.group_delivery_invoice_address", "sale.group_delivery_invoice_address"));
+        assert!(!is_renamed_record("base.group_user", "base.group_system"));
+    }
+}

@@ -1,0 +1,61 @@
+//! What: an Odoo model of Odoo's that has another name is named as it is now.
+//!
+//! Why: `_inherit`, a comodel, `self.env[…]` or a data file names an Odoo model that is not there any more.
+//! Before: `_inherit = "stock.production.lot"`, `ref="stock.model_stock_production_lot"`.
+//! After: `_inherit = "stock.lot"`, `ref="stock.model_stock_lot"`.
+//! Not sure where the new one only comes nearest, and where Odoo's own sources are not known.
+//! Since: each row of `changes/odoo_models.csv` says it; rows of a version that was not run are not sure.
+
+use std::collections::BTreeSet;
+
+use super::model_name;
+use super::moved::{self, Fate};
+use super::renamed_record;
+use super::scope::{Scope, missing_model};
+use super::{Case, Proposal, Rule, changed_by, differences, proposal, unsure};
+use crate::domain::ErrorClass;
+
+/// The rule.
+pub(super) const RULE: Rule = Rule {
+    name: "renamed_odoo_model",
+    classes: &[ErrorClass::ModelMissing, ErrorClass::FieldReferenceBroken, ErrorClass::Other],
+    since: 16,
+    propose,
+};
+
+fn propose(case: &Case<'_>) -> Vec<Proposal> {
+    let Some(wrong) = missing_model(case) else { return Vec::new() };
+    let Some((right, sure)) = renamed(case, &wrong) else { return Vec::new() };
+    let summary = format!("{wrong} is called {right} now: what names it follows.");
+    let mut addon = case.addon.clone();
+    // What is not sure is not done by the way, and what is sure does not wait for its own error.
+    for old in named(case).into_iter().chain([wrong.clone()]).collect::<BTreeSet<_>>() {
+        if let Some((new, _)) = renamed(case, &old).filter(|(_, one)| old == wrong || (sure && *one)) {
+            let changes = model_name::renamed(&addon, &old, &new);
+            addon = changed_by(addon, changes);
+        }
+    }
+    let ids = renamed_record::renamed(case, |id| id.split_once('.').is_some_and(|(_, name)| name.starts_with("model_")));
+    let ids = ids.into_iter().filter(|id| id.sure || !sure).collect::<Vec<_>>();
+    let changes = differences(case.addon, &renamed_record::replaced(case, addon, &ids));
+    if sure { proposal(summary, changes) } else { unsure(summary, changes) }
+}
+
+/// What an Odoo model that is not there is called now, and whether that is sure.
+fn renamed(case: &Case<'_>, old: &str) -> Option<(String, bool)> {
+    let Fate::Named { name: new, sure } = moved::odoo_model(case.version.major(), old)? else { return None };
+    let scope = Scope::of(case);
+    let fits = scope.as_ref().is_none_or(|scope| !scope.index.owners(&new).is_empty());
+    (case.index.owners(old).is_empty() && fits).then_some((new, sure && scope.is_some()))
+}
+
+/// The names with a dot that the addon's sources hold and that once were Odoo models.
+fn named(case: &Case<'_>) -> BTreeSet<String> {
+    let texts = case.addon.texts("py").chain(case.addon.texts("xml")).map(|(_, text)| text);
+    let words = texts.flat_map(|text| text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))));
+    let known = words.filter(|word| word.contains('.') && moved::odoo_model(case.version.major(), word).is_some());
+    known.map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests;
