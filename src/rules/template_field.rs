@@ -107,7 +107,7 @@ impl Fault {
     /// The elements with just these attributes.
     fn elements<'d, 'i>(&self, document: &'d Document<'i>) -> impl Iterator<Item = Node<'d, 'i>> {
         let has = |node: &Node<'_, '_>| self.attributes.iter().all(|(name, value)| node.attribute(name.as_str()) == Some(value));
-        document.descendants().filter(|node| node.is_element()).filter(has).collect::<Vec<_>>().into_iter()
+        document.descendants().filter(Node::is_element).filter(has).collect::<Vec<_>>().into_iter()
     }
 }
 
