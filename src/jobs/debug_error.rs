@@ -1,5 +1,7 @@
 //! `debug_error`: find and prove a fix for one error.
 
+mod behind;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,11 +12,11 @@ use super::Ctx;
 use super::report::{self, Verdict};
 use crate::addons::{AddonsError, Dependents, Folder, closure, dependents, others};
 use crate::cascade::{self, Found};
-use crate::domain::{ErrorReport, Failure, Fingerprint, Frame, Location, ModuleName, ObjectRef, OdooVersion, Outcome, Raised};
+use crate::domain::{ErrorReport, Failure, Fault, Fingerprint, Frame, Location, ModuleName, ObjectRef, OdooVersion, Outcome, Raised};
 use crate::knowledge::{Filters, Query, Span, pack};
 use crate::odoo::source::Facts;
 use crate::odoo::{self, Addon};
-use crate::sandbox::SOURCE_BYTES;
+use crate::sandbox::{SOURCE_BYTES, Sandbox};
 
 // Somewhat more than triage keeps of each, so that nothing of its reports is lost.
 const MAX_TEXT: usize = 64 * 1024;
@@ -55,6 +57,10 @@ pub async fn run(ctx: &Ctx, payload: &Value) -> Result<Outcome, Failure> {
     ctx.tell("read", format!("{}{place}: {}", error.class.as_str(), error.title));
 
     let verdict = match prepare(ctx, &payload, &error) {
+        Err(_) if error.fault == Fault::MissingUpgrade => {
+            let folders = folders(ctx, &payload).unwrap_or_default();
+            Verdict::Untried(behind::advice(ctx, &error, &version, &folders).await?)
+        }
         Err(why) => Verdict::Untried(why),
         Ok((folders, module)) => match sources(&folders, &module).await? {
             Err(why) => Verdict::Untried(why),
@@ -140,23 +146,28 @@ fn prepare(ctx: &Ctx, payload: &Payload, error: &ErrorReport) -> Result<(Vec<Fol
         });
     }
     let Some(module) = error.module.clone() else { return Err("The log does not tell which addon the error is in.".to_owned()) };
+    let folders = folders(ctx, payload)?;
+    if !folders[0].names().map_err(|error| error.to_string())?.contains(&module) {
+        return Err(format!("The addon {module} is not in {}, the only folder that may be changed.", folders[0].root().display()));
+    }
+    Ok((folders, module))
+}
+
+/// The folders that are named or set, at least one, or why there is none.
+fn folders(ctx: &Ctx, payload: &Payload) -> Result<Vec<Folder>, String> {
     if payload.addons.is_empty() && ctx.settings.addons.is_empty() {
         return Err(format!("No addons folder is set for the tenant {}; set `tenants.{}.addons`.", ctx.tenant, ctx.tenant));
     }
     let open = |path: &Path| Folder::open(path).map_err(|error| error.to_string());
-    let folders: Vec<Folder> = if payload.addons.is_empty() {
-        ctx.settings.addons.iter().map(|path| open(path)).collect::<Result<_, _>>()?
+    if payload.addons.is_empty() {
+        ctx.settings.addons.iter().map(|path| open(path)).collect()
     } else {
         let asked = payload.addons.iter().map(|path| match allowed(path, &ctx.settings.addons) {
             Some(path) => open(&path),
             None => Err(format!("The folder {} is not one that the tenant's settings allow.", path.display())),
         });
-        asked.collect::<Result<_, _>>()?
-    };
-    if !folders[0].names().map_err(|error| error.to_string())?.contains(&module) {
-        return Err(format!("The addon {module} is not in {}, the only folder that may be changed.", folders[0].root().display()));
+        asked.collect()
     }
-    Ok((folders, module))
 }
 
 /// A path from outside must lie in a folder from the settings, after symlinks are resolved; the resolved path is what is used. Whether a
@@ -194,6 +205,14 @@ async fn sources(folders: &[Folder], module: &ModuleName) -> Result<Result<Sourc
     }
 }
 
+/// A sandbox for this job.
+async fn open(ctx: &Ctx, version: &OdooVersion) -> Result<Sandbox, Failure> {
+    ctx.sandbox.ensure_image(version, &|line| ctx.tell("image", line)).await?;
+    let tell = ctx.progress.clone();
+    let opened = ctx.sandbox.open_with(version, &ctx.owner(), &ctx.settings.allow_domains).await?;
+    Ok(opened.telling(move |progress| tell(progress)))
+}
+
 async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: &Sources) -> Result<Found, Failure> {
     let past = ctx.knowledge.recall(&ctx.tenant, &error.fingerprint, version).await?;
     ctx.tell(
@@ -203,10 +222,7 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: 
             n => format!("{n} proven fix(es) are known for this error"),
         },
     );
-    ctx.sandbox.ensure_image(version, &|line| ctx.tell("image", line)).await?;
-    let tell = ctx.progress.clone();
-    let opened = ctx.sandbox.open_with(version, &ctx.owner(), &ctx.settings.allow_domains).await?;
-    let mut sandbox = opened.telling(move |progress| tell(progress));
+    let mut sandbox = open(ctx, version).await?;
     let Dependents { names, left_out, addons: with_dependents } = &sources.dependents;
     if *left_out > 0 {
         ctx.tell("read", format!("{left_out} more addons build on this one and are not tried: the nearest {} are", names.len()));

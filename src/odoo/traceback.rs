@@ -43,7 +43,7 @@ impl Reader {
     }
 
     fn frame(&mut self, line: &str) -> bool {
-        let Some([file, line, function]) = FILE.groups(line) else { return false };
+        let Some([file, line, function]) = file(line) else { return false };
         let (line, source) = (line.parse().unwrap_or(0), String::new());
         self.frames.push(Frame { file: file.to_owned(), line, function: function.to_owned(), source });
         true
@@ -81,7 +81,7 @@ impl Reader {
         }
         if line.starts_with([' ', '\t']) || line.trim().is_empty() {
             self.source(line);
-        } else if let Some([exception, message]) = EXCEPTION.groups(line) {
+        } else if let Some([exception, message]) = exception(line) {
             self.message = Some((exception.to_owned(), message.to_owned()));
         }
         // Anything else is a remark between the frames; the exception is still to come.
@@ -103,7 +103,34 @@ pub fn traceback(text: &str) -> Vec<Raised> {
 
 fn first_frame_leads(text: &str) -> bool {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
-    FILE.is_match(cut::head(line, LINE_MAX))
+    file(cut::head(line, LINE_MAX)).is_some()
+}
+
+/// What [`FILE`] reads, without the expression where the line is plain: nearly all lines of a log pass here.
+fn file(line: &str) -> Option<[&str; 3]> {
+    let shown = line.trim_start();
+    let rest = shown.strip_prefix("File \"").filter(|_| shown.len() < line.len())?;
+    let (file, rest) = rest.split_once('"')?;
+    let rest = rest.strip_prefix(", line ")?;
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = rest.split_at(digits);
+    if rest.starts_with(|next: char| !next.is_ascii()) {
+        return FILE.groups(line);
+    }
+    let function = if rest.is_empty() { rest } else { rest.strip_prefix(", in ")? };
+    (1..=9).contains(&digits).then_some([file, number, function])
+}
+
+/// What [`EXCEPTION`] reads, without the expression where the name is plain.
+fn exception(line: &str) -> Option<[&str; 2]> {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    let (name, rest) = line.split_at(line.bytes().take_while(is_name).count());
+    if !(rest.is_empty() || rest.starts_with(':')) {
+        return EXCEPTION.groups(line);
+    }
+    let message = rest.strip_prefix(':').unwrap_or(rest);
+    let named = name.starts_with(|first: char| first == '_' || first.is_ascii_alphabetic());
+    named.then(|| [name, message.strip_prefix(' ').unwrap_or(message)])
 }
 
 /// The frames of a `Stack (most recent call last):` that a logger printed without an exception.
@@ -159,6 +186,18 @@ mod tests {
         let chain = traceback(&format!("Traceback (most recent call last):\n{frames}RecursionError: deep\n"));
         assert_eq!(chain[0].frames.len(), FRAMES_FIRST + FRAMES_LAST);
         assert_eq!(chain[0].frames.last().unwrap().line, 1500);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn plain_reading_is_that_of_the_expressions(
+            frame in "[ \t\u{a0}]{0,2}File \"[a-z./<>é ]{0,5}\"?(, line )?[0-9٣]{0,11}(, in )?[a-z<>é\" ]{0,4}",
+            raised in "[A-Za-z_é.0-9]{0,6}(\\.<locals>\\.[a-z]{0,2})?[:; ]{0,3}[a-z:é]{0,4}",
+        ) {
+            proptest::prop_assert_eq!(file(&frame), FILE.groups(&frame));
+            proptest::prop_assert_eq!(exception(&raised), EXCEPTION.groups(&raised));
+            proptest::prop_assert_eq!(exception(&frame), EXCEPTION.groups(&frame));
+        }
     }
 
     #[test]

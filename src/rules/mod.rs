@@ -15,7 +15,9 @@ mod dangling;
 mod data_order;
 mod description_encoding;
 pub(crate) mod edit;
+mod empty_in;
 mod escape_ampersand;
+mod explicit_commit;
 mod external_id;
 mod field_name;
 mod frames;
@@ -50,6 +52,7 @@ mod search_group_attributes;
 mod series;
 mod sql_constraints;
 mod t_esc;
+mod template_field;
 mod tree_to_list;
 mod unimported_file;
 mod view_anchor;
@@ -74,7 +77,8 @@ use crate::odoo::{Addon, Manifest};
 /// - 3: faults in Python that any Odoo shows; tables of what changed as data.
 /// - 4: what the sources define is asked; proposals that are not sure.
 /// - 5: addons, Odoo models and records that Odoo renamed; what is known of Odoo 20.
-pub const VERSION: u32 = 5;
+/// - 6: a script before an upgrade beside a default; SQL over no values, commits in between, names in templates.
+pub const VERSION: u32 = 6;
 
 /// The last major version of Odoo that the rules were run against. What a table says of a later one was only read, so it is not sure.
 const LAST_RUN: u8 = 19;
@@ -125,6 +129,9 @@ pub const ALL: &[Rule] = &[
     required_value::RULE,
     required_default::RULE,
     constraint_column::RULE,
+    empty_in::RULE,
+    explicit_commit::RULE,
+    template_field::RULE,
     dangling::RULE,
 ];
 

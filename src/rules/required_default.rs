@@ -1,16 +1,21 @@
-//! What: a required field that is new on a table with rows gets a default.
+//! What: a required field that is new on a table with rows gets a default, and a script that gives it to the rows before an upgrade.
 //!
-//! Why: the rows that exist have no value for it, and PostgreSQL then refuses `NOT NULL`; Odoo fills a new column from the default.
-//! Before: `x = fields.Integer(required=True)`. After: `x = fields.Integer(required=True, default=0)`.
-//! Not sure: the value is the empty one of its kind, or the first choice; a person may know a better one. What has no such value is left.
+//! Why: the rows that exist have no value for it, and PostgreSQL then refuses `NOT NULL`. Odoo fills a column that it makes from the
+//! default; where the column is there already, empty, the script fills it before the field asks for more, and the new version has Odoo run it.
+//! Before: `x = fields.Integer(required=True)`. After: `x = fields.Integer(required=True, default=0)`, `migrations/…/pre-migration.py`.
+//! Not sure: the value is the empty one of its kind, or the first choice; a person may know a better one. What has no such value is left:
+//! which record a `Many2one` leads to, or what is computed, is nothing that SQL knows. Nor does it know how Odoo keeps a text that is
+//! translated, or a value by company: these get the default without a script.
 //! Since: any Odoo.
+
+mod script;
 
 use tree_sitter::Node;
 
 use super::edit::python::{Source, children, field, quoted};
-use super::edit::{Edit, apply, classes, indent};
+use super::edit::{Edit, MAX_FILE, apply, classes, indent};
 use super::scope::said;
-use super::{Case, Proposal, Rule, changed, unsure};
+use super::{Case, FileChange, Proposal, Rule, change, unsure};
 use crate::domain::ErrorClass;
 use crate::odoo::source::ModuleFacts;
 
@@ -26,15 +31,51 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some(odoo_model) = own.classes.iter().map(|class| class.odoo_model.as_str()).find(|found| found.replace('.', "_") == table) else {
         return Vec::new();
     };
-    let changes = changed(case.addon, "py", |text| {
-        let source = Source::parse(text)?;
-        let statements = classes::of_model(&source, odoo_model).filter_map(|class| classes::definition(&source, class, &name));
-        apply(text, statements.filter_map(|statement| with_default(&source, statement)).collect())
-    });
-    unsure(format!("{odoo_model}.{name} is required and the rows that exist have no value: they get the empty one."), changes)
+    let (changes, given) = defaults(case, odoo_model, &name);
+    let summary = format!("{odoo_model}.{name} is required and the rows that exist have no value: they get the empty one");
+    // One definition, so that it is clear what the rows get.
+    let known = match given.as_slice() {
+        [only] if only.in_sql => script::filling(case, &table, &name, &only.value),
+        _ => None,
+    };
+    let Some(filled) = known else {
+        let why = if given.iter().all(|given| given.in_sql) {
+            "the addon's version does not allow one"
+        } else {
+            "SQL does not know how Odoo keeps it"
+        };
+        return unsure(format!("{summary}. No script fills a column that is there already: {why}."), changes);
+    };
+    let version = &filled.version;
+    let both = changes.iter().cloned().chain(filled.changes).collect();
+    let told = format!("{summary}, and a script that Odoo runs before it upgrades to {version} fills a column that is there already.");
+    unsure(told, both).into_iter().chain(unsure(format!("{summary}, without a script."), changes)).collect()
 }
 
-fn with_default(source: &Source<'_>, statement: Node<'_>) -> Option<Edit> {
+/// What a field was given.
+struct Given {
+    /// The default, as Python.
+    value: String,
+    /// Whether the column holds just that.
+    in_sql: bool,
+}
+
+/// The definitions of a field with the default that each was given.
+fn defaults(case: &Case<'_>, odoo_model: &str, name: &str) -> (Vec<FileChange>, Vec<Given>) {
+    let (mut changes, mut all) = (Vec::new(), Vec::new());
+    for (path, text) in case.addon.texts("py").filter(|(_, text)| text.len() <= MAX_FILE) {
+        let Some(source) = Source::parse(text) else { continue };
+        let statements = classes::of_model(&source, odoo_model).filter_map(|class| classes::definition(&source, class, name));
+        let (edits, given): (Vec<Edit>, Vec<Given>) = statements.filter_map(|statement| with_default(&source, statement)).unzip();
+        if let Some(after) = apply(text, edits) {
+            changes.push(change(path, text, after));
+            all.extend(given);
+        }
+    }
+    (changes, all)
+}
+
+fn with_default(source: &Source<'_>, statement: Node<'_>) -> Option<(Edit, Given)> {
     let call = field(statement.named_child(0)?, "right").filter(|right| right.kind() == "call")?;
     let kind = source.of(field(call, "function")?).strip_prefix("fields.")?;
     let arguments = children(field(call, "arguments")?);
@@ -47,12 +88,14 @@ fn with_default(source: &Source<'_>, statement: Node<'_>) -> Option<Edit> {
         "Char" | "Text" | "Html" => "\"\"".to_owned(),
         "Integer" => "0".to_owned(),
         "Float" | "Monetary" => "0.0".to_owned(),
+        "Boolean" => "False".to_owned(),
         "Selection" => quoted(&first_choice(source, &arguments)?),
         _ => return None,
     };
     let last = arguments.last()?;
     let gap = indent(source.text, last.start_byte()).map_or_else(|| " ".to_owned(), |indent| format!("\n{indent}"));
-    Some(Edit::new(last.end_byte()..last.end_byte(), format!(",{gap}default={value}")))
+    let edit = Edit::new(last.end_byte()..last.end_byte(), format!(",{gap}default={value}"));
+    Some((edit, Given { value, in_sql: !has("translate") && !has("company_dependent") }))
 }
 
 /// The first value of a literal list of choices.

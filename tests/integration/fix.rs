@@ -183,3 +183,48 @@ async fn fix_is_proven_with_what_builds_on_it() {
     assert_eq!(result["verification"]["dependents"], serde_json::json!(["p_leans"]));
     assert_eq!(result["verification"]["findings"], serde_json::json!([]));
 }
+
+/// What `fix` says of a column that the database lacks.
+async fn outdated(probe: &str, table: &str, column: &str) -> String {
+    let app = support::app(&[], |_| {}).await;
+    let addons = support::addons(&[probe]);
+    let log = addons.path().join("odoo.log");
+    let text = format!(
+        "2026-11-23 03:00:22,979 4117 ERROR shop odoo.http: Exception during request handling. \nTraceback (most recent call last):\n  \
+         File \"/usr/lib/python3/dist-packages/odoo/sql_db.py\", line 433, in execute\n    self._obj.execute(query, params)\n\
+         psycopg2.errors.UndefinedColumn: column {table}.{column} does not exist\nLINE 1: SELECT \"{table}\".\"{column}\" FROM \"{table}\"\n"
+    );
+    std::fs::write(&log, text).unwrap();
+    let mut command = app.command(&["fix", "--json", "--log", log.to_str().unwrap(), "--addons", addons.path().to_str().unwrap()]);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let result = support::json(&output);
+    assert_eq!((&result["outcome"], &result["error"]["class"]), (&"ticket".into(), &"schema_outdated".into()), "{result:#}");
+    let why = result["why"].as_str().unwrap().to_owned();
+    assert!(why.contains(&format!("`odoo -d shop -u {probe} --stop-after-init`")), "{why}");
+    why
+}
+
+#[tokio::test]
+async fn missing_upgrade_is_named_and_shown_to_be_all() {
+    let why = outdated("p_run_report", "p_run_label", "name").await;
+    assert!(why.contains("p_run_report/models/label.py:8") && why.contains("nothing but the upgrade is missing"), "{why}");
+}
+
+#[tokio::test]
+async fn upgrade_that_would_meet_more_says_so() {
+    let why = outdated("p_reqcol", "res_partner", "x_req").await;
+    assert!(why.contains("shows something else"), "{why}");
+}
+
+#[tokio::test]
+async fn required_field_brings_a_script_for_the_upgrade() {
+    let app = support::app(&[], |_| {}).await;
+    let (output, _addons) = fix(&app, "p_reqcol", &[]).await;
+    let result = support::json(&output);
+    assert_eq!(
+        (&result["outcome"], &result["grade"], &result["source"]),
+        (&"fixed".into(), &"proven".into(), &"rule:required_default?".into())
+    );
+    let patch = result["patch"].as_str().unwrap();
+    assert!(patch.contains("+++ b/p_reqcol/migrations/19.0.1.1.0/pre-migration.py") && patch.contains("19.0.1.1.0'"), "{patch}");
+}

@@ -227,11 +227,24 @@ pub(super) fn of_chain(
     let mut best: Option<(usize, Finding)> = None;
     for index in 0..chain.len() {
         let case = Case { chain, index, reasons, loading, data_file };
-        let found = RECOGNISERS.iter().filter_map(|recognise| recognise(&case)).reduce(|a, b| if b.rank > a.rank { b } else { a });
-        let found = found.unwrap_or_else(|| Finding::new(ErrorClass::Other).rank(Rank::Unknown));
+        let found = first_of_highest_rank(&case).unwrap_or_else(|| Finding::new(ErrorClass::Other).rank(Rank::Unknown));
         // A wrapper such as ParseError, about which nothing is known, says less than its cause.
         if best.as_ref().is_none_or(|(_, so_far)| found.rank > so_far.rank || (found.rank == so_far.rank && found.rank > Rank::Unknown)) {
             best = Some((index, found));
+        }
+    }
+    best
+}
+
+/// Of equal ranks the first, so that nothing after one of the highest rank has to be asked.
+fn first_of_highest_rank(case: &Case<'_>) -> Option<Finding> {
+    let mut best: Option<Finding> = None;
+    for found in RECOGNISERS.iter().filter_map(|recognise| recognise(case)) {
+        if found.rank == Rank::Specific {
+            return Some(found);
+        }
+        if best.as_ref().is_none_or(|so_far| found.rank > so_far.rank) {
+            best = Some(found);
         }
     }
     best

@@ -1,6 +1,7 @@
 //! One occurrence, read into a report.
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 
 use super::super::classify::{Finding, Rank, of_chain, of_entry, parsed_place, parsed_record, short};
 use super::super::fingerprint::{Parts, fingerprint};
@@ -34,12 +35,12 @@ pub(super) fn version(entries: &[Entry<'_>]) -> Option<OdooVersion> {
     entries.iter().filter(|entry| entry.logger == "odoo").find_map(|entry| VERSION.first(&entry.message)?.parse().ok())
 }
 
-/// The report of one occurrence; of one that is known by its fingerprint only that, because the rest costs more.
+/// The report of one occurrence; of one whose fingerprint is enough only that, because the rest costs more.
 pub(super) fn report(
     found: &Occurrence<'_>,
     places: &Places,
     version: Option<&OdooVersion>,
-    is_known: impl Fn(&Fingerprint) -> bool,
+    is_enough: impl Fn(&Fingerprint) -> bool,
 ) -> Result<ErrorReport, Fingerprint> {
     let (picked, mut finding) = classify(found);
     let raised = picked.and_then(|index| found.chain.get(index));
@@ -63,7 +64,7 @@ pub(super) fn report(
         frames: &place.frames,
         message: raised.map_or(first_line, |raised| &raised.message),
     });
-    if is_known(&print) {
+    if is_enough(&print) {
         return Err(print);
     }
     // What stands around the error is named too, but only after the fingerprint: where it is cut off, the error is the same.
@@ -181,7 +182,8 @@ impl Place {
         };
         let raised = picked.and_then(|index| found.chain.get(index));
         let own = finding.file.as_ref().and_then(|(file, line)| locate(file, *line));
-        let parsed = || parsed_place(&found.chain).and_then(|(file, line)| locate(file, line));
+        let parsed = LazyCell::new(|| parsed_place(&found.chain).and_then(|(file, line)| locate(file, line)));
+        let parsed = || LazyCell::force(&parsed).clone();
         let frames = |also_tests: bool| {
             let picked = raised.and_then(|raised| in_frames(&raised.frames, also_tests));
             picked.or_else(|| found.chain.iter().find_map(|raised| in_frames(&raised.frames, also_tests)))

@@ -45,7 +45,9 @@ pub fn occurrences(text: &str) -> Vec<(ErrorReport, u32)> {
             }
             continue;
         }
-        let at = match build::report(occurrence, &places, version.as_ref(), |print| index.contains_key(print)) {
+        // One more than are kept is only counted with those that are, so its fingerprint is all that is needed.
+        let full = found.len() >= REPORTS_MAX;
+        let at = match build::report(occurrence, &places, version.as_ref(), |print| full || index.contains_key(print)) {
             Err(print) => {
                 let at = index.get(&print).copied();
                 if let Some(known) = at.and_then(|at| found.get_mut(at)) {
@@ -55,7 +57,6 @@ pub fn occurrences(text: &str) -> Vec<(ErrorReport, u32)> {
             }
             // PostgreSQL refuses a constraint when the module is loaded, Odoo says again at the end that it is missing.
             Ok(report) if report.class == ErrorClass::SchemaConstraint && !constraints.insert(report.object.clone()) => None,
-            Ok(_) if found.len() >= REPORTS_MAX => None,
             Ok(report) => {
                 index.insert(report.fingerprint.clone(), found.len());
                 found.push((report, 1));

@@ -132,8 +132,9 @@ fn indexed(seen: &mut Seen) {
     const MANIFEST: (&str, &str) = ("__manifest__.py", "{'depends': ['base'], 'data': ['v.xml']}");
     const VIEW: &str = "<odoo><record id='v' model='ir.ui.view'><field name='model'>res.partner</field><field name='inherit_id' ref='base.view_partner_form'/><field name='arch' type='xml'><data><field name='mobile' position='after'><field name='emial'/><button name='action_opn' type='object'/></field></data></field></record><record id='c' model='res.partner.category'><field name='colour'>1</field></record><menuitem id='x' parent='base.menu_administraton'/></odoo>";
     const STATES: &str = "<odoo><record id='s_a' model='m.s'><field name='code'>a</field></record><record id='s_b' model='m.s'><field name='code'>b</field></record><record id='s_c' model='m.s'><field name='name'>c</field></record></odoo>";
+    const TEMPLATE: &str = "<odoo><template id='t'><p t-out='doc.emial'/></template></odoo>";
     const PYTHON: &str = "class A(models.Model):\n    _inherit = 'res.partner'\n    o_id = fields.Many2one('sale.order')\n    p_id = fields.Many2one('res.partnr')\n    z_id = fields.Many2one('zzz.zzz')\n    r = fields.Char(related='company_id.stret')\n    x = fields.Integer(required=True, compute='_compute_totl')\n    y = fields.Integer(required=True)\n    _c = models.Constraint('check(yy > 0)')\n    def _compute_total(self):\n        pass\n";
-    let cases: [(C, &str); 14] = [
+    let cases: [(C, &str); 15] = [
         (C::FieldReferenceBroken, "Field res.partner.o_id with unknown comodel_name 'sale.order'"),
         (C::FieldReferenceBroken, "Field res.partner.p_id with unknown comodel_name 'res.partnr'"),
         (C::FieldReferenceBroken, "Field res.partner.z_id with unknown comodel_name 'zzz.zzz'"),
@@ -148,8 +149,16 @@ fn indexed(seen: &mut Seen) {
         (C::DataConstraint, "null value in column \"code\" of relation \"m_s\" violates not-null constraint"),
         (C::SchemaConstraint, "column \"y\" of relation \"res_partner\" contains null values"),
         (C::SchemaConstraint, "column \"yy\" does not exist"),
+        (C::QwebRender, "AttributeError: 'res.partner' object has no attribute 'emial'\nTemplate: m.t\nElement: <p t-out=\"doc.emial\"/>"),
     ];
-    let files = [MANIFEST, ("v.xml", VIEW), ("s.xml", STATES), ("a.py", PYTHON), ("b.py", "from odoo.addons.contact import x\n")];
+    let files = [
+        MANIFEST,
+        ("v.xml", VIEW),
+        ("s.xml", STATES),
+        ("t.xml", TEMPLATE),
+        ("a.py", PYTHON),
+        ("b.py", "from odoo.addons.contact import x\n"),
+    ];
     for (class, text) in cases {
         let (addon, candidates) = rules::testing_index::proposed(&files, class, text);
         for candidate in candidates {
