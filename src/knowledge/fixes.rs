@@ -4,7 +4,7 @@ use pgvector::Vector;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{DocType, Embedder, HashEmbedder};
+use super::{DocType, HashEmbedder};
 use crate::db::{Db, DbError, TenantTx, storable, storable_json};
 use crate::domain::{ErrorClass, ErrorReport, Fingerprint, Grade, Lesson, ModuleName, OdooVersion, Patch, RunId, Source, TenantId};
 

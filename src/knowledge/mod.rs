@@ -1,18 +1,26 @@
 //! What is known: texts with their embeddings, and past fixes with what the sandbox said of them.
 //! Never decides what is tried or applied: it only remembers and finds.
 
-mod embed;
+pub mod embed;
 mod fixes;
 mod search;
 mod store;
 
-pub use embed::{Embedder, HashEmbedder};
+pub use embed::{EmbedError, Embedded, Embedder, HashEmbedder};
 pub use fixes::{PastFix, remember};
 pub use search::{Hit, similar};
 pub use store::{DocType, Entry, Place, Shelf, upsert};
 
 use crate::db::{Db, DbError};
 use crate::domain::{ErrorClass, Fingerprint, Grade, OdooVersion, Source, TenantId};
+
+/// The settings of this room.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What makes vectors of texts.
+    pub embedder: embed::Config,
+}
 
 /// What past runs taught, for whoever looks for a fix.
 #[derive(Debug, Clone)]

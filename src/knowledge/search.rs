@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::embed::parts;
-use super::{DocType, Embedder, HashEmbedder};
+use super::{DocType, HashEmbedder};
 use crate::db::{DbError, TenantTx};
 
 /// The most answers that one search gives.
@@ -62,7 +62,7 @@ pub async fn similar(tx: &mut TenantTx, text: &str, doc_types: &[DocType], k: us
 
 /// Built at run time: the name of the embedder must stand in the statement itself, or the partial index is not used, and the macros do not
 /// know the vector type. Nothing in it comes from outside.
-fn statement(embedder: &dyn Embedder) -> String {
+fn statement(embedder: &HashEmbedder) -> String {
     let (name, dims) = (embedder.name(), embedder.dims());
     let shelf = |table: &str| {
         format!(

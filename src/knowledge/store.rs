@@ -4,7 +4,7 @@ use pgvector::Vector;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Embedder;
+use super::HashEmbedder;
 use crate::db::{DbError, TenantTx, storable};
 use crate::domain::{ModuleName, OdooVersion};
 
@@ -80,7 +80,7 @@ pub struct Entry {
 }
 
 /// Keeps a text, in the place of any of the same reference.
-pub async fn upsert(tx: &mut TenantTx, shelf: Shelf, entry: &Entry, embedder: &dyn Embedder) -> Result<(), DbError> {
+pub async fn upsert(tx: &mut TenantTx, shelf: Shelf, entry: &Entry, embedder: &HashEmbedder) -> Result<(), DbError> {
     let tenant = match shelf {
         Shelf::Odoo => None,
         Shelf::Tenant => Some(tx.tenant().clone()),
