@@ -9,7 +9,7 @@ CARGO ?= cargo
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r name what; do printf '  make %-13s %s\n' "$$name" "$$what"; done
 
-setup: ## make this machine ready: packages, Docker engine, NATS and PostgreSQL (skips what is there)
+setup: ## make this machine ready: packages, Docker engine, NATS, PostgreSQL, embedder (skips what is there)
 	@scripts/setup.sh
 
 check: lint ## the quick round, no server needed: format, lints, unit tests, architecture

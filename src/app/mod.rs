@@ -18,6 +18,7 @@ use crate::claude::Claude;
 use crate::config::Config;
 use crate::db::Db;
 use crate::domain::{EventId, Failure, JobKind, Progress, RunId, TenantId};
+use crate::knowledge::Embedder;
 use crate::knowledge::{Knowledge, Sources};
 use crate::queue::{Queue, QueueError};
 use crate::runs::groups::EventView;
@@ -61,7 +62,7 @@ impl App {
         let queue = Queue::connect(&config.queue).await?;
         queue.ensure_topology().await?;
         let app = Self {
-            knowledge: Knowledge::new(db.clone()),
+            knowledge: Knowledge::new(db.clone(), Embedder::open(&config.knowledge.embedder, &config.runtime_dir)?),
             sandbox: Engine::new(&config.sandbox),
             claude: Claude::new(&config.claude)?,
             sources: Arc::new(config.sources()),

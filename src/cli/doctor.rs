@@ -8,6 +8,7 @@ use super::{Exit, show};
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::OdooVersion;
+use crate::knowledge::embed::{EmbedError, Embedder, Kind};
 use crate::sandbox::Engine;
 use crate::stack::Stack;
 
@@ -51,6 +52,7 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<Exit> {
     let mut checks = servers(config.clone()).await;
     checks.extend(sandbox(&config, &args.odoo_version).await);
     checks.push(claude(&config));
+    checks.push(embedder(&config).await);
     checks.push(tenants(&config));
     let ready = checks.iter().all(|check| check.state != State::Missing);
     if args.json {
@@ -140,6 +142,34 @@ fn claude(config: &Config) -> Check {
             "no key: recall and rules work, `ask` is skipped".to_owned()
         },
         mend: if has_key { String::new() } else { "set ANTHROPIC_API_KEY to have Claude asked where no rule helps".to_owned() },
+    }
+}
+
+/// Makes a vector: files that are there may still be damaged, and a key that is set may be refused.
+async fn embedder(config: &Config) -> Check {
+    let settings = &config.knowledge.embedder;
+    let opened = Embedder::open(settings, &config.runtime_dir);
+    let tried = async {
+        let embedder = opened?;
+        embedder.query("sale order").await?;
+        Ok::<_, EmbedError>(embedder)
+    };
+    match tried.await {
+        Ok(Embedder::Hash(hash)) if settings.kind != Kind::Hash => Check {
+            what: "embedder",
+            state: State::Optional,
+            found: format!(
+                "no weights in {}: {} compares texts by their words alone",
+                settings.folder(&config.runtime_dir).display(),
+                hash.name()
+            ),
+            mend: "run `make setup`; what is indexed already is indexed again".to_owned(),
+        },
+        tried => Check::of(
+            "embedder",
+            tried.map(|embedder| format!("{} makes vectors", embedder.name())),
+            "see [knowledge.embedder] in docs/settings.md",
+        ),
     }
 }
 

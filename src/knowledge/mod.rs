@@ -4,7 +4,7 @@
 
 mod cache;
 pub mod chunk;
-mod embed;
+pub mod embed;
 mod errors;
 mod essence;
 mod fixes;
@@ -16,7 +16,7 @@ mod search;
 mod store;
 mod uses;
 
-pub use embed::{Embedder, HashEmbedder};
+pub use embed::{EmbedError, Embedded, Embedder, HashEmbedder};
 pub use errors::KnownError;
 pub use fixes::{PastFix, remember};
 pub use index::{SourceSettings, Sources};
@@ -35,13 +35,15 @@ use crate::domain::{ErrorClass, Fingerprint, Grade, OdooVersion, Source, TenantI
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// What makes vectors of texts.
+    pub embedder: embed::Config,
     /// The sources that may be indexed by name.
     pub sources: BTreeMap<String, SourceSettings>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { sources: index::default_sources() }
+        Self { embedder: embed::Config::default(), sources: index::default_sources() }
     }
 }
 
@@ -49,13 +51,14 @@ impl Default for Config {
 #[derive(Debug, Clone)]
 pub struct Knowledge {
     db: Db,
+    embedder: Embedder,
     answers: cache::Answers,
 }
 
 impl Knowledge {
-    /// Over this database.
-    pub fn new(db: Db) -> Self {
-        Self { db, answers: cache::Answers::default() }
+    /// Over this database, with what makes vectors of texts.
+    pub fn new(db: Db, embedder: Embedder) -> Self {
+        Self { db, embedder, answers: cache::Answers::default() }
     }
 
     /// Fixes that were proven for this very error on this series, newest first.
@@ -84,11 +87,24 @@ impl Knowledge {
         if let Some(hits) = self.answers.get(tenant, query, changes) {
             return Ok(hits);
         }
-        let embedder = HashEmbedder;
-        let vector = QueryVector { embedder: embedder.name().to_owned(), values: embedder.embed(&query.text) };
-        let hits = Arc::new(search::search(&mut tx, query, Some(&vector)).await?);
+        // Embedding may take long where it is done elsewhere; nothing is held meanwhile.
+        tx.commit().await?;
+        let vector = self.vector(&search::embedded_text(&query.text)).await;
+        let mut tx = self.db.tenant(tenant).await?;
+        let hits = Arc::new(search::search(&mut tx, query, vector.as_ref()).await?);
         self.answers.put(tenant, query, changes, hits.clone());
         Ok(hits)
+    }
+
+    /// The vector of a text; `None`, with a word in the log, where the embedder does not answer: names and words find most things alone.
+    async fn vector(&self, text: &str) -> Option<QueryVector> {
+        match self.embedder.query(text).await {
+            Ok((values, _)) => Some(QueryVector { embedder: self.embedder.name().to_owned(), values }),
+            Err(error) => {
+                tracing::warn!(%error, embedder = self.embedder.name(), "a query was not embedded");
+                None
+            }
+        }
     }
 
     /// How many queries were asked of this process, and how many of them were answered by what was kept.

@@ -11,6 +11,7 @@ mod classify;
 mod claude;
 mod doors;
 mod egress;
+mod embed;
 mod escape;
 mod fix;
 mod groups;

@@ -11,7 +11,7 @@ use odoo_agent::domain::{
     RunState, Source, TenantId,
 };
 use odoo_agent::domain::{Lesson, Ticket};
-use odoo_agent::knowledge::{self, Knowledge};
+use odoo_agent::knowledge::{self, Embedder, HashEmbedder, Knowledge};
 use odoo_agent::runs::groups::{self, EventVerdict, Occurrence};
 use odoo_agent::runs::{self, AttemptToken, Claim};
 use odoo_agent::tenants::{self, Settings, audit, budget, keys, usage};
@@ -437,10 +437,10 @@ async fn proven_fix_is_recalled() {
         tx.commit().await.unwrap();
     }
     let version = "19.0".parse().unwrap();
-    let fixes = Knowledge::new(test.db.clone()).recall(&a, &FINGERPRINT.parse().unwrap(), &version).await.unwrap();
+    let fixes = Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder)).recall(&a, &FINGERPRINT.parse().unwrap(), &version).await.unwrap();
     assert_eq!(fixes.len(), 1, "one patch, proven twice");
     assert_eq!((&fixes[0].patch, fixes[0].run, &fixes[0].source), (&good, two.run_id, &Source::Recall));
-    assert!(Knowledge::new(test.db.clone()).recall(&a, &FINGERPRINT.parse().unwrap(), &"18.0".parse().unwrap()).await.unwrap().is_empty());
+    assert!(Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder)).recall(&a, &FINGERPRINT.parse().unwrap(), &"18.0".parse().unwrap()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -455,7 +455,7 @@ async fn fix_whose_error_came_back_is_a_miss() {
     groups::mark_fixed(&mut tx, group).await.unwrap();
     tx.commit().await.unwrap();
     let rate =
-        async |grade| Knowledge::new(test.db.clone()).success_rate(&a, &Source::Claude, grade, ErrorClass::ViewTypeTree).await.unwrap();
+        async |grade| Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder)).success_rate(&a, &Source::Claude, grade, ErrorClass::ViewTypeTree).await.unwrap();
     assert_eq!((rate(Grade::Proven).await, rate(Grade::Refuted).await), ((1, 0), (0, 1)));
     // Received before the fix and read only now: it has not come back.
     let mut tx = test.db.tenant(&a).await.unwrap();

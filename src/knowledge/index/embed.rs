@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::write::Writer;
 use super::{IndexError, Options, Status};
 use crate::db::{Db, TenantTx};
-use crate::knowledge::embed::{Embedder as _, HashEmbedder};
+use crate::knowledge::embed::Embedder;
 
 /// How many texts are embedded and stored together.
 const BATCH: usize = 256;
@@ -29,18 +29,21 @@ pub trait Vectors: Send + Sync {
     fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Result<Vec<Vec<f32>>, String>>;
 }
 
-impl Vectors for HashEmbedder {
+impl Vectors for Embedder {
     fn name(&self) -> &str {
-        crate::knowledge::Embedder::name(self)
+        Embedder::name(self)
     }
 
     fn dims(&self) -> usize {
-        crate::knowledge::Embedder::dims(self)
+        Embedder::dims(self)
     }
 
     fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Result<Vec<Vec<f32>>, String>> {
-        let embed = move || texts.iter().map(|text| HashEmbedder.embed(text)).collect();
-        Box::pin(async move { tokio::task::spawn_blocking(embed).await.map_err(|error| error.to_string()) })
+        Box::pin(async move {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let embedded = Embedder::documents(self, &texts).await.map_err(|error| error.to_string())?;
+            Ok(embedded.vectors)
+        })
     }
 }
 

@@ -25,7 +25,7 @@ pub use settings::{Arrival, SourceSettings, Sources, default_sources};
 pub use tree::has_translations;
 
 use super::chunk::ModuleCard;
-use super::{HashEmbedder, Knowledge};
+use super::Knowledge;
 use crate::db::DbError;
 use crate::domain::{Failure, OdooVersion, TenantId};
 
@@ -162,7 +162,7 @@ impl Knowledge {
     }
 
     fn options(&self, tenant: &TenantId, progress: Tell) -> Options {
-        Options { tenant: tenant.clone(), embedder: Some(Arc::new(HashEmbedder)), progress }
+        Options { tenant: tenant.clone(), embedder: Some(Arc::new(self.embedder.clone())), progress }
     }
 }
 

@@ -26,6 +26,8 @@ pub use near::QueryVector;
 pub const MAX_HITS: usize = 100;
 /// The bytes of a text that are read; of a longer one the end, where an error stands.
 pub const MAX_TEXT: usize = 256 * 1024;
+/// The characters of words that are embedded.
+const MAX_EMBEDDED: usize = 2_000;
 /// The most names in one filter.
 pub const MAX_NAMES: usize = 2_000;
 
@@ -111,6 +113,14 @@ impl Query {
             None => Ok(()),
         }
     }
+}
+
+/// What is embedded of a query: of an error what it says, without names and places.
+pub(super) fn embedded_text(text: &str) -> String {
+    if asked::Asked::read(text).report.is_some() {
+        return super::errors::card(text);
+    }
+    text.chars().take(MAX_EMBEDDED).collect()
 }
 
 /// Answers one query. `vector` is its embedding, where there is an embedder.

@@ -1,16 +1,6 @@
-//! Text to vectors. The name of an embedder carries its version and is stored beside every vector: vectors of different names never meet.
-//!
-//! - `hash-256@1`: identifier parts and pairs of neighbours, BLAKE3 buckets, sublinear counts.
+//! Vectors by hashing the words and parts of identifiers of a text: BLAKE3 buckets, pairs of neighbours, sublinear counts.
 
-/// Makes vectors of texts.
-pub trait Embedder: Send + Sync {
-    /// Name and version, as stored: lower-case letters, digits, `-`, `@`.
-    fn name(&self) -> &'static str;
-    /// How many numbers a vector has.
-    fn dims(&self) -> usize;
-    /// The vector of a text, of length 1.
-    fn embed(&self, text: &str) -> Vec<f32>;
-}
+use super::normalised;
 
 /// `hash-256@1`: the hashing trick over the words and identifier parts of a text. It is lexical: it finds texts that share words and names
 /// (which errors and code do), and knows nothing of synonyms. Offline, free, the same on every machine.
@@ -21,16 +11,19 @@ const DIMS: usize = 256;
 /// Bytes of a text that are looked at; what follows hardly changes the direction of the vector.
 const MAX_BYTES: usize = 64 * 1024;
 
-impl Embedder for HashEmbedder {
-    fn name(&self) -> &'static str {
+impl HashEmbedder {
+    /// Name and version, as stored.
+    pub const fn name(&self) -> &'static str {
         "hash-256@1"
     }
 
-    fn dims(&self) -> usize {
+    /// How many numbers a vector has.
+    pub const fn dims(&self) -> usize {
         DIMS
     }
 
-    fn embed(&self, text: &str) -> Vec<f32> {
+    /// The vector of a text, of length 1.
+    pub fn embed(&self, text: &str) -> Vec<f32> {
         let parts = parts(text);
         let mut counts = std::collections::BTreeMap::<String, f32>::new();
         for part in &parts {
@@ -56,19 +49,8 @@ fn bucket(feature: &str) -> (usize, f32) {
     (usize::from(u16::from_le_bytes([bytes[0], bytes[1]])) % DIMS, if bytes[2] & 1 == 0 { 1.0 } else { -1.0 })
 }
 
-/// A cosine needs a direction: a text without words gets one that no text with words is likely to share.
-fn normalised(mut vector: Vec<f32>) -> Vec<f32> {
-    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-    if length > 0.0 {
-        vector.iter_mut().for_each(|x| *x /= length);
-    } else {
-        vector[0] = 1.0;
-    }
-    vector
-}
-
 /// Lower-case words and parts of identifiers: `res.partner_id` and `resPartnerId` both become `res partner id`.
-pub(super) fn parts(text: &str) -> Vec<String> {
+pub(in crate::knowledge) fn parts(text: &str) -> Vec<String> {
     let mut parts = Vec::new();
     let mut part = String::new();
     let mut before = ' ';
