@@ -11,6 +11,7 @@ pub mod graph;
 pub mod lexical;
 mod search;
 mod store;
+mod wordings;
 
 pub use embed::{Embedder, HashEmbedder};
 pub use errors::KnownError;
