@@ -48,6 +48,21 @@ pub(super) async fn answer(
     Ok(rank::descending(found))
 }
 
+/// What was found for a text that reads like none of Odoo's errors, with past errors where it says what errors say.
+pub(super) async fn in_words(
+    tx: &mut TenantTx,
+    scope: &Scope,
+    text: &str,
+    vector: Option<&QueryVector>,
+    found: Vec<Candidate>,
+) -> Result<Vec<Candidate>, DbError> {
+    if !(scope.wants("errors") || scope.wants("tickets")) || wordings::groups(&said(text)).is_empty() {
+        return Ok(found);
+    }
+    let past = past(tx, scope, text, vector).await?;
+    Ok(rank::descending(if scope.version.is_some() { [found, past].concat() } else { [past, found].concat() }))
+}
+
 /// Code and data that the error names or passes through.
 async fn code(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport, limit: usize) -> Result<Vec<Candidate>, DbError> {
     let named = exact::named(tx, scope, text, report).await?;
