@@ -5,11 +5,12 @@ use serde_json::json;
 use super::chunk::{Kind, Zone};
 use super::essence::{essence, said};
 use super::store::{DocType, Entry};
+use super::wordings;
 use crate::domain::{ErrorClass, OdooVersion};
 use crate::odoo;
 
 /// The version of how errors are made into texts.
-const ERRORS: u32 = 1;
+const ERRORS: u32 = 2;
 /// The characters of an error that are embedded.
 const MAX_CARD: usize = 400;
 
@@ -53,10 +54,12 @@ impl KnownError {
 
 /// The words of an error, by what they are.
 pub(super) fn zones(text: &str, solution: &str) -> Vec<(Zone, String)> {
+    let said = said(text);
     vec![
+        (Zone::Name, wordings::marks(&wordings::groups(&said))),
         (Zone::Owner, class_of(text).unwrap_or_default()),
         (Zone::Prose, essence(text)),
-        (Zone::Body, said(text)),
+        (Zone::Body, said),
         (Zone::Context, solution.to_owned()),
     ]
 }

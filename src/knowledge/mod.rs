@@ -15,6 +15,7 @@ mod pack;
 mod search;
 mod store;
 mod uses;
+mod wordings;
 
 pub use embed::{EmbedError, Embedded, Embedder, HashEmbedder};
 pub use errors::KnownError;

@@ -17,6 +17,7 @@ use crate::domain::{ErrorClass, ErrorReport};
 use crate::knowledge::chunk::Corpus;
 use crate::knowledge::errors::class_of;
 use crate::knowledge::essence::{essence, said};
+use crate::knowledge::wordings;
 
 /// Past errors compared.
 const COMPARED: usize = 60;
@@ -24,6 +25,10 @@ const COMPARED: usize = 60;
 const NEARNESS: f32 = 0.3;
 const SAME_CLASS: f32 = 0.12;
 const SAME_SUBCLASS: f32 = 0.35;
+/// What the same class counts where errors of many causes are of it.
+const BROAD: f32 = 0.5;
+/// What it counts to be the same fault in other words.
+const SAME_WORDING: f32 = 0.75;
 
 /// The texts for this error, best first.
 pub(super) async fn answer(
@@ -41,6 +46,21 @@ pub(super) async fn answer(
         found.extend(rank::code(tx, scope, &words::terms(&[(&essence(text), 2.0), (&said(text), 1.0)]), None, limit).await?);
     }
     Ok(rank::descending(found))
+}
+
+/// What was found for a text that reads like none of Odoo's errors, with past errors where it says what errors say.
+pub(super) async fn in_words(
+    tx: &mut TenantTx,
+    scope: &Scope,
+    text: &str,
+    vector: Option<&QueryVector>,
+    found: Vec<Candidate>,
+) -> Result<Vec<Candidate>, DbError> {
+    if !(scope.wants("errors") || scope.wants("tickets")) || wordings::groups(&said(text)).is_empty() {
+        return Ok(found);
+    }
+    let past = past(tx, scope, text, vector).await?;
+    Ok(rank::descending(if scope.version.is_some() { [found, past].concat() } else { [past, found].concat() }))
 }
 
 /// Code and data that the error names or passes through.
@@ -75,12 +95,26 @@ async fn past(tx: &mut TenantTx, scope: &Scope, text: &str, vector: Option<&Quer
     let english = messages::english(tx, scope, &said(text)).await?;
     let plain = english.as_deref().map(essence).unwrap_or_default();
     let class = class_of(text).or_else(|| english.as_deref().and_then(class_of));
-    let terms = words::terms(&[(&essence(text), 2.0), (&plain, 2.0), (&said(text), 0.7), (class.as_deref().unwrap_or_default(), 1.0)]);
+    let mut groups = wordings::groups(&said(text));
+    groups.extend(english.as_deref().map(wordings::groups).unwrap_or_default());
+    let marks = wordings::marks(&groups);
+    let terms = words::terms(&[
+        (&essence(text), 2.0),
+        (&plain, 2.0),
+        (&said(text), 0.7),
+        (class.as_deref().unwrap_or_default(), 1.0),
+        (&marks, 2.0),
+    ]);
     let mut scores: HashMap<Uuid, (f32, String)> = HashMap::new();
     for corpus in [Corpus::Error, Corpus::Ticket] {
         for found in words::best(tx, scope, corpus, &terms, COMPARED).await? {
-            let why = format!("says the same: {}", found.shared.join(", "));
-            scores.insert(found.id, (found.coverage, why));
+            let shared: Vec<String> = found.shared.iter().map(|word| wordings::named(word).unwrap_or_else(|| word.clone())).collect();
+            scores.insert(found.id, (found.coverage, format!("says the same: {}", shared.join(", "))));
+        }
+        for found in words::best(tx, scope, corpus, &words::terms(&[(&marks, 1.0)]), COMPARED).await? {
+            let named: Vec<String> = found.shared.iter().filter_map(|word| wordings::named(word)).collect();
+            let entry = scores.entry(found.id).or_insert_with(|| (0.0, format!("the same in other words: {}", named.join(", "))));
+            entry.0 += SAME_WORDING * found.coverage.min(1.0);
         }
         if let Some(vector) = vector {
             for (id, cosine) in near::nearest(tx, scope, corpus, vector, COMPARED).await? {
@@ -113,10 +147,16 @@ async fn of_class(tx: &mut TenantTx, scope: &Scope, class: &str, scores: &mut Ha
             () if found.split('/').next() == family => SAME_CLASS,
             () => continue,
         };
+        let bonus = if is_broad(&found) { bonus * BROAD } else { bonus };
         let entry = scores.entry(row.try_get("id")?).or_insert_with(|| (0.0, format!("the same class of error: {found}")));
         entry.0 += bonus;
     }
     Ok(())
+}
+
+/// Whether errors of many causes are of this class.
+fn is_broad(class: &str) -> bool {
+    class.starts_with("user_message/") || class.ends_with("/other") || class.ends_with('/')
 }
 
 /// Texts of one cause stand together, the best cause first: what helped one of them is likely to help all.

@@ -131,7 +131,10 @@ pub(super) async fn search(tx: &mut TenantTx, query: &Query, vector: Option<&Que
     let asked = asked::Asked::read(text);
     let ranked = match &asked.report {
         Some(report) => errors::answer(tx, &scope, text, report, vector, limit).await?,
-        None => rank::prose(tx, &scope, text, &asked, vector, limit).await?,
+        None => {
+            let prose = rank::prose(tx, &scope, text, &asked, vector, limit).await?;
+            errors::in_words(tx, &scope, text, vector, prose).await?
+        }
     };
     found::hits(tx, ranked, limit).await
 }
