@@ -35,7 +35,8 @@ use crate::domain::{ErrorClass, Fingerprint, Grade, OdooVersion, Source, TenantI
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The sources that may be indexed by name.
+    /// The sources that may be indexed by name. Odoo itself is one of them, unless it is named otherwise.
+    #[serde(deserialize_with = "index::with_defaults")]
     pub sources: BTreeMap<String, SourceSettings>,
 }
 

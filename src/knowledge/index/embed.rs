@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::write::Writer;
 use super::{IndexError, Options, Status};
 use crate::db::{Db, TenantTx};
+use crate::domain::Cost;
 use crate::knowledge::embed::{Embedder as _, HashEmbedder};
 
 /// How many texts are embedded and stored together.
@@ -25,8 +26,8 @@ pub trait Vectors: Send + Sync {
     fn name(&self) -> &str;
     /// How many numbers a vector has.
     fn dims(&self) -> usize;
-    /// The vectors of these texts, in their order.
-    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Result<Vec<Vec<f32>>, String>>;
+    /// The vectors of these texts, in their order, and what they cost.
+    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Result<(Vec<Vec<f32>>, Cost), String>>;
 }
 
 impl Vectors for HashEmbedder {
@@ -38,8 +39,8 @@ impl Vectors for HashEmbedder {
         crate::knowledge::Embedder::dims(self)
     }
 
-    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Result<Vec<Vec<f32>>, String>> {
-        let embed = move || texts.iter().map(|text| HashEmbedder.embed(text)).collect();
+    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Result<(Vec<Vec<f32>>, Cost), String>> {
+        let embed = move || (texts.iter().map(|text| HashEmbedder.embed(text)).collect(), Cost::default());
         Box::pin(async move { tokio::task::spawn_blocking(embed).await.map_err(|error| error.to_string()) })
     }
 }
@@ -49,6 +50,7 @@ impl Vectors for HashEmbedder {
 pub(super) struct Embedded {
     pub(super) embedded: u64,
     pub(super) reused: u64,
+    pub(super) cost: Cost,
 }
 
 /// A text that lacks a vector.
@@ -99,6 +101,7 @@ impl Texts<'_> {
             let batch = self.embed_batch(embedder, ids).await?;
             done.embedded += batch.embedded;
             done.reused += batch.reused;
+            done.cost += batch.cost;
             tell(done);
         }
         self.optimise(embedder).await?;
@@ -137,9 +140,9 @@ impl Texts<'_> {
                 version: row.get(5),
             })
             .collect();
-        let vectors = vectors(embedder, &lacking).await?;
+        let (vectors, cost) = vectors(embedder, &lacking).await?;
         self.store(embedder.name(), &lacking, vectors).await?;
-        Ok(Embedded { embedded: lacking.len() as u64, reused: reused.len() as u64 })
+        Ok(Embedded { embedded: lacking.len() as u64, reused: reused.len() as u64, cost })
     }
 
     /// Takes over the vectors of texts that are embedded by the same words. A tenant's may come from what everybody sees, never the other
@@ -214,7 +217,7 @@ impl Texts<'_> {
 }
 
 /// One vector for each text; texts that are the same are embedded once.
-async fn vectors(embedder: &dyn Vectors, lacking: &[Lacking]) -> Result<Vec<HalfVector>, IndexError> {
+async fn vectors(embedder: &dyn Vectors, lacking: &[Lacking]) -> Result<(Vec<HalfVector>, Cost), IndexError> {
     let mut places: HashMap<&[u8], usize> = HashMap::new();
     let mut texts = Vec::new();
     for text in lacking {
@@ -224,13 +227,14 @@ async fn vectors(embedder: &dyn Vectors, lacking: &[Lacking]) -> Result<Vec<Half
         });
     }
     if texts.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Cost::default()));
     }
     let wanted = texts.len();
-    let made = embedder.documents(texts).await.map_err(IndexError::Embedder)?;
+    let (made, cost) = embedder.documents(texts).await.map_err(IndexError::Embedder)?;
     if made.len() != wanted || made.iter().any(|vector| vector.len() != embedder.dims()) {
         return Err(IndexError::Embedder(format!("{} gave vectors of another number or size", embedder.name())));
     }
     let half: Vec<HalfVector> = made.iter().map(|vector| HalfVector::from_f32_slice(vector)).collect();
-    Ok(lacking.iter().filter_map(|text| places.get(text.digest.as_slice()).map(|place| half[*place].clone())).collect())
+    let all = lacking.iter().filter_map(|text| places.get(text.digest.as_slice()).map(|place| half[*place].clone()));
+    Ok((all.collect(), cost))
 }

@@ -21,7 +21,7 @@ pub use embed::Vectors;
 pub use report::{Files, Report, Seconds, Skipped, Skips, Status};
 pub use run::run;
 pub use series::series;
-pub use settings::{Arrival, SourceSettings, Sources, default_sources};
+pub use settings::{Arrival, SourceSettings, Sources, default_sources, with_defaults};
 pub use tree::has_translations;
 
 use super::chunk::ModuleCard;
