@@ -46,7 +46,7 @@ pub struct Args {
 
 pub async fn run(config: Config, args: Args) -> anyhow::Result<Exit> {
     if args.source == "errors" {
-        return errors::run(config, &args).await;
+        return Box::pin(errors::run(config, &args)).await;
     }
     let mut tree = tree(&config, &args)?;
     let connected = connect(config).await?;

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use odoo_agent::db::Db;
 use odoo_agent::domain::{Cost, TenantId};
 use odoo_agent::knowledge::HashEmbedder;
-use odoo_agent::knowledge::index::{self, IndexError, Options, Origin, Report, Root, Status, Tree, Vectors};
+use odoo_agent::knowledge::index::{self, IndexError, Options, Origin, Report, Root, Status, Tree, Vectored, Vectors};
 use odoo_agent::tenants;
 use sqlx::Row;
 use uuid::Uuid;
@@ -357,7 +357,7 @@ impl Vectors for Counting {
         3
     }
 
-    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Result<(Vec<Vec<f32>>, Cost), String>> {
+    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Vectored> {
         self.asked.fetch_add(texts.len(), Ordering::Relaxed);
         let vectors = if self.away {
             Err("no answer".to_owned())

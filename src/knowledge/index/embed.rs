@@ -20,6 +20,9 @@ const BATCH: usize = 256;
 /// So many vectors are looked at one by one as fast as through an index.
 const MANY: i64 = 10_000;
 
+/// Vectors with what they cost, or why there are none.
+pub type Vectored = Result<(Vec<Vec<f32>>, Cost), String>;
+
 /// Makes vectors of texts that are to be found.
 pub trait Vectors: Send + Sync {
     /// Name and version, as stored beside every vector.
@@ -27,7 +30,7 @@ pub trait Vectors: Send + Sync {
     /// How many numbers a vector has.
     fn dims(&self) -> usize;
     /// The vectors of these texts, in their order, and what they cost.
-    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Result<(Vec<Vec<f32>>, Cost), String>>;
+    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Vectored>;
 }
 
 impl Vectors for HashEmbedder {
@@ -39,7 +42,7 @@ impl Vectors for HashEmbedder {
         crate::knowledge::Embedder::dims(self)
     }
 
-    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Result<(Vec<Vec<f32>>, Cost), String>> {
+    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Vectored> {
         let embed = move || (texts.iter().map(|text| HashEmbedder.embed(text)).collect(), Cost::default());
         Box::pin(async move { tokio::task::spawn_blocking(embed).await.map_err(|error| error.to_string()) })
     }
