@@ -46,7 +46,7 @@ pub struct Args {
 
 pub async fn run(config: Config, args: Args) -> anyhow::Result<Exit> {
     if args.source == "errors" {
-        return errors::run(config, &args).await;
+        return Box::pin(errors::run(config, &args)).await;
     }
     let mut tree = tree(&config, &args)?;
     let connected = connect(config).await?;
@@ -99,7 +99,7 @@ fn version(config: &Config, args: &Args, path: &std::path::Path) -> OdooVersion 
 /// What an error says in another language leads to its source only through translations. Where the sources have none they come out of the
 /// sandbox image of the series, if it is there.
 async fn add_translations(connected: &Connected, tree: &mut Tree) {
-    if !tree.origin.is_shared() || tree.roots.iter().any(|root| has_translations(&root.path)) {
+    if tree.origin != Origin::Core || tree.roots.iter().any(|root| has_translations(&root.path)) {
         return;
     }
     let sandbox = &connected.app.sandbox;

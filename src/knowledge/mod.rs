@@ -38,7 +38,8 @@ use crate::domain::{ErrorClass, Fingerprint, Grade, OdooVersion, Source, TenantI
 pub struct Config {
     /// What makes vectors of texts.
     pub embedder: embed::Config,
-    /// The sources that may be indexed by name.
+    /// The sources that may be indexed by name. Odoo itself is one of them, unless it is named otherwise.
+    #[serde(deserialize_with = "index::with_defaults")]
     pub sources: BTreeMap<String, SourceSettings>,
 }
 

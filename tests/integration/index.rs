@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::BoxFuture;
 use odoo_agent::db::Db;
-use odoo_agent::domain::TenantId;
+use odoo_agent::domain::{Cost, TenantId};
 use odoo_agent::knowledge::HashEmbedder;
-use odoo_agent::knowledge::index::{self, IndexError, Options, Origin, Report, Root, Status, Tree, Vectors};
+use odoo_agent::knowledge::index::{self, IndexError, Options, Origin, Report, Root, Status, Tree, Vectored, Vectors};
 use odoo_agent::tenants;
 use sqlx::Row;
 use uuid::Uuid;
@@ -141,6 +141,22 @@ async fn changed_file_alone_is_replaced() {
     );
     assert!(names.iter().all(|name| name.starts_with("19.0/shop/")), "{names:?}");
     counts_are_right(db, &operator).await;
+}
+
+#[tokio::test]
+async fn maturity_of_an_addon_counts_for_all_of_it() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    let operator = tenant(db, "default").await;
+    let oca = tree(dir.path(), Origin::Oca);
+    for (status, others) in [
+        ("Alpha", "select count(*) from odoo_knowledge where quality <> 0.4::real"),
+        ("Mature", "select count(*) from odoo_knowledge where quality <> 0.7::real"),
+    ] {
+        write(dir.path(), "addons/shop/__manifest__.py", format!("{{'name': 'Shop', 'development_status': '{status}'}}"));
+        index::run(db, &oca, &options(&operator)).await.unwrap();
+        assert_eq!(number(db, &operator, others).await, 0, "{status}");
+    }
 }
 
 #[tokio::test]
@@ -341,9 +357,13 @@ impl Vectors for Counting {
         3
     }
 
-    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Result<Vec<Vec<f32>>, String>> {
+    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Vectored> {
         self.asked.fetch_add(texts.len(), Ordering::Relaxed);
-        let vectors = if self.away { Err("no answer".to_owned()) } else { Ok(texts.iter().map(|_| vec![1.0, 0.0, 0.0]).collect()) };
+        let vectors = if self.away {
+            Err("no answer".to_owned())
+        } else {
+            Ok((texts.iter().map(|_| vec![1.0, 0.0, 0.0]).collect(), Cost::default()))
+        };
         Box::pin(async move { vectors })
     }
 }

@@ -32,7 +32,8 @@ fn refs(hits: &[Hit]) -> Vec<&str> {
 }
 
 const SINGLETON: &str = "Traceback (most recent call last):\n  File \"/srv/addons/shop/models/o.py\", line 3, in f\n    self.partner_id.name\nValueError: Expected singleton: res.partner(6, 7)";
-const FOREIGN: &str = "psycopg2.errors.ForeignKeyViolation: update or delete on table \"a\" violates foreign key constraint \"b\" on table \"c\"";
+const FOREIGN: &str =
+    "psycopg2.errors.ForeignKeyViolation: update or delete on table \"a\" violates foreign key constraint \"b\" on table \"c\"";
 
 #[tokio::test]
 async fn the_same_fault_is_found_under_other_names() {
@@ -154,7 +155,14 @@ async fn garbage_in_a_search_is_named() {
     }
     let (status, _) = post(&door, "acme", json!({ "text": "x".repeat(600 * 1024) }).to_string()).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
-    for text in ["\u{0}\u{1}' ; drop table runs; --", "🦀", "%s %(x)s {y}", &"a b ".repeat(50_000), "Traceback (most recent call last):\n  File \"", "《》没有"] {
+    for text in [
+        "\u{0}\u{1}' ; drop table runs; --",
+        "🦀",
+        "%s %(x)s {y}",
+        &"a b ".repeat(50_000),
+        "Traceback (most recent call last):\n  File \"",
+        "《》没有",
+    ] {
         let (status, answer) = post(&door, "acme", json!({ "text": text, "limit": 1_000_000 }).to_string()).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
     }

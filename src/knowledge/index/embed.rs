@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::write::Writer;
 use super::{IndexError, Options, Status};
 use crate::db::{Db, TenantTx};
+use crate::domain::Cost;
 use crate::knowledge::embed::Embedder;
 
 /// How many texts are embedded and stored together.
@@ -19,14 +20,17 @@ const BATCH: usize = 256;
 /// So many vectors are looked at one by one as fast as through an index.
 const MANY: i64 = 10_000;
 
+/// Vectors with what they cost, or why there are none.
+pub type Vectored = Result<(Vec<Vec<f32>>, Cost), String>;
+
 /// Makes vectors of texts that are to be found.
 pub trait Vectors: Send + Sync {
     /// Name and version, as stored beside every vector.
     fn name(&self) -> &str;
     /// How many numbers a vector has.
     fn dims(&self) -> usize;
-    /// The vectors of these texts, in their order.
-    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Result<Vec<Vec<f32>>, String>>;
+    /// The vectors of these texts, in their order, and what they cost.
+    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Vectored>;
 }
 
 impl Vectors for Embedder {
@@ -38,11 +42,11 @@ impl Vectors for Embedder {
         Embedder::dims(self)
     }
 
-    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Result<Vec<Vec<f32>>, String>> {
+    fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Vectored> {
         Box::pin(async move {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let embedded = Embedder::documents(self, &texts).await.map_err(|error| error.to_string())?;
-            Ok(embedded.vectors)
+            Ok((embedded.vectors, embedded.cost))
         })
     }
 }
@@ -52,6 +56,7 @@ impl Vectors for Embedder {
 pub(super) struct Embedded {
     pub(super) embedded: u64,
     pub(super) reused: u64,
+    pub(super) cost: Cost,
 }
 
 /// A text that lacks a vector.
@@ -102,6 +107,7 @@ impl Texts<'_> {
             let batch = self.embed_batch(embedder, ids).await?;
             done.embedded += batch.embedded;
             done.reused += batch.reused;
+            done.cost += batch.cost;
             tell(done);
         }
         self.optimise(embedder).await?;
@@ -140,9 +146,9 @@ impl Texts<'_> {
                 version: row.get(5),
             })
             .collect();
-        let vectors = vectors(embedder, &lacking).await?;
+        let (vectors, cost) = vectors(embedder, &lacking).await?;
         self.store(embedder.name(), &lacking, vectors).await?;
-        Ok(Embedded { embedded: lacking.len() as u64, reused: reused.len() as u64 })
+        Ok(Embedded { embedded: lacking.len() as u64, reused: reused.len() as u64, cost })
     }
 
     /// Takes over the vectors of texts that are embedded by the same words. A tenant's may come from what everybody sees, never the other
@@ -217,7 +223,7 @@ impl Texts<'_> {
 }
 
 /// One vector for each text; texts that are the same are embedded once.
-async fn vectors(embedder: &dyn Vectors, lacking: &[Lacking]) -> Result<Vec<HalfVector>, IndexError> {
+async fn vectors(embedder: &dyn Vectors, lacking: &[Lacking]) -> Result<(Vec<HalfVector>, Cost), IndexError> {
     let mut places: HashMap<&[u8], usize> = HashMap::new();
     let mut texts = Vec::new();
     for text in lacking {
@@ -227,13 +233,14 @@ async fn vectors(embedder: &dyn Vectors, lacking: &[Lacking]) -> Result<Vec<Half
         });
     }
     if texts.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Cost::default()));
     }
     let wanted = texts.len();
-    let made = embedder.documents(texts).await.map_err(IndexError::Embedder)?;
+    let (made, cost) = embedder.documents(texts).await.map_err(IndexError::Embedder)?;
     if made.len() != wanted || made.iter().any(|vector| vector.len() != embedder.dims()) {
         return Err(IndexError::Embedder(format!("{} gave vectors of another number or size", embedder.name())));
     }
     let half: Vec<HalfVector> = made.iter().map(|vector| HalfVector::from_f32_slice(vector)).collect();
-    Ok(lacking.iter().filter_map(|text| places.get(text.digest.as_slice()).map(|place| half[*place].clone())).collect())
+    let all = lacking.iter().filter_map(|text| places.get(text.digest.as_slice()).map(|place| half[*place].clone()));
+    Ok((all.collect(), cost))
 }

@@ -17,11 +17,11 @@ mod write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use embed::Vectors;
+pub use embed::{Vectored, Vectors};
 pub use report::{Files, Report, Seconds, Skipped, Skips, Status};
 pub use run::run;
 pub use series::series;
-pub use settings::{Arrival, SourceSettings, Sources, default_sources};
+pub use settings::{Arrival, SourceSettings, Sources, default_sources, with_defaults};
 pub use tree::has_translations;
 
 use super::chunk::ModuleCard;
@@ -29,7 +29,7 @@ use super::Knowledge;
 use crate::db::DbError;
 use crate::domain::{Failure, OdooVersion, TenantId};
 
-/// Where sources come from; their doc_type.
+/// Where sources come from; their `doc_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
@@ -77,7 +77,7 @@ pub struct Root {
 /// A source of texts: what it is called and where it lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
-    /// Its name; with the doc_type and the series it says which tree it is, wherever that lies.
+    /// Its name; with the `doc_type` and the series it says which tree it is, wherever that lies.
     pub name: String,
     /// What sort it is.
     pub origin: Origin,

@@ -76,7 +76,7 @@ fn decode(bytes: Vec<u8>) -> Result<String, &'static str> {
         Ok(text) => return Ok(text.strip_prefix('\u{feff}').map(ToOwned::to_owned).unwrap_or(text)),
         Err(error) => error.into_bytes(),
     };
-    let declared = declared(&bytes[..bytes.len().min(HEAD)]).and_then(encoding_rs::Encoding::for_label);
+    let declared = declared(&bytes[..bytes.len().min(HEAD)]).and_then(encoding);
     match declared {
         Some(encoding) if encoding != encoding_rs::UTF_8 => {
             let (text, _, broken) = encoding.decode(&bytes);
@@ -84,6 +84,13 @@ fn decode(bytes: Vec<u8>) -> Result<String, &'static str> {
         }
         _ => Err("no UTF-8"),
     }
+}
+
+/// Python writes `latin-1` and `iso_8859_1` for what browsers, whose names these are, call `latin1` and `iso-8859-1`.
+fn encoding(label: &[u8]) -> Option<&'static encoding_rs::Encoding> {
+    let label = String::from_utf8_lossy(label).to_lowercase().replace('_', "-");
+    let joined = label.replace('-', "");
+    encoding_rs::Encoding::for_label(label.as_bytes()).or_else(|| encoding_rs::Encoding::for_label(joined.as_bytes()))
 }
 
 /// The label in `# -*- coding: latin-1 -*-`, `<?xml … encoding="…"?>` or `charset=…`.
@@ -109,6 +116,8 @@ mod tests {
     fn declared_encoding_is_read() {
         let Content::Text(text, _) = read_bytes(b"# -*- coding: iso-8859-1 -*-\nname = 'caf\xe9'\n", "a.py") else { panic!() };
         assert!(text.contains("café"));
+        let Content::Text(text, _) = read_bytes(b"# coding=latin-1\nx = '\xe9'", "a.py") else { panic!() };
+        assert!(text.contains('é'));
         let Content::Text(text, _) = read_bytes(b"<?xml version='1.0' encoding='latin1'?><a>\xe9</a>", "a.xml") else { panic!() };
         assert!(text.contains('é'));
         assert!(matches!(read_bytes(b"x = '\xff'", "a.py"), Content::Unfit("no UTF-8", _)));

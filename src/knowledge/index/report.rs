@@ -114,6 +114,8 @@ pub struct Report {
     pub embedded: u64,
     /// Texts whose vector was there already.
     pub reused: u64,
+    /// What embedding cost, in US dollars.
+    pub usd: f64,
     /// Where the time went.
     pub seconds: Seconds,
     /// The share of the time that the embedder took, from 0 to 1.

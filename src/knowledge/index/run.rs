@@ -83,6 +83,7 @@ impl<'a> Run<'a> {
         if let Some(embedder) = &self.writer.options.embedder {
             let embedded = self.writer.embed(embedder.as_ref(), self.report.chunks).await?;
             (self.report.embedded, self.report.reused) = (embedded.embedded, embedded.reused);
+            self.report.usd = embedded.cost.usd;
         }
         Ok(self.finished(embedding.elapsed()))
     }

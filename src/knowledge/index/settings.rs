@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::Origin;
 use crate::domain::{OdooVersion, TenantId};
@@ -99,6 +99,13 @@ pub fn default_sources() -> BTreeMap<String, SourceSettings> {
     BTreeMap::from([("core".to_owned(), core)])
 }
 
+/// The sources of the settings, with the defaults where they name no other.
+pub fn with_defaults<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, SourceSettings>, D::Error> {
+    let mut sources = default_sources();
+    sources.extend(BTreeMap::deserialize(deserializer)?);
+    Ok(sources)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +128,14 @@ mod tests {
             assert!(settings(text).fault().unwrap().contains(fault), "{text}");
         }
         assert!(toml::from_str::<SourceSettings>("doc_type = 'errors'").is_err());
+    }
+
+    #[test]
+    fn core_is_always_there() {
+        let config: crate::knowledge::Config =
+            toml::from_str("[sources.mine]\ndoc_type = 'oca'\nfrom = 'git'\nurls = ['https://x.y/z']\nversions = ['18.0']").unwrap();
+        assert_eq!(config.sources.keys().collect::<Vec<_>>(), ["core", "mine"]);
+        assert!(toml::from_str::<crate::knowledge::Config>("[sources.mine]\nfrom = 'shell'").is_err());
     }
 
     #[test]

@@ -69,11 +69,8 @@ pub(super) fn walk(roots: &[Root]) -> Result<Walked, IndexError> {
     let mut framework = Vec::new();
     let mut seen = HashSet::new();
     for root in roots {
-        let places = Places::read(root, &mut walked)?;
-        for (within, found) in places.files(&mut walked) {
-            if root.translations_only && !modules.contains_key(within.as_deref().unwrap_or_default()) {
-                continue;
-            }
+        let files = if root.translations_only { translations(root, &modules) } else { Places::read(root, &mut walked)?.files(&mut walked) };
+        for (within, found) in files {
             if !seen.insert(found.path.clone()) {
                 walked.skips.add("a second file of the same name", &found.path);
                 continue;
@@ -92,6 +89,29 @@ pub(super) fn walk(roots: &[Root]) -> Result<Walked, IndexError> {
     // The large ones first, so that no worker is left alone with one at the end.
     walked.units.sort_by_cached_key(|unit| std::cmp::Reverse(unit.bytes()));
     Ok(walked)
+}
+
+/// The translations of those addons that have code: only there do they name a place. Looked up by name, for the root may be large.
+fn translations(root: &Root, modules: &BTreeMap<String, Unit>) -> Vec<(Option<String>, Found)> {
+    let is_code =
+        |found: &Found| Path::new(&found.path).extension().is_some_and(|extension| extension == "py") && !is_manifest(&found.path);
+    let mut files = Vec::new();
+    for module in modules.iter().filter(|(_, unit)| unit.files.iter().any(is_code)).map(|(module, _)| module) {
+        let folders = ["odoo/addons", "addons", ""].map(|place| root.path.join(place).join(module).join("i18n"));
+        let Some(entries) = folders.iter().find_map(|folder| std::fs::read_dir(folder).ok()) else { continue };
+        for entry in entries.filter_map(Result::ok) {
+            let (name, metadata) = (entry.file_name(), entry.metadata());
+            if let (Some(name), Ok(metadata)) = (name.to_str(), metadata)
+                && metadata.is_file()
+                && chunk::wanted(&format!("i18n/{name}"))
+            {
+                let path = format!("{module}/i18n/{name}");
+                files.push((Some(module.clone()), Found { file: entry.path(), path, bytes: metadata.len() }));
+            }
+        }
+    }
+    files.sort_by(|(_, one), (_, two)| one.path.cmp(&two.path));
+    files
 }
 
 pub(super) fn is_translation(path: &str) -> bool {
@@ -138,17 +158,19 @@ impl Places {
                     continue;
                 }
             };
-            places.take(&entry, root, walked);
+            places.take(&entry, walked);
             if places.found.len() >= MAX_FILES {
                 return Err(IndexError::TooMany(MAX_FILES));
             }
         }
-        let prefixes = unreadable.iter().filter_map(|path| places.name(path)).map(|(_, name)| name);
-        walked.unreadable.extend(prefixes);
+        // One that is no part of an addon may be an addon itself: its manifest could not be seen.
+        let own_name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let prefix = |path: &PathBuf| places.name(path).map(|(_, name)| name).or_else(|| own_name(path));
+        walked.unreadable.extend(unreadable.iter().filter_map(prefix).map(|name| format!("{name}/")));
         Ok(places)
     }
 
-    fn take(&mut self, entry: &DirEntry, root: &Root, walked: &mut Walked) {
+    fn take(&mut self, entry: &DirEntry, walked: &mut Walked) {
         let kind = entry.file_type();
         let name = entry.file_name().to_string_lossy();
         if kind.is_symlink() {
@@ -164,10 +186,8 @@ impl Places {
             if MANIFESTS.contains(&name.as_ref()) {
                 self.addons.insert(folder.to_owned());
             }
-            if !root.translations_only || is_translation(&name) {
-                let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
-                self.found.push((entry.path().to_owned(), bytes));
-            }
+            let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
+            self.found.push((entry.path().to_owned(), bytes));
         }
     }
 
@@ -282,5 +302,15 @@ mod tests {
         let walked = walk(&[root(one.path()), root(two.path())]).unwrap();
         assert_eq!(names(&walked), ["a/__manifest__.py", "a/m.py", "b/__manifest__.py", "b/m.py"]);
         assert!(walk(&[root(Path::new("/nonexistent"))]).is_err());
+    }
+
+    #[test]
+    fn translations_come_to_code_alone() {
+        let tree_of_code = tree(&["a/__manifest__.py", "a/m.py", "b/__manifest__.py"]);
+        let whole = tree(&["odoo/addons/a/i18n/es.po", "odoo/addons/a/x.py", "odoo/addons/b/i18n/es.po", "odoo/addons/c/i18n/es.po"]);
+        assert!(has_translations(whole.path()) && !has_translations(tree_of_code.path()));
+        let translations = Root { path: whole.path().to_owned(), translations_only: true };
+        let walked = walk(&[root(tree_of_code.path()), translations]).unwrap();
+        assert_eq!(names(&walked), ["a/__manifest__.py", "a/i18n/es.po", "a/m.py", "b/__manifest__.py"]);
     }
 }

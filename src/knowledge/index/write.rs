@@ -8,11 +8,14 @@ use uuid::Uuid;
 use super::cut::{FileRows, MADE, Row};
 use super::source::SourceId;
 use super::terms::{Terms, changed};
-use super::{IndexError, Options, Tree};
+use super::{IndexError, Options, Origin, Tree};
 use crate::db::{Db, TenantTx, storable, storable_json};
 use crate::knowledge::chunk::CHUNKER;
 use crate::knowledge::lexical::LEXICAL;
 use crate::knowledge::store::sparse;
+
+/// How many texts are written by one statement: an addon with its translations may have tens of thousands.
+const AT_ONCE: usize = 2_000;
 
 /// Writes for one source.
 pub(super) struct Writer<'a> {
@@ -87,9 +90,14 @@ impl Writer<'_> {
         for (_, row) in &rows {
             terms.add(row.kind.corpus().as_str(), row.weights.iter().map(|(term, _)| *term));
         }
-        if rows.is_empty() {
-            return Ok(0);
+        let mut inserted = 0;
+        for rows in rows.chunks(AT_ONCE) {
+            inserted += self.insert_rows(tx, rows).await?;
         }
+        Ok(inserted)
+    }
+
+    async fn insert_rows(&self, tx: &mut TenantTx, rows: &[(&FileRows, &Row)]) -> Result<u64, IndexError> {
         let (tenant_column, tenant_value) = if self.owner().is_some() { ("tenant_id, ", "$5, ") } else { ("", "") };
         // Two tables of the same shape, and vector types that the macros do not know: one statement, built from constants only.
         let sql = format!(
@@ -222,6 +230,7 @@ impl Writer<'_> {
                 .execute(tx.conn())
                 .await?;
         }
+        self.adjust_quality(tx, &batch.files).await?;
         for file in &batch.files {
             let (Some(card), Some(module)) = (&file.card, &file.module) else { continue };
             let clean = |names: &Vec<String>| names.iter().map(|name| storable(name)).collect::<Vec<_>>();
@@ -241,10 +250,39 @@ impl Writer<'_> {
             )
             .execute(tx.conn())
             .await?;
-            // Its other files may have been written when it was known to be better or worse.
-            let sql = format!("update {} set quality = $3 where source_id = $1 and module = $2 and quality <> $3", self.table());
-            sqlx::query(AssertSqlSafe(sql)).bind(self.source.0).bind(module).bind(file.quality).execute(tx.conn()).await?;
         }
+        Ok(())
+    }
+
+    /// The other files of an addon were written when it was known to be better or worse.
+    async fn adjust_quality(&self, tx: &mut TenantTx, files: &[FileRows]) -> Result<(), IndexError> {
+        let cards = || files.iter().filter_map(|file| Some((file.module.as_deref()?, file.card.as_ref()?, file.quality)));
+        let modules: Vec<String> = cards().map(|(module, ..)| module.to_owned()).collect();
+        if self.tree.origin != Origin::Oca || modules.is_empty() {
+            return Ok(());
+        }
+        let before = sqlx::query!(
+            "select module, detail ->> 'maturity' as maturity from knowledge_modules where source_id = $1 and module = any($2)",
+            self.source.0,
+            &modules,
+        )
+        .fetch_all(tx.conn())
+        .await?;
+        let now = |name: &str| cards().find(|(module, ..)| *module == name);
+        let is_other =
+            |name: &str, maturity: Option<&str>| now(name).is_some_and(|(_, card, _)| card.detail["maturity"].as_str() != maturity);
+        let other: Vec<String> =
+            before.into_iter().filter(|row| is_other(&row.module, row.maturity.as_deref())).map(|row| row.module).collect();
+        if other.is_empty() {
+            return Ok(());
+        }
+        let sql = format!(
+            "update {} k set quality = m.quality from unnest($2::text[], $3::real[]) as m (module, quality)
+              where k.source_id = $1 and k.module = m.module and k.quality <> m.quality",
+            self.table()
+        );
+        let qualities: Vec<f32> = other.iter().filter_map(|name| now(name)).map(|(.., quality)| quality).collect();
+        sqlx::query(AssertSqlSafe(sql)).bind(self.source.0).bind(&other).bind(qualities).execute(tx.conn()).await?;
         Ok(())
     }
 
