@@ -14,6 +14,7 @@ mod pattern;
 mod place;
 mod record;
 mod report;
+pub mod slice;
 pub mod source;
 mod test_log;
 mod traceback;
