@@ -16,6 +16,9 @@ use crate::knowledge::chunk::Corpus;
 /// Texts of one corpus that are compared.
 const COMPARED: usize = 120;
 
+/// What a record counts beside code that shares as many words.
+const DATA: f32 = 0.75;
+
 /// Answers to a question or a description, best first.
 pub(super) async fn prose(
     tx: &mut TenantTx,
@@ -51,7 +54,8 @@ pub(super) async fn code(
     let mut found = blend(tx, scope, Corpus::Code, terms, vector).await?;
     // Records are found by their names; what they say is mostly markup.
     let data = blend(tx, scope, Corpus::Data, terms, None).await?;
-    found.extend(data.into_iter().map(|candidate| Candidate { score: candidate.score * 0.75, ..candidate }));
+    let share = DATA / if vector.is_some() { 1.0 + nearness(Corpus::Code) } else { 1.0 };
+    found.extend(data.into_iter().map(|candidate| Candidate { score: candidate.score * share, ..candidate }));
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found.truncate(n);
     Ok(found)
