@@ -437,10 +437,17 @@ async fn proven_fix_is_recalled() {
         tx.commit().await.unwrap();
     }
     let version = "19.0".parse().unwrap();
-    let fixes = Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder)).recall(&a, &FINGERPRINT.parse().unwrap(), &version).await.unwrap();
+    let fixes =
+        Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder)).recall(&a, &FINGERPRINT.parse().unwrap(), &version).await.unwrap();
     assert_eq!(fixes.len(), 1, "one patch, proven twice");
     assert_eq!((&fixes[0].patch, fixes[0].run, &fixes[0].source), (&good, two.run_id, &Source::Recall));
-    assert!(Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder)).recall(&a, &FINGERPRINT.parse().unwrap(), &"18.0".parse().unwrap()).await.unwrap().is_empty());
+    assert!(
+        Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder))
+            .recall(&a, &FINGERPRINT.parse().unwrap(), &"18.0".parse().unwrap())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -454,8 +461,12 @@ async fn fix_whose_error_came_back_is_a_miss() {
     remember(&mut tx, job.run_id, &Source::Claude, Grade::Refuted, None).await;
     groups::mark_fixed(&mut tx, group).await.unwrap();
     tx.commit().await.unwrap();
-    let rate =
-        async |grade| Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder)).success_rate(&a, &Source::Claude, grade, ErrorClass::ViewTypeTree).await.unwrap();
+    let rate = async |grade| {
+        Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder))
+            .success_rate(&a, &Source::Claude, grade, ErrorClass::ViewTypeTree)
+            .await
+            .unwrap()
+    };
     assert_eq!((rate(Grade::Proven).await, rate(Grade::Refuted).await), ((1, 0), (0, 1)));
     // Received before the fix and read only now: it has not come back.
     let mut tx = test.db.tenant(&a).await.unwrap();
