@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::BoxFuture;
 use odoo_agent::db::Db;
 use odoo_agent::domain::{Cost, TenantId};
-use odoo_agent::knowledge::HashEmbedder;
 use odoo_agent::knowledge::index::{self, IndexError, Options, Origin, Report, Root, Status, Tree, Vectored, Vectors};
+use odoo_agent::knowledge::{Embedder, HashEmbedder};
 use odoo_agent::tenants;
 use sqlx::Row;
 use uuid::Uuid;
@@ -49,7 +49,7 @@ fn tree(path: &Path, origin: Origin) -> Tree {
 }
 
 fn options(tenant: &TenantId) -> Options {
-    Options { tenant: tenant.clone(), embedder: Some(Arc::new(HashEmbedder)), progress: Arc::new(|_| {}) }
+    Options { tenant: tenant.clone(), embedder: Some(Arc::new(Embedder::Hash(HashEmbedder))), progress: Arc::new(|_| {}) }
 }
 
 async fn tenant(db: &Db, name: &str) -> TenantId {
