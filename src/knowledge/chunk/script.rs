@@ -181,7 +181,13 @@ impl<'s> Script<'s> {
             start_line,
             end_line,
             title: format!("{symbol} (script)"),
-            card: Some(card::function(self.source, class, name, prose.first().map(String::as_str).unwrap_or_default(), &calls)),
+            card: Some(card::function(
+                self.source,
+                class,
+                name,
+                prose.first().map(String::as_str).unwrap_or_default(),
+                card::Does { calls: &calls, ..Default::default() },
+            )),
             zones: vec![
                 (Zone::Name, name.to_owned()),
                 (Zone::Owner, class.to_owned()),
