@@ -275,7 +275,7 @@ mod tests {
                     const twice = (x) => x * 2;\npatch(Order.prototype, {\n    pay() {},\n});\n";
         let found = of(text);
         assert_eq!(pieces(&found), [("add", 5, 7), ("Cart", 9, 13), ("twice", 14, 14), ("Order", 15, 17)]);
-        assert_eq!(found.chunks[0].card.as_deref(), Some("shop: add; Adds two"));
+        assert_eq!(found.chunks[0].card.as_deref(), Some("add in shop: Adds two"));
         assert!(found.trouble.is_none() && found.symbols.len() == 4);
     }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::found::{Candidate, Scope};
 use super::symbols::{Definition, Wanted, definitions};
 use crate::db::{DbError, TenantTx};
-use crate::domain::{ErrorClass, ErrorReport};
+use crate::domain::{ErrorClass, ErrorReport, Subclass};
 use crate::knowledge::graph;
 
 #[expect(clippy::expect_used, reason = "the patterns are constants, and a test reads them")]
@@ -33,7 +33,7 @@ static ANCHOR: LazyLock<Regex> =
 pub(super) async fn named(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport) -> Result<Vec<Candidate>, DbError> {
     let object = &report.object;
     let odoo_model = object.model.as_deref();
-    let subclass = report.subclass.map(|subclass| subclass.as_str()).unwrap_or_default();
+    let subclass = report.subclass.map(Subclass::as_str).unwrap_or_default();
     match (report.class, odoo_model) {
         (ErrorClass::AccessDenied, Some(odoo_model)) if subclass == "rule" => rules(tx, scope, text, odoo_model).await,
         (ErrorClass::AccessDenied, Some(odoo_model)) => access(tx, scope, odoo_model).await,
