@@ -145,7 +145,7 @@ impl Methods {
                from knowledge_symbols s join knowledge k on k.id = s.chunk_id
               where s.kind in ('method', 'function') and (s.name = any($1) or (cardinality($2::text[]) > 0 and s.name like any($2)))
                 and ($3::text is null or s.version = $3) and ($4::text[] is null or s.module = any($4))
-              order by k.id limit $5",
+              order by k.path, k.start_line, k.id limit $5",
         )
         .bind(&exact)
         .bind(&begin)

@@ -27,6 +27,8 @@ const SAME_CLASS: f32 = 0.12;
 const SAME_SUBCLASS: f32 = 0.35;
 /// What the same class counts where errors of many causes are of it.
 const BROAD: f32 = 0.5;
+/// From here on a past error says the same as words that are no log.
+const ALIKE: f32 = 0.6;
 /// What it counts to be the same fault in other words.
 const SAME_WORDING: f32 = 0.75;
 
@@ -60,7 +62,8 @@ pub(super) async fn in_words(
         return Ok(found);
     }
     let past = past(tx, scope, text, vector).await?;
-    Ok(rank::descending(if scope.version.is_some() { [found, past].concat() } else { [past, found].concat() }))
+    let is_known = past.first().is_some_and(|best| best.score >= ALIKE);
+    Ok(rank::descending(if scope.version.is_some() || !is_known { [found, past].concat() } else { [past, found].concat() }))
 }
 
 /// Code and data that the error names or passes through, and what may have given a value that did not fit.
