@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -148,12 +148,13 @@ fn read_queries(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<Asked>>> {
         if path.extension().is_none_or(|extension| extension != "jsonl") || fs::metadata(&path)?.len() > MAX_QUERIES {
             continue;
         }
-        let lines = std::io::BufReader::new(fs::File::open(&path)?).lines();
-        let asked: Vec<Asked> =
-            lines.filter_map(|line| line.map(|line| serde_json::from_str(&line).ok()).transpose()).collect::<Result<_, _>>()?;
+        let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        let asked: Vec<serde_json::Result<Asked>> = lines.map(serde_json::from_str).collect();
         // Beside queries there may be files of other things.
-        if !asked.is_empty() {
-            sets.insert(name, asked);
+        if asked.iter().any(Result::is_ok) {
+            let asked = asked.into_iter().collect::<Result<Vec<_>, _>>();
+            sets.insert(name, asked.with_context(|| format!("a line of {} is no query", path.display()))?);
         }
     }
     anyhow::ensure!(!sets.is_empty(), "{} holds no queries with answers", folder.display());
@@ -196,11 +197,13 @@ mod tests {
     fn only_queries_with_answers_are_read() {
         let folder = tempfile::tempdir().unwrap();
         assert!(read_queries(folder.path()).is_err());
-        fs::write(folder.path().join("q1.jsonl"), "{\"text\": \"t\", \"answers\": []}\n{half\n").unwrap();
+        fs::write(folder.path().join("q1.jsonl"), "{\"text\": \"t\", \"answers\": []}\n\n").unwrap();
         fs::write(folder.path().join("errors.jsonl"), "{\"id\": \"e\", \"text\": \"t\"}\n").unwrap();
         fs::write(folder.path().join("readme.md"), "x").unwrap();
         let sets = read_queries(folder.path()).unwrap();
         assert_eq!(sets.iter().map(|(name, asked)| (name.as_str(), asked.len())).collect::<Vec<_>>(), [("q1", 1)]);
+        fs::write(folder.path().join("q1.jsonl"), "{\"text\": \"t\", \"answers\": []}\n{half\n").unwrap();
+        assert!(read_queries(folder.path()).is_err());
     }
 
     #[test]
