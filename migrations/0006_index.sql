@@ -11,13 +11,15 @@ create table knowledge_vectors (
     -- A row of odoo_knowledge or of tenant_knowledge; rows go together, in one transaction.
     chunk_id  uuid not null,
     embedder  text not null,
+    -- A text that says several things has a vector for each; it is as near as its nearest.
+    part      smallint not null default 0,
     tenant_id text references tenants (id),
     corpus    text not null,
     version   text,
     module    text,
     -- Half precision: half the size and the time of a scan, with no loss of recall that could be measured.
     embedding halfvec not null,
-    primary key (chunk_id, embedder)
+    primary key (chunk_id, embedder, part)
 );
 insert into knowledge_vectors (chunk_id, embedder, tenant_id, corpus, version, module, embedding)
     select id, embedder, tenant_id, 'error', odoo_version, module, embedding::halfvec from tenant_knowledge;
@@ -40,7 +42,7 @@ begin
                 add column corpus     text,
                 add column odoo_model text,
                 add column lang       text,
-                -- The text that stands for it where it is embedded, and its hash: what is the same need not be embedded twice.
+                -- What is embedded of it, a vector a line, and its hash: what is the same need not be embedded twice.
                 add column card       text,
                 add column digest     bytea,
                 -- The terms of full-text search as numbers, and what each weighs in this text.

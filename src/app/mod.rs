@@ -26,6 +26,7 @@ use crate::runs::{self, RunView};
 use crate::sandbox::Engine;
 use crate::tenants::{self, Settings};
 
+pub use crate::knowledge::{Answer as SearchAnswer, Request as SearchRequest};
 pub use crate::runs::groups::{Filter as GroupFilter, GroupPage, GroupState, GroupView, MAX_PAGE};
 pub use submit::Submitted;
 
@@ -123,7 +124,7 @@ impl App {
     pub fn can_do(&self, kind: JobKind, payload: &Value) -> bool {
         match kind {
             JobKind::Reindex => payload["source"].as_str().is_some_and(|name| name == "tickets" || self.sources.named.contains_key(name)),
-            JobKind::DebugError => true,
+            JobKind::DebugError | JobKind::SearchKnowledge => true,
         }
     }
 

@@ -4,12 +4,26 @@ use std::sync::Arc;
 
 use super::App;
 use crate::domain::{Failure, TenantId};
-use crate::knowledge::{Hit, Query};
+use crate::knowledge::{Answer, Hit, Query, Request};
 
 impl App {
     /// The texts that answer a query, best first: what everybody may see, and the tenant's own.
     pub async fn search(&self, tenant: &TenantId, query: &Query) -> Result<Arc<Vec<Hit>>, Failure> {
         query.check().map_err(|error| Failure::bad_input(error.to_string()))?;
         Ok(self.knowledge.search(tenant, query).await?)
+    }
+
+    /// The same as programs ask for it, with spans for a prompt where they are wanted.
+    pub async fn answer(&self, tenant: &TenantId, request: Request) -> Result<Answer, Failure> {
+        Ok(self.knowledge.answer(tenant, request).await?)
+    }
+
+    /// Gives what runs left behind the vectors that it lacks: it is found by words at once, and by meaning from then on. Says how many.
+    pub async fn embed_outcomes(&self) -> Result<u64, Failure> {
+        let mut embedded = 0;
+        for tenant in self.config.tenants.keys() {
+            embedded += self.knowledge.embed_texts(tenant, Arc::new(|_| {})).await?;
+        }
+        Ok(embedded)
     }
 }

@@ -43,7 +43,7 @@ pub struct Args {
     /// Only of what this addon is or depends on.
     #[arg(long, value_name = "MODULE")]
     closure: Option<String>,
-    /// Only of these kinds: method, class, view, module, known_error …
+    /// Only of these kinds: method, class, view, module, `known_error` …
     #[arg(long, value_name = "KIND")]
     kind: Vec<String>,
     /// The most answers.

@@ -12,7 +12,7 @@ use crate::ingest;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The kind of job: `debug_error` or `reindex`.
+    /// The kind of job: `debug_error`, `reindex` or `search_knowledge`.
     kind: JobKind,
     /// The payload, as JSON.
     file: PathBuf,

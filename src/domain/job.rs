@@ -17,17 +17,20 @@ pub enum JobKind {
     DebugError,
     /// Bring sources into the knowledge base.
     Reindex,
+    /// Find what is known about an error or a question.
+    SearchKnowledge,
 }
 
 impl JobKind {
     /// Every kind, for what must be set up once for each.
-    pub const ALL: &'static [Self] = &[Self::DebugError, Self::Reindex];
+    pub const ALL: &'static [Self] = &[Self::DebugError, Self::Reindex, Self::SearchKnowledge];
 
     /// The name in subjects, types, rows and commands.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::DebugError => "debug_error",
             Self::Reindex => "reindex",
+            Self::SearchKnowledge => "search_knowledge",
         }
     }
 
@@ -36,6 +39,7 @@ impl JobKind {
         match self {
             Self::DebugError => Duration::from_secs(30 * 60),
             Self::Reindex => Duration::from_secs(6 * 3600),
+            Self::SearchKnowledge => Duration::from_secs(60),
         }
     }
 
@@ -43,7 +47,7 @@ impl JobKind {
     pub const fn max_attempts(self) -> u32 {
         match self {
             Self::DebugError => 6,
-            Self::Reindex => 3,
+            Self::Reindex | Self::SearchKnowledge => 3,
         }
     }
 
@@ -51,7 +55,7 @@ impl JobKind {
     pub const fn needs_sandbox(self) -> bool {
         match self {
             Self::DebugError => true,
-            Self::Reindex => false,
+            Self::Reindex | Self::SearchKnowledge => false,
         }
     }
 
@@ -60,6 +64,7 @@ impl JobKind {
         match self {
             Self::DebugError => include_str!("../../jobs/debug_error/example.json"),
             Self::Reindex => include_str!("../../jobs/reindex/example.json"),
+            Self::SearchKnowledge => include_str!("../../jobs/search_knowledge/example.json"),
         }
     }
 
@@ -68,6 +73,7 @@ impl JobKind {
         match self {
             Self::DebugError => include_str!("../../jobs/debug_error/schema.json"),
             Self::Reindex => include_str!("../../jobs/reindex/schema.json"),
+            Self::SearchKnowledge => include_str!("../../jobs/search_knowledge/schema.json"),
         }
     }
 }
@@ -87,7 +93,7 @@ impl FromStr for JobKind {
 
 /// A kind of job that does not exist.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no job kind {0:?}; there are: debug_error, reindex")]
+#[error("there is no job kind {0:?}; there are: debug_error, reindex, search_knowledge")]
 pub struct UnknownKind(String);
 
 /// One thing to do, for one tenant. `payload` is what `jobs/<kind>/schema.json` describes.
@@ -253,6 +259,7 @@ mod tests {
             assert_eq!(kind.as_str().parse::<JobKind>().unwrap(), *kind);
             assert!(serde_json::from_str::<Value>(kind.schema()).is_ok());
         }
-        assert!("rm_rf".parse::<JobKind>().is_err());
+        let unknown = "rm_rf".parse::<JobKind>().unwrap_err().to_string();
+        assert!(JobKind::ALL.iter().all(|kind| unknown.contains(kind.as_str())), "{unknown}");
     }
 }

@@ -5,6 +5,7 @@
 mod debug_error;
 mod reindex;
 mod report;
+mod search_knowledge;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,6 +62,7 @@ impl Ctx {
 pub async fn run(ctx: &Ctx, job: &Job) -> Result<Outcome, Failure> {
     match job.kind {
         JobKind::DebugError => debug_error::run(ctx, &job.payload).await,
+        JobKind::SearchKnowledge => search_knowledge::run(ctx, &job.payload).await,
         JobKind::Reindex => Box::pin(reindex::run(ctx, &job.payload)).await,
     }
 }

@@ -13,10 +13,13 @@ use crate::domain::TenantId;
 /// The bytes of answers that are kept.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Answers by tenant and query, each with the number of changes that it was made after.
+/// An answer with the number of changes that it was made after.
+type Kept = (i64, Arc<Vec<Hit>>);
+
+/// Answers by tenant and query.
 #[derive(Debug, Clone)]
 pub(super) struct Answers {
-    kept: Cache<(TenantId, Query), (i64, Arc<Vec<Hit>>)>,
+    kept: Cache<(TenantId, Query), Kept>,
     counts: Arc<Counts>,
 }
 
@@ -44,7 +47,7 @@ impl Default for Counts {
 
 impl Default for Answers {
     fn default() -> Self {
-        let bytes = |key: &(TenantId, Query), (_, hits): &(i64, Arc<Vec<Hit>>)| {
+        let bytes = |key: &(TenantId, Query), (_, hits): &Kept| {
             let texts: usize = hits.iter().map(|hit| hit.text.len() + hit.title.len() + 300).sum();
             u32::try_from(key.1.text.len() + texts + 200).unwrap_or(u32::MAX)
         };

@@ -6,7 +6,7 @@ use super::chunk::{Kind, Zone};
 use super::essence::{essence, said};
 use super::store::{DocType, Entry};
 use super::wordings;
-use crate::domain::{ErrorClass, OdooVersion};
+use crate::domain::{ErrorClass, OdooVersion, Subclass};
 use crate::odoo;
 
 /// The version of how errors are made into texts.
@@ -67,7 +67,7 @@ pub(super) fn zones(text: &str, solution: &str) -> Vec<(Zone, String)> {
 /// The class of an error with its subclass, `none_value/iteration`; `None` for what is of no class.
 pub(super) fn class_of(text: &str) -> Option<String> {
     let report = odoo::reports(text).into_iter().next().filter(|report| report.class != ErrorClass::Other)?;
-    let subclass = report.subclass.map(|subclass| subclass.as_str()).unwrap_or_default();
+    let subclass = report.subclass.map(Subclass::as_str).unwrap_or_default();
     Some(format!("{}/{subclass}", report.class.as_str()))
 }
 

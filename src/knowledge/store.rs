@@ -62,7 +62,7 @@ pub struct Entry {
     pub doc_type: DocType,
     /// What it is.
     pub kind: Kind,
-    /// Its name; unique among its doc_type of this tenant.
+    /// Its name; unique among its `doc_type` of this tenant.
     pub r#ref: String,
     /// The addon it is about.
     pub module: Option<ModuleName>,

@@ -24,6 +24,9 @@ pub use triage::{Arrival, triage};
 /// How long running jobs may go on after the program was told to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// How often what runs left behind is embedded.
+const EMBED_EVERY: Duration = Duration::from_secs(30);
+
 /// After how many deliveries a message that meets a fault of ours each time is given up. Outages do not count: they end.
 const MAX_FAULTS: u64 = 20;
 
@@ -70,6 +73,7 @@ impl Worker {
         tasks.spawn(pull::raw_events(self.clone()));
         tasks.spawn(reconcile::every(self.clone(), Duration::from_secs(10)));
         tasks.spawn(keep_warm(self.clone()));
+        tasks.spawn(keep_embedded(self.clone()));
         tasks.close();
         shutdown.await;
         tracing::info!("draining: no new work is taken");
@@ -78,6 +82,19 @@ impl Worker {
             tracing::info!("handing back what still runs");
             self.abort.cancel();
             tasks.wait().await;
+        }
+    }
+}
+
+/// Embeds what runs leave behind: not in the transaction that ends a run, which nothing slow may hold up.
+async fn keep_embedded(worker: Worker) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(EMBED_EVERY) => {}
+            () = worker.stop.cancelled() => return,
+        }
+        if let Err(error) = worker.app.embed_outcomes().await {
+            tracing::warn!(%error, "what runs left behind was not embedded; it is found by its words");
         }
     }
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::BoxFuture;
 use odoo_agent::db::Db;
 use odoo_agent::domain::{Cost, TenantId};
-use odoo_agent::knowledge::HashEmbedder;
 use odoo_agent::knowledge::index::{self, IndexError, Options, Origin, Report, Root, Status, Tree, Vectored, Vectors};
+use odoo_agent::knowledge::{Embedder, HashEmbedder};
 use odoo_agent::tenants;
 use sqlx::Row;
 use uuid::Uuid;
@@ -28,7 +28,7 @@ fn shop() -> tempfile::TempDir {
     write(dir.path(), "addons/shop/__manifest__.py", MANIFEST);
     write(dir.path(), "addons/shop/__init__.py", "");
     write(dir.path(), "addons/shop/models/order.py", ORDER);
-    write(dir.path(), "addons/shop/models/line.py", &ORDER.replace("order", "line").replace("Order", "Line"));
+    write(dir.path(), "addons/shop/models/line.py", ORDER.replace("order", "line").replace("Order", "Line"));
     dir
 }
 
@@ -49,7 +49,7 @@ fn tree(path: &Path, origin: Origin) -> Tree {
 }
 
 fn options(tenant: &TenantId) -> Options {
-    Options { tenant: tenant.clone(), embedder: Some(Arc::new(HashEmbedder)), progress: Arc::new(|_| {}) }
+    Options { tenant: tenant.clone(), embedder: Some(Arc::new(Embedder::Hash(HashEmbedder))), progress: Arc::new(|_| {}) }
 }
 
 async fn tenant(db: &Db, name: &str) -> TenantId {
@@ -382,8 +382,8 @@ async fn another_embedder_adds_its_vectors() {
     let counting = Arc::new(Counting { asked: AtomicUsize::new(0), away: false });
     let report = index::run(db, &tree(dir.path(), Origin::Core), &with(counting.clone())).await.unwrap();
     assert_eq!((report.chunks, report.embedded), (0, first.embedded), "nothing is cut up again");
-    assert!(counting.asked.load(Ordering::Relaxed) as u64 <= report.embedded);
+    assert!(counting.asked.load(Ordering::Relaxed) > 0);
     assert_eq!(texts(db, &operator).await, before);
-    let both = "select count(*) from (select chunk_id from knowledge_vectors group by 1 having count(*) = 2) t";
+    let both = "select count(*) from (select chunk_id from knowledge_vectors group by 1 having count(distinct embedder) = 2) t";
     assert_eq!(number(db, &operator, both).await, i64::try_from(first.embedded + first.reused).unwrap());
 }

@@ -3,9 +3,10 @@
 use std::io::Write as _;
 
 use odoo_agent::api;
-use odoo_agent::domain::TenantId;
+use odoo_agent::domain::{FailureKind, Job, JobKind, RunId, TenantId};
 use odoo_agent::knowledge::{Filters, Hit, KnownError, Query};
 use odoo_agent::tenants::keys;
+use odoo_agent::worker::Worker;
 use reqwest::{Client, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -79,6 +80,7 @@ async fn answers_are_kept_until_something_changes() {
 struct Door {
     test: TestApp,
     url: String,
+    base: String,
     _stop: DropGuard,
 }
 
@@ -86,10 +88,10 @@ async fn door() -> Door {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let test = support::app(&[], |_| {}).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/v1/search", listener.local_addr().unwrap());
+    let base = format!("http://{}/v1", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
     tokio::spawn(api::serve(test.app.clone(), listener, stop.clone().cancelled_owned()));
-    Door { test, url, _stop: stop.drop_guard() }
+    Door { test, url: format!("{base}/search"), base, _stop: stop.drop_guard() }
 }
 
 async fn post(door: &Door, tenant: &str, body: String) -> (StatusCode, Value) {
@@ -135,6 +137,65 @@ async fn no_door_shows_what_another_tenant_knows() {
         let sql = || sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(format!("select count(*) from {table} where tenant_id is not null")));
         assert_eq!(sql().fetch_one(tx.conn()).await.unwrap(), 0, "{table} leaks");
         assert_eq!(sql().fetch_one(nobody.conn()).await.unwrap(), 0, "{table} leaks to nobody");
+    }
+}
+
+/// The run of a search that was submitted over HTTP, once it has come to its end.
+async fn searched(door: &Door, of: &str, payload: Value) -> Value {
+    let (_, key) = keys::create(&door.test.app.db, &support::tenant(of), "test").await.unwrap();
+    let jobs = format!("{}/jobs", door.base);
+    let body = json!({ "kind": "search_knowledge", "payload": payload }).to_string();
+    let response = Client::new().post(&jobs).bearer_auth(key.expose_secret()).body(body).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    let submitted: Value = response.json().await.unwrap();
+    let url = format!("{jobs}/{}", submitted["run_id"].as_str().unwrap());
+    support::until("the search ends", async || {
+        let run: Value = Client::new().get(&url).bearer_auth(key.expose_secret()).send().await.unwrap().json().await.unwrap();
+        ["done", "failed"].contains(&run["state"].as_str().unwrap()).then_some(run)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn search_jobs_see_what_their_tenant_sees() {
+    let door = door().await;
+    keep(&door.test, &support::tenant("acme"), &[known("secret-fix", SINGLETON, "The secret solution of acme.")]).await;
+    let stop = CancellationToken::new();
+    let working = tokio::spawn({
+        let (worker, stop) = (Worker::new(door.test.app.clone()), stop.clone());
+        async move { worker.run(stop.cancelled_owned()).await }
+    });
+    let payload = json!({ "text": SINGLETON, "filters": { "doc_type": "errors" }, "limit": 5, "pack": 1000 });
+    let own = searched(&door, "acme", payload.clone()).await;
+    let result = &own["result"];
+    assert_eq!((&own["state"], &result["results"][0]["ref"]), (&json!("done"), &json!("secret-fix")), "{own}");
+    assert!(result["spans"][0]["text"].as_str().unwrap().contains("secret solution") && result["took_ms"].is_number(), "{own}");
+    for payload in [payload, json!({ "text": "secret solution of acme" })] {
+        let others = searched(&door, "other", payload).await;
+        assert_eq!((&others["state"], &others["result"]["results"]), (&json!("done"), &json!([])), "{others}");
+        assert!(!others.to_string().contains("secret-fix"), "{others}");
+    }
+    stop.cancel();
+    working.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_in_a_search_job_is_refused() {
+    let test = support::app(&[], |_| {}).await;
+    for payload in [
+        json!({}),
+        json!({ "text": " \n" }),
+        json!({ "text": "x".repeat(300_000) }),
+        json!({ "text": "x", "limit": 0 }),
+        json!({ "text": "x", "limit": 1_000_000 }),
+        json!({ "text": "x", "pack": 1e9 }),
+        json!({ "text": "x", "tenant": "acme" }),
+        json!({ "text": "x", "filters": { "kind": "methods" } }),
+        json!({ "text": "x", "filters": { "module": vec!["m"; 5_000] } }),
+        json!({ "text": "x", "filters": { "version": "19" } }),
+    ] {
+        let job = Job { run_id: RunId::generate(), tenant: support::tenant("acme"), kind: JobKind::SearchKnowledge, payload };
+        assert_eq!(test.app.submit(&job, None).await.unwrap_err().kind, FailureKind::BadInput, "{:.200}", job.payload.to_string());
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers are tests too, though clippy knows only functions that say so")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -11,6 +12,7 @@ use odoo_agent::domain::{
     RunState, Source, TenantId,
 };
 use odoo_agent::domain::{Lesson, Ticket};
+use odoo_agent::knowledge::index::{self, Options, Origin, Root, Tree};
 use odoo_agent::knowledge::{self, Embedder, HashEmbedder, Knowledge};
 use odoo_agent::runs::groups::{self, EventVerdict, Occurrence};
 use odoo_agent::runs::{self, AttemptToken, Claim};
@@ -117,8 +119,29 @@ async fn fill_everything(db: &Db, tenant: &TenantId) -> Job {
     tickets::file(&mut tx, job.run_id, &ticket()).await.unwrap();
     audit::write(&mut tx, "worker", "fix.applied", &job.run_id.to_string(), &json!({})).await.unwrap();
     remember(&mut tx, job.run_id, &Source::Claude, Grade::Proven, Some(&patch("<list/>\n"))).await;
+    knowledge::used(&mut tx, &["a".to_owned()], true).await.unwrap();
     tx.commit().await.unwrap();
+    index_addon(db, tenant).await;
     job
+}
+
+/// A small addon of the tenant's own in the knowledge base.
+async fn index_addon(db: &Db, tenant: &TenantId) {
+    let dir = crate::support::temp_dir();
+    let addon = dir.path().join("demo_addon");
+    std::fs::create_dir(&addon).unwrap();
+    std::fs::write(addon.join("__manifest__.py"), "{'name': 'Demo', 'depends': ['base']}").unwrap();
+    std::fs::write(addon.join("demo.py"), "class Demo(models.Model):\n    _name = 'demo.demo'\n\n    def go(self):\n        return 1\n")
+        .unwrap();
+    let tree = Tree {
+        name: "own".to_owned(),
+        origin: Origin::Custom,
+        version: "19.0".parse().unwrap(),
+        roots: vec![Root { path: dir.path().to_owned(), translations_only: false }],
+        location: "a folder".to_owned(),
+    };
+    let options = Options { tenant: tenant.clone(), embedder: Some(Arc::new(Embedder::Hash(HashEmbedder))), progress: Arc::new(|_| {}) };
+    index::run(db, &tree, &options).await.unwrap();
 }
 
 fn ticket() -> Ticket {
@@ -150,6 +173,15 @@ async fn tenant_sees_nothing_of_another() {
         "error_fingerprints",
         "errors",
         "ingest_events",
+        "knowledge",
+        "knowledge_changes",
+        "knowledge_files",
+        "knowledge_modules",
+        "knowledge_sources",
+        "knowledge_symbols",
+        "knowledge_terms",
+        "knowledge_uses",
+        "knowledge_vectors",
         "runs",
         "tenant_knowledge",
         "tickets",
@@ -437,10 +469,17 @@ async fn proven_fix_is_recalled() {
         tx.commit().await.unwrap();
     }
     let version = "19.0".parse().unwrap();
-    let fixes = Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder)).recall(&a, &FINGERPRINT.parse().unwrap(), &version).await.unwrap();
+    let fixes =
+        Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder)).recall(&a, &FINGERPRINT.parse().unwrap(), &version).await.unwrap();
     assert_eq!(fixes.len(), 1, "one patch, proven twice");
     assert_eq!((&fixes[0].patch, fixes[0].run, &fixes[0].source), (&good, two.run_id, &Source::Recall));
-    assert!(Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder)).recall(&a, &FINGERPRINT.parse().unwrap(), &"18.0".parse().unwrap()).await.unwrap().is_empty());
+    assert!(
+        Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder))
+            .recall(&a, &FINGERPRINT.parse().unwrap(), &"18.0".parse().unwrap())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -454,8 +493,12 @@ async fn fix_whose_error_came_back_is_a_miss() {
     remember(&mut tx, job.run_id, &Source::Claude, Grade::Refuted, None).await;
     groups::mark_fixed(&mut tx, group).await.unwrap();
     tx.commit().await.unwrap();
-    let rate =
-        async |grade| Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder)).success_rate(&a, &Source::Claude, grade, ErrorClass::ViewTypeTree).await.unwrap();
+    let rate = async |grade| {
+        Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder))
+            .success_rate(&a, &Source::Claude, grade, ErrorClass::ViewTypeTree)
+            .await
+            .unwrap()
+    };
     assert_eq!((rate(Grade::Proven).await, rate(Grade::Refuted).await), ((1, 0), (0, 1)));
     // Received before the fix and read only now: it has not come back.
     let mut tx = test.db.tenant(&a).await.unwrap();

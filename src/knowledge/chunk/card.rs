@@ -10,7 +10,9 @@ const MAX_PART: usize = 20;
 const MAX_READ: usize = 600;
 /// The most characters of one word.
 const MAX_WORD: usize = 40;
-/// Calls that are everywhere, and so tell nothing; sorted.
+/// The most fields of one piece that have a line of their own.
+const MAX_FIELDS: usize = 250;
+/// Names that are everywhere, and so tell nothing; sorted.
 const COMMON: &[&str] = &[
     "_",
     "all",
@@ -18,9 +20,16 @@ const COMMON: &[&str] = &[
     "append",
     "bool",
     "browse",
+    "company",
+    "company_id",
+    "context",
+    "copy",
+    "create",
     "dict",
     "ensure_one",
     "enumerate",
+    "env",
+    "exists",
     "extend",
     "filtered",
     "float",
@@ -28,6 +37,8 @@ const COMMON: &[&str] = &[
     "get",
     "getattr",
     "hasattr",
+    "id",
+    "ids",
     "int",
     "isinstance",
     "items",
@@ -40,13 +51,18 @@ const COMMON: &[&str] = &[
     "mapped",
     "max",
     "min",
+    "name",
+    "new",
     "next",
     "pop",
     "print",
     "range",
+    "ref",
     "replace",
     "reversed",
     "round",
+    "search",
+    "search_count",
     "set",
     "setattr",
     "setdefault",
@@ -59,22 +75,75 @@ const COMMON: &[&str] = &[
     "super",
     "tuple",
     "type",
+    "unlink",
     "update",
+    "user",
     "values",
+    "with_company",
     "with_context",
+    "write",
     "zip",
 ];
 
-/// A method or a function.
-pub(super) fn function(source: &Source<'_>, odoo_model: &str, name: &str, prose: &str, calls: &[String]) -> String {
-    let calls = telling(calls).take(6).collect::<Vec<_>>().join(" ");
-    card(source, &[odoo_model, name], &[prose, &calls])
+/// What of a function tells what it does.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Does<'a> {
+    /// What is called, in reading order.
+    pub(super) calls: &'a [String],
+    /// What is read or written of records.
+    pub(super) attributes: &'a [String],
+    /// Short texts that stand in it.
+    pub(super) strings: &'a [String],
 }
 
-/// The head of a class, or a run of its fields.
-pub(super) fn class(source: &Source<'_>, odoo_model: &str, name: &str, prose: &str, fields: &[String]) -> String {
+/// A method or a function: `what it is called of the Odoo model in addon: what is said of it, what it calls, reads and says`.
+pub(super) fn function(source: &Source<'_>, odoo_model: &str, name: &str, prose: &str, does: Does<'_>) -> String {
+    let calls: Vec<&str> = telling(does.calls).take(5).collect();
+    let attributes: Vec<&str> = telling(does.attributes).filter(|name| !calls.contains(name)).take(5).collect();
+    let strings: Vec<&str> = does.strings.iter().take(2).map(String::as_str).collect();
+    let mut card = plain(name, MAX_PART);
+    if !odoo_model.is_empty() {
+        card.push_str(" of ");
+        card.push_str(&plain(odoo_model, MAX_PART));
+    }
+    if let Some(module) = source.module {
+        card.push_str(" in ");
+        card.push_str(&plain(module, MAX_PART));
+    }
+    for (mark, part) in [(": ", prose), (", ", &calls.join(" ")), (", ", &attributes.join(" ")), (". ", &strings.join(" "))] {
+        let part = plain(part, MAX_PART);
+        if !part.is_empty() {
+            card.push_str(mark);
+            card.push_str(&part);
+        }
+    }
+    bounded(card)
+}
+
+/// A field, for its line in the card of its class.
+pub(super) struct Field<'a> {
+    pub(super) name: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) label: &'a str,
+    pub(super) help: &'a str,
+}
+
+/// The head of a class, or a run of its fields: a line for the class, and one for each field, for what is asked for is mostly one of them.
+pub(super) fn class(source: &Source<'_>, odoo_model: &str, name: &str, prose: &str, fields: &[Field<'_>]) -> String {
     let owner = if odoo_model.is_empty() { name } else { odoo_model };
-    card(source, &[owner], &[prose, &fields.join(" ")])
+    let names: Vec<&str> = fields.iter().map(|field| if field.label.is_empty() { field.name } else { field.label }).collect();
+    let mut lines = vec![card(source, &[owner], &[prose, &names.join(" ")])];
+    let of = [" of ", &plain(owner, MAX_PART), ", ", &plain(source.module.unwrap_or_default(), MAX_PART)].concat();
+    for field in fields.iter().take(MAX_FIELDS) {
+        let mut line = if field.label.is_empty() { String::new() } else { format!("{}. ", plain(field.label, MAX_PART)) };
+        line.push_str(&format!("field {} {}{of}", plain(field.name, MAX_PART), field.kind));
+        if !field.help.is_empty() {
+            line.push_str(". ");
+            line.push_str(&plain(field.help, MAX_PART));
+        }
+        lines.push(bounded(line));
+    }
+    lines.join("\n")
 }
 
 /// An addon.
@@ -104,6 +173,10 @@ fn card(source: &Source<'_>, names: &[&str], parts: &[&str]) -> String {
         card.push_str("; ");
         card.push_str(&part);
     }
+    bounded(card)
+}
+
+fn bounded(card: String) -> String {
     match card.match_indices(' ').nth(MAX_WORDS - 1) {
         Some((end, _)) => card[..end].to_owned(),
         None => card,
@@ -155,11 +228,14 @@ mod tests {
     fn card_is_short_and_plain() {
         let source = Source { module: Some("sale_stock"), path: "", text: "" };
         let calls = ["ensure_one", "_get_qty", "format"].map(str::to_owned);
-        let card = function(&source, "sale.order", "_compute_qty", "Count what is delivered.", &calls);
-        assert_eq!(card, "sale stock: sale order compute qty; Count what is delivered; get qty");
+        let does = Does { calls: &calls, attributes: &["partner_id".to_owned()], strings: &["Done".to_owned()] };
+        let card = function(&source, "sale.order", "_compute_qty", "Count what is delivered.", does);
+        assert_eq!(card, "compute qty of sale order in sale stock: Count what is delivered, get qty, partner id. Done");
         assert_eq!(plain("l10n_ro: don't use `HTTPError` (see sale.order).", 20), "l10n ro don't use `HTTPError` (see sale order");
-        let long = class(&source, "sale.order", "SaleOrder", &"word ".repeat(500), &vec!["field_name".to_owned(); 500]);
-        assert!(long.split(' ').count() <= MAX_WORDS);
+        let fields: Vec<Field<'_>> = (0..500).map(|_| Field { name: "vat_id", kind: "Char", label: "Tax ID", help: "" }).collect();
+        let long = class(&source, "sale.order", "SaleOrder", &"word ".repeat(500), &fields);
+        assert!(long.lines().all(|line| line.split(' ').count() <= MAX_WORDS) && long.lines().count() == MAX_FIELDS + 1);
+        assert_eq!(long.lines().nth(1), Some("Tax ID. field vat id Char of sale order, sale stock"));
         assert!(COMMON.is_sorted());
     }
 }

@@ -22,7 +22,7 @@ pub use wanted::wanted;
 pub use words::module_words;
 
 /// The version of what is in this folder: raise it when the same file gives other pieces, and files are cut up anew when they are next seen.
-pub const CHUNKER: i32 = 1;
+pub const CHUNKER: i32 = 2;
 
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -194,7 +194,7 @@ pub struct Chunk {
     pub text: String,
     /// Its words, by what they are.
     pub zones: Vec<(Zone, String)>,
-    /// The few words that are embedded; `None` where names find it better than meaning.
+    /// The few words that are embedded, a vector a line; `None` where names find it better than meaning.
     pub card: Option<String>,
 }
 

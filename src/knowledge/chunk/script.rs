@@ -181,7 +181,13 @@ impl<'s> Script<'s> {
             start_line,
             end_line,
             title: format!("{symbol} (script)"),
-            card: Some(card::function(self.source, class, name, prose.first().map(String::as_str).unwrap_or_default(), &calls)),
+            card: Some(card::function(
+                self.source,
+                class,
+                name,
+                prose.first().map(String::as_str).unwrap_or_default(),
+                card::Does { calls: &calls, ..Default::default() },
+            )),
             zones: vec![
                 (Zone::Name, name.to_owned()),
                 (Zone::Owner, class.to_owned()),
@@ -269,7 +275,7 @@ mod tests {
                     const twice = (x) => x * 2;\npatch(Order.prototype, {\n    pay() {},\n});\n";
         let found = of(text);
         assert_eq!(pieces(&found), [("add", 5, 7), ("Cart", 9, 13), ("twice", 14, 14), ("Order", 15, 17)]);
-        assert_eq!(found.chunks[0].card.as_deref(), Some("shop: add; Adds two"));
+        assert_eq!(found.chunks[0].card.as_deref(), Some("add in shop: Adds two"));
         assert!(found.trouble.is_none() && found.symbols.len() == 4);
     }
 

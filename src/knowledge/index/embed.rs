@@ -17,6 +17,8 @@ use crate::knowledge::embed::Embedder;
 
 /// How many texts are embedded and stored together.
 const BATCH: usize = 256;
+/// The most lines of one text that get a vector.
+const MAX_PARTS: usize = 256;
 /// So many vectors are looked at one by one as fast as through an index.
 const MANY: i64 = 10_000;
 
@@ -63,7 +65,6 @@ pub(super) struct Embedded {
 struct Lacking {
     id: Uuid,
     card: String,
-    digest: Vec<u8>,
     corpus: String,
     module: Option<String>,
     version: Option<String>,
@@ -131,20 +132,13 @@ impl Texts<'_> {
         let mut tx = self.db.tenant(&self.options.tenant).await?;
         let reused = self.reuse(&mut tx, embedder.name(), ids).await?;
         let rest: Vec<Uuid> = ids.iter().copied().filter(|id| !reused.contains(id)).collect();
-        let sql = format!("select id, card, digest, corpus, module, odoo_version from {} where id = any($1)", self.table);
+        let sql = format!("select id, card, corpus, module, odoo_version from {} where id = any($1)", self.table);
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(&rest).fetch_all(tx.conn()).await?;
         // The embedder may take long; nothing is held meanwhile.
         tx.commit().await?;
         let lacking: Vec<Lacking> = rows
             .iter()
-            .map(|row| Lacking {
-                id: row.get(0),
-                card: row.get(1),
-                digest: row.get(2),
-                corpus: row.get(3),
-                module: row.get(4),
-                version: row.get(5),
-            })
+            .map(|row| Lacking { id: row.get(0), card: row.get(1), corpus: row.get(2), module: row.get(3), version: row.get(4) })
             .collect();
         let (vectors, cost) = vectors(embedder, &lacking).await?;
         self.store(embedder.name(), &lacking, vectors).await?;
@@ -158,8 +152,8 @@ impl Texts<'_> {
         let mut reused = Vec::new();
         for from in from {
             let sql = format!(
-                "insert into knowledge_vectors (chunk_id, embedder, tenant_id, corpus, version, module, embedding)
-                 select distinct on (k.id) k.id, v.embedder, $3, k.corpus, k.odoo_version, k.module, v.embedding
+                "insert into knowledge_vectors (chunk_id, embedder, part, tenant_id, corpus, version, module, embedding)
+                 select distinct on (k.id, v.part) k.id, v.embedder, v.part, $3, k.corpus, k.odoo_version, k.module, v.embedding
                    from {} k
                    join {from} o on o.digest = k.digest and o.card is not null and o.id <> k.id
                    join knowledge_vectors v on v.chunk_id = o.id and v.embedder = $2
@@ -170,27 +164,32 @@ impl Texts<'_> {
             let rows = sqlx::query(AssertSqlSafe(sql)).bind(ids).bind(embedder).bind(self.owner).fetch_all(tx.conn()).await?;
             reused.extend(rows.iter().map(|row| row.get::<Uuid, _>(0)));
         }
+        reused.sort_unstable();
+        reused.dedup();
         Ok(reused)
     }
 
-    async fn store(&self, embedder: &str, lacking: &[Lacking], vectors: Vec<HalfVector>) -> Result<(), IndexError> {
-        if lacking.is_empty() {
+    async fn store(&self, embedder: &str, lacking: &[Lacking], vectors: Vec<Part>) -> Result<(), IndexError> {
+        if vectors.is_empty() {
             return Ok(());
         }
         let mut tx = self.db.tenant(&self.options.tenant).await?;
+        let of = |part: &Part| &lacking[part.text];
         sqlx::query(
-            "insert into knowledge_vectors (embedder, tenant_id, version, chunk_id, corpus, module, embedding)
-             select $1, $2, t.version, t.chunk_id, t.corpus, t.module, t.embedding
-               from unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::halfvec[]) as t (version, chunk_id, corpus, module, embedding)
+            "insert into knowledge_vectors (embedder, tenant_id, version, chunk_id, part, corpus, module, embedding)
+             select $1, $2, t.version, t.chunk_id, t.part, t.corpus, t.module, t.embedding
+               from unnest($3::text[], $4::uuid[], $5::smallint[], $6::text[], $7::text[], $8::halfvec[])
+                    as t (version, chunk_id, part, corpus, module, embedding)
              on conflict do nothing",
         )
         .bind(embedder)
         .bind(self.owner)
-        .bind(lacking.iter().map(|text| text.version.as_deref()).collect::<Vec<_>>())
-        .bind(lacking.iter().map(|text| text.id).collect::<Vec<_>>())
-        .bind(lacking.iter().map(|text| text.corpus.as_str()).collect::<Vec<_>>())
-        .bind(lacking.iter().map(|text| text.module.as_deref()).collect::<Vec<_>>())
-        .bind(vectors)
+        .bind(vectors.iter().map(|part| of(part).version.as_deref()).collect::<Vec<_>>())
+        .bind(vectors.iter().map(|part| of(part).id).collect::<Vec<_>>())
+        .bind(vectors.iter().map(|part| part.number).collect::<Vec<_>>())
+        .bind(vectors.iter().map(|part| of(part).corpus.as_str()).collect::<Vec<_>>())
+        .bind(vectors.iter().map(|part| of(part).module.as_deref()).collect::<Vec<_>>())
+        .bind(vectors.iter().map(|part| part.vector.clone()).collect::<Vec<_>>())
         .execute(tx.conn())
         .await?;
         super::terms::changed(&mut tx, self.owner).await?;
@@ -222,25 +221,40 @@ impl Texts<'_> {
     }
 }
 
-/// One vector for each text; texts that are the same are embedded once.
-async fn vectors(embedder: &dyn Vectors, lacking: &[Lacking]) -> Result<(Vec<HalfVector>, Cost), IndexError> {
-    let mut places: HashMap<&[u8], usize> = HashMap::new();
-    let mut texts = Vec::new();
-    for text in lacking {
-        places.entry(&text.digest).or_insert_with(|| {
-            texts.push(text.card.clone());
-            texts.len() - 1
-        });
+/// The vector of one line of what is embedded of a text.
+struct Part {
+    /// Which of the texts.
+    text: usize,
+    /// Which of its lines.
+    number: i16,
+    vector: HalfVector,
+}
+
+/// A vector for each line of each text; lines that are the same are embedded once.
+async fn vectors(embedder: &dyn Vectors, lacking: &[Lacking]) -> Result<(Vec<Part>, Cost), IndexError> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut lines = Vec::new();
+    let mut parts = Vec::new();
+    for (text, lacks) in lacking.iter().enumerate() {
+        // A text without words has a vector too, or it would be found lacking for ever.
+        let own = if lacks.card.trim().is_empty() { vec![""] } else { lacks.card.lines().take(MAX_PARTS).collect() };
+        for (number, line) in own.into_iter().enumerate() {
+            let place = *places.entry(line).or_insert_with(|| {
+                lines.push(line.to_owned());
+                lines.len() - 1
+            });
+            parts.push((text, i16::try_from(number).unwrap_or(i16::MAX), place));
+        }
     }
-    if texts.is_empty() {
+    if lines.is_empty() {
         return Ok((Vec::new(), Cost::default()));
     }
-    let wanted = texts.len();
-    let (made, cost) = embedder.documents(texts).await.map_err(IndexError::Embedder)?;
+    let wanted = lines.len();
+    let (made, cost) = embedder.documents(lines).await.map_err(IndexError::Embedder)?;
     if made.len() != wanted || made.iter().any(|vector| vector.len() != embedder.dims()) {
         return Err(IndexError::Embedder(format!("{} gave vectors of another number or size", embedder.name())));
     }
     let half: Vec<HalfVector> = made.iter().map(|vector| HalfVector::from_f32_slice(vector)).collect();
-    let all = lacking.iter().filter_map(|text| places.get(text.digest.as_slice()).map(|place| half[*place].clone()));
-    Ok((all.collect(), cost))
+    let part = |(text, number, place): (usize, i16, usize)| Some(Part { text, number, vector: half.get(place)?.clone() });
+    Ok((parts.into_iter().filter_map(part).collect(), cost))
 }

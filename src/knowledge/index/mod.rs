@@ -24,8 +24,8 @@ pub use series::series;
 pub use settings::{Arrival, SourceSettings, Sources, default_sources, with_defaults};
 pub use tree::has_translations;
 
-use super::chunk::ModuleCard;
 use super::Knowledge;
+use super::chunk::ModuleCard;
 use crate::db::DbError;
 use crate::domain::{Failure, OdooVersion, TenantId};
 

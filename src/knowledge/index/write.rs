@@ -150,8 +150,8 @@ impl Writer<'_> {
         let rows: Vec<(&FileRows, &Row)> =
             files.iter().flat_map(|file| file.rows.iter().map(move |row| (file, row))).filter(|(_, row)| row.card.is_some()).collect();
         let sql = format!(
-            "insert into knowledge_vectors (chunk_id, embedder, tenant_id, corpus, version, module, embedding)
-             select distinct on (n.id, v.embedder) n.id, v.embedder, v.tenant_id, n.corpus, v.version, n.module, v.embedding
+            "insert into knowledge_vectors (chunk_id, embedder, part, tenant_id, corpus, version, module, embedding)
+             select distinct on (n.id, v.embedder, v.part) n.id, v.embedder, v.part, v.tenant_id, n.corpus, v.version, n.module, v.embedding
                from unnest($1::uuid[], $2::bytea[], $3::text[], $4::text[]) as n (id, digest, corpus, module)
                join (select id, digest from {} where id = any($5) and card is not null) o on o.digest = n.digest
                join knowledge_vectors v on v.chunk_id = o.id",

@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::found::{Candidate, Scope};
 use super::frames::{self, Place};
 use super::near::QueryVector;
-use super::{exact, messages, near, rank, words};
+use super::{culprits, exact, messages, near, rank, words};
 use crate::db::{DbError, TenantTx};
-use crate::domain::{ErrorClass, ErrorReport};
+use crate::domain::{ErrorClass, ErrorReport, Frame};
 use crate::knowledge::chunk::Corpus;
 use crate::knowledge::errors::class_of;
 use crate::knowledge::essence::{essence, said};
@@ -27,6 +27,8 @@ const SAME_CLASS: f32 = 0.12;
 const SAME_SUBCLASS: f32 = 0.35;
 /// What the same class counts where errors of many causes are of it.
 const BROAD: f32 = 0.5;
+/// From here on a past error says the same as words that are no log.
+const ALIKE: f32 = 0.6;
 /// What it counts to be the same fault in other words.
 const SAME_WORDING: f32 = 0.75;
 
@@ -60,32 +62,52 @@ pub(super) async fn in_words(
         return Ok(found);
     }
     let past = past(tx, scope, text, vector).await?;
-    Ok(rank::descending(if scope.version.is_some() { [found, past].concat() } else { [past, found].concat() }))
+    let is_known = past.first().is_some_and(|best| best.score >= ALIKE);
+    Ok(rank::descending(if scope.version.is_some() || !is_known { [found, past].concat() } else { [past, found].concat() }))
 }
 
-/// Code and data that the error names or passes through.
+/// Code and data that the error names or passes through, and what may have given a value that did not fit.
 async fn code(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport, limit: usize) -> Result<Vec<Candidate>, DbError> {
     let named = exact::named(tx, scope, text, report).await?;
-    let places = frames::places(tx, scope, report).await?;
-    let frames = passed_through(&places);
+    let frames = frames::of(&report.chain);
+    let places = frames::places(tx, scope, &frames).await?;
+    let frames = passed_through(&frames, &places);
     let mut found = Vec::new();
-    if named.is_empty() || report.class == ErrorClass::UserMessage {
+    if report.class == ErrorClass::UserMessage {
         let message = report.chain.last().map_or_else(|| said(text), |raised| raised.message.clone());
         found.extend(messages::sources(tx, scope, &message).await?);
     }
+    let is_named = !named.is_empty();
     found.extend(named);
+    if found.is_empty() || report.class == ErrorClass::DataConstraint {
+        let suspected = culprits::suspected(tx, scope, report).await?;
+        // The frames are what people read first; a few of them stand among what is suspected.
+        found.extend(if suspected.is_empty() || is_named { suspected } else { between(suspected, &frames) });
+    }
     found.extend(frames);
-    found.truncate(limit);
+    if !is_named && report.class != ErrorClass::UserMessage && found.len() < limit {
+        let message = report.chain.last().map_or_else(|| said(text), |raised| raised.message.clone());
+        found.extend(messages::sources(tx, scope, &message).await?);
+    }
     Ok(found)
 }
 
+fn between(suspected: Vec<Candidate>, frames: &[Candidate]) -> Vec<Candidate> {
+    let mut suspected = suspected.into_iter();
+    let mut found: Vec<Candidate> = suspected.by_ref().take(3).collect();
+    found.extend(frames.iter().take(2).cloned());
+    found.extend(suspected);
+    found
+}
+
 /// The functions of the frames, the innermost of an addon first, those of the framework last.
-fn passed_through(places: &[Place]) -> Vec<Candidate> {
-    let (framework, addons): (Vec<&Place>, Vec<&Place>) = places.iter().rev().partition(|place| place.framework);
+fn passed_through(frames: &[&Frame], places: &[Option<Place>]) -> Vec<Candidate> {
+    let known = frames.iter().zip(places).rev().filter_map(|(frame, place)| Some((*frame, place.as_ref()?)));
+    let (addons, framework): (Vec<_>, Vec<_>) = known.partition(|(_, place)| place.module.is_some());
     addons
         .into_iter()
         .chain(framework)
-        .map(|place| Candidate::new(place.id, 0.8, format!("in the traceback, line {}: {}", place.frame.line, place.symbol)))
+        .map(|(frame, place)| Candidate::new(place.id, 0.8, format!("in the traceback, line {}: {}", frame.line, place.symbol)))
         .collect()
 }
 

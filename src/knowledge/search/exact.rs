@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::found::{Candidate, Scope};
 use super::symbols::{Definition, Wanted, definitions};
 use crate::db::{DbError, TenantTx};
-use crate::domain::{ErrorClass, ErrorReport};
+use crate::domain::{ErrorClass, ErrorReport, Subclass};
 use crate::knowledge::graph;
 
 #[expect(clippy::expect_used, reason = "the patterns are constants, and a test reads them")]
@@ -25,6 +25,7 @@ static CONTEXT_FILE: LazyLock<Regex> = LazyLock::new(|| {
 static TEMPLATE: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?m)(?:^\s*Template: |Template not found: '?|External ID not found in the system: )([\w]+\.[\w.]+)"));
 static COMPILED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bin template_(\w+?)_(\d+)(?:_content|_t_call_\d+|_t_foreach_\d+)?\b"));
+static CALLED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"t-call=["']([\w.]+)["']"#));
 static ANCHOR: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"@?(?:name|id|class|t-call|t-field|string)\s*=\s*['\x22]([^'\x22]+)['\x22]|hasclass\(['\x22]([^'\x22]+)"));
 
@@ -32,7 +33,7 @@ static ANCHOR: LazyLock<Regex> =
 pub(super) async fn named(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport) -> Result<Vec<Candidate>, DbError> {
     let object = &report.object;
     let odoo_model = object.model.as_deref();
-    let subclass = report.subclass.map(|subclass| subclass.as_str()).unwrap_or_default();
+    let subclass = report.subclass.map(Subclass::as_str).unwrap_or_default();
     match (report.class, odoo_model) {
         (ErrorClass::AccessDenied, Some(odoo_model)) if subclass == "rule" => rules(tx, scope, text, odoo_model).await,
         (ErrorClass::AccessDenied, Some(odoo_model)) => access(tx, scope, odoo_model).await,
@@ -50,13 +51,13 @@ fn candidates(definitions: &[Definition], why: impl Fn(&Definition) -> String) -
 }
 
 async fn access(tx: &mut TenantTx, scope: &Scope, odoo_model: &str) -> Result<Vec<Candidate>, DbError> {
-    let found = definitions(tx, scope, Wanted { kinds: &["access"], odoo_model: Some(odoo_model), ..Wanted::default() }).await?;
+    let found = of_odoo_model(tx, scope, "access", odoo_model).await?;
     Ok(candidates(&found, |_| format!("grants rights on {odoo_model}")))
 }
 
 /// Record rules: where the message blames some, those; else those that bind the operation.
 async fn rules(tx: &mut TenantTx, scope: &Scope, text: &str, odoo_model: &str) -> Result<Vec<Candidate>, DbError> {
-    let found = definitions(tx, scope, Wanted { kinds: &["rule"], odoo_model: Some(odoo_model), ..Wanted::default() }).await?;
+    let found = of_odoo_model(tx, scope, "rule", odoo_model).await?;
     let ids: Vec<Uuid> = found.iter().map(|definition| definition.chunk).collect();
     let rows = sqlx::query("select id, content from knowledge where id = any($1)").bind(&ids).fetch_all(tx.conn()).await?;
     let texts: Vec<(Uuid, String)> =
@@ -69,7 +70,9 @@ async fn rules(tx: &mut TenantTx, scope: &Scope, text: &str, odoo_model: &str) -
             let content = texts.iter().find(|(id, _)| *id == definition.chunk).map(|(_, content)| content.as_str()).unwrap_or_default();
             let named = blamed.iter().any(|name| content.contains(&format!(">{name}<")));
             let bound = operation.as_deref().is_none_or(|operation| !is_off(content, operation));
-            (i32::from(!named) * 2 + i32::from(!bound), definition)
+            // A rule that allows everything denies nothing.
+            let open = content.contains("(1, '=', 1)") || content.contains("(1,'=',1)");
+            (i32::from(!named) * 4 + i32::from(!bound) * 2 + i32::from(open), definition)
         })
         .collect();
     rated.sort_by_key(|(rate, _)| *rate);
@@ -82,6 +85,16 @@ fn is_off(rule: &str, operation: &str) -> bool {
     let Some(at) = rule.find(&format!("perm_{operation}")) else { return false };
     let rest = &rule[at..rule[at..].find("/>").or_else(|| rule[at..].find("</")).map_or(rule.len(), |end| at + end)];
     rest.contains("False") || rest.contains("\"0\"") || rest.contains(">0")
+}
+
+/// What is said of an Odoo model by its external id, in which a dot and an underscore are the same.
+async fn of_odoo_model(tx: &mut TenantTx, scope: &Scope, kind: &str, odoo_model: &str) -> Result<Vec<Definition>, DbError> {
+    let found = definitions(tx, scope, Wanted { kinds: &[kind], odoo_model: Some(odoo_model), ..Wanted::default() }).await?;
+    let dotted = odoo_model.replace('_', ".");
+    if !found.is_empty() || dotted == odoo_model {
+        return Ok(found);
+    }
+    definitions(tx, scope, Wanted { kinds: &[kind], odoo_model: Some(&dotted), ..Wanted::default() }).await
 }
 
 async fn classes(tx: &mut TenantTx, scope: &Scope, odoo_model: &str) -> Result<Vec<Candidate>, DbError> {
@@ -157,14 +170,22 @@ async fn templates(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorR
         let splits = compiled.match_indices('_').take(8).map(|(at, _)| format!("{}.{}", &compiled[..at], &compiled[at + 1..]));
         names.extend(splits);
     }
-    let found = definitions(tx, scope, Wanted { kinds: &["template", "view"], names: &names, ..Wanted::default() }).await?;
+    let mut found = definitions(tx, scope, Wanted { kinds: &["template", "view"], names: &names, ..Wanted::default() }).await?;
+    // What calls the template that failed, or the one around it, gave it its values.
+    let called: Vec<String> = CALLED.captures_iter(text).map(|found| found[1].to_owned()).chain(names[..named].iter().cloned()).collect();
+    let calls = definitions(tx, scope, Wanted { kinds: &["calls"], names: &[], ..Wanted::default() }.leading_to(&called)).await?;
+    found.extend(calls.into_iter().take(6));
     let mut rated: Vec<(usize, &Definition)> =
         found.iter().map(|definition| (names.iter().position(|name| *name == definition.name).unwrap_or(usize::MAX), definition)).collect();
     rated.sort_by_key(|(at, _)| *at);
     Ok(rated
         .into_iter()
         .map(|(at, definition)| {
-            let why = if at < named { "the template that failed" } else { "a template through which it was called" };
+            let why = match at {
+                at if at < named => "the template that failed",
+                usize::MAX => "calls the template that failed",
+                _ => "a template through which it was called",
+            };
             Candidate::new(definition.chunk, 1.0, format!("{why}: {}", definition.name))
         })
         .collect())
@@ -225,7 +246,7 @@ mod tests {
 
     #[test]
     fn patterns_are_patterns() {
-        for pattern in [&OPERATION, &BLAMED, &CONTEXT_FILE, &TEMPLATE, &COMPILED, &ANCHOR] {
+        for pattern in [&CALLED, &OPERATION, &BLAMED, &CONTEXT_FILE, &TEMPLATE, &COMPILED, &ANCHOR] {
             assert!(!pattern.is_match(""));
         }
         let text = "in template_sale_portal_my_orders_3445_content\n    Template: portal.layout";

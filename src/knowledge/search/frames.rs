@@ -7,32 +7,33 @@ use uuid::Uuid;
 
 use super::found::Scope;
 use crate::db::{DbError, TenantTx};
-use crate::domain::{ErrorReport, Frame};
+use crate::domain::{Frame, Raised};
 
 /// Frames looked at, the innermost.
 const MAX_FRAMES: usize = 60;
 /// Folders above a file that may be part of its path below the addons folder.
 const MAX_FOLDERS: usize = 9;
 
-/// A frame with the function that it is in.
+/// The function that a frame is in.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    pub(super) frame: Frame,
     pub(super) id: Uuid,
-    pub(super) path: String,
     pub(super) symbol: String,
     pub(super) odoo_model: Option<String>,
+    /// The addon; `None` for the framework.
     pub(super) module: Option<String>,
     pub(super) start_line: u32,
     pub(super) text: String,
-    /// Whether it belongs to the framework and to no addon.
-    pub(super) framework: bool,
 }
 
-/// The functions of the frames of the exception that the error is about, outermost first. Frames of what is not known are left out.
-pub(super) async fn places(tx: &mut TenantTx, scope: &Scope, report: &ErrorReport) -> Result<Vec<Place>, DbError> {
-    let frames: Vec<&Frame> = report.chain.iter().flat_map(|raised| &raised.frames).filter(|frame| !frame.file.starts_with('<')).collect();
-    let frames = &frames[frames.len().saturating_sub(MAX_FRAMES)..];
+/// The frames of a chain of exceptions, outermost first.
+pub(super) fn of(chain: &[Raised]) -> Vec<&Frame> {
+    let frames: Vec<&Frame> = chain.iter().flat_map(|raised| &raised.frames).filter(|frame| !frame.file.starts_with('<')).collect();
+    frames[frames.len().saturating_sub(MAX_FRAMES)..].to_vec()
+}
+
+/// The function of each frame; `None` where it is not known.
+pub(super) async fn places(tx: &mut TenantTx, scope: &Scope, frames: &[&Frame]) -> Result<Vec<Option<Place>>, DbError> {
     let mut paths: Vec<String> = frames.iter().flat_map(|frame| suffixes(&frame.file)).collect();
     paths.sort_unstable();
     paths.dedup();
@@ -57,7 +58,14 @@ pub(super) async fn places(tx: &mut TenantTx, scope: &Scope, report: &ErrorRepor
             text: row.try_get("content")?,
         });
     }
-    Ok(frames.iter().filter_map(|frame| place(frame, &by_path)).collect())
+    Ok(frames.iter().map(|frame| place(frame, &by_path)).collect())
+}
+
+/// The addon of a file by its path alone; `None` for the framework and for libraries.
+pub(super) fn module_of(file: &str) -> Option<String> {
+    let file = file.replace('\\', "/");
+    let (_, rest) = file.rsplit_once("/addons/")?;
+    rest.split_once('/').map(|(module, _)| module.to_owned())
 }
 
 struct Function {
@@ -97,17 +105,13 @@ fn place(frame: &Frame, by_path: &HashMap<String, Vec<Function>>) -> Option<Plac
     if score < 4 && !(nested && score >= 2) && score < 5 {
         return None;
     }
-    let framework = best.module.is_none() || path.starts_with("odoo/");
     Some(Place {
-        frame: frame.clone(),
         id: best.id,
-        path: path.clone(),
         symbol: best.symbol.clone(),
         odoo_model: best.odoo_model.clone(),
-        module: best.module.clone(),
+        module: best.module.clone().filter(|_| !path.starts_with("odoo/")),
         start_line: best.start,
         text: best.text.clone(),
-        framework,
     })
 }
 

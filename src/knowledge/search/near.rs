@@ -1,5 +1,7 @@
 //! Search by vectors: exact where few enough texts are left by the filters, else by the index.
 
+use std::collections::HashSet;
+
 use pgvector::HalfVector;
 use sqlx::postgres::Postgres;
 use sqlx::{QueryBuilder, Row};
@@ -11,6 +13,9 @@ use crate::knowledge::chunk::Corpus;
 
 /// Up to so many texts are compared one by one: some 20 ms, and nothing is missed.
 const EXACT: i64 = 20_000;
+
+/// How many vectors are asked for where one text is wanted.
+const PARTS: usize = 3;
 
 /// The embedding of a query.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,10 +64,23 @@ pub(super) async fn nearest(
         sql.push(") select v.chunk_id, ").push(&cast).push(" <=> ").push_bind(HalfVector::from_f32_slice(&vector.values));
         sql.push(" as distance from pool v");
     }
-    sql.push(" order by distance limit ").push_bind(i64::try_from(n).unwrap_or(100));
+    // A text with several vectors may come several times.
+    sql.push(" order by distance limit ").push_bind(i64::try_from(n.saturating_mul(PARTS)).unwrap_or(500));
     let rows = sql.build().fetch_all(tx.conn()).await?;
-    #[expect(clippy::cast_possible_truncation, reason = "a cosine has no use for more digits")]
-    rows.iter().map(|row| Ok((row.try_get("chunk_id")?, 1.0 - row.try_get::<f64, _>("distance")? as f32))).collect()
+    let mut found: Vec<Near> = Vec::with_capacity(n);
+    let mut seen = HashSet::new();
+    for row in rows {
+        let id = row.try_get("chunk_id")?;
+        #[expect(clippy::cast_possible_truncation, reason = "a cosine has no use for more digits")]
+        let cosine = 1.0 - row.try_get::<f64, _>("distance")? as f32;
+        if seen.insert(id) {
+            found.push((id, cosine));
+        }
+    }
+    found.truncate(n);
+    // The index gives its rows nearly in order only.
+    found.sort_by(|a, b| b.1.total_cmp(&a.1));
+    Ok(found)
 }
 
 fn push_scope(sql: &mut QueryBuilder<Postgres>, scope: &Scope) {

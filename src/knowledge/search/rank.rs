@@ -15,8 +15,9 @@ use crate::knowledge::chunk::Corpus;
 
 /// Texts of one corpus that are compared.
 const COMPARED: usize = 120;
-/// How much nearness counts beside shared words.
-const NEARNESS: f32 = 0.6;
+
+/// What a record counts beside code that shares as many words.
+const DATA: f32 = 0.75;
 
 /// Answers to a question or a description, best first.
 pub(super) async fn prose(
@@ -30,7 +31,7 @@ pub(super) async fn prose(
     let terms = words::terms(&[(text, 1.0)]);
     let said = if scope.wants_code() { messages::sources(tx, scope, text).await? } else { Vec::new() };
     // Who names a series looks for code of it; who names none looks around.
-    let prior = if scope.version.is_some() { 0.25 } else { 0.75 };
+    let prior = if scope.version.is_some() { 0.1 } else { 0.9 };
     let addon = asked.addon * prior / (asked.addon * prior + (1.0 - asked.addon) * (1.0 - prior));
     let modules = blend(tx, scope, Corpus::Module, &terms, vector).await?;
     let code = code(tx, scope, &terms, vector, COMPARED).await?;
@@ -53,7 +54,8 @@ pub(super) async fn code(
     let mut found = blend(tx, scope, Corpus::Code, terms, vector).await?;
     // Records are found by their names; what they say is mostly markup.
     let data = blend(tx, scope, Corpus::Data, terms, None).await?;
-    found.extend(data.into_iter().map(|candidate| Candidate { score: candidate.score * 0.75, ..candidate }));
+    let share = DATA / if vector.is_some() { 1.0 + nearness(Corpus::Code) } else { 1.0 };
+    found.extend(data.into_iter().map(|candidate| Candidate { score: candidate.score * share, ..candidate }));
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found.truncate(n);
     Ok(found)
@@ -87,16 +89,25 @@ async fn blend(
         let quality: f32 = row.try_get("quality")?;
         let Some((coverage, cosine, shared)) = scores.get(&id) else { continue };
         // What is not among the nearest is at most as near as the last of them.
-        let nearness = if vector.is_some() { cosine.unwrap_or(far * 0.9).max(0.0) } else { 0.0 };
+        let nearby = if vector.is_some() { cosine.unwrap_or(far * 0.9).max(0.0) } else { 0.0 };
+        let counts = if vector.is_some() { nearness(corpus) } else { 0.0 };
         let why = match (shared.is_empty(), vector) {
             (false, _) => format!("shares {}", shared.join(", ")),
             (true, Some(vector)) => format!("near by {}", vector.embedder),
             (true, None) => String::new(),
         };
-        found.push(Candidate::new(id, (coverage + NEARNESS * nearness) * (0.95 + 0.1 * quality), why));
+        found.push(Candidate::new(id, (coverage + counts * nearby) / (1.0 + counts) * (0.95 + 0.1 * quality), why));
     }
     found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
     Ok(found)
+}
+
+/// How much nearness counts beside shared words: people describe code in other words than it is written in, addons in much the same.
+const fn nearness(corpus: Corpus) -> f32 {
+    match corpus {
+        Corpus::Code => 2.2,
+        _ => 1.0,
+    }
 }
 
 /// The first list leads; of the second and of the rest the best stand among the first ten, so that a wrong guess costs places, not answers.

@@ -32,6 +32,14 @@ pub(super) struct Wanted<'a> {
     pub(super) kinds: &'a [&'a str],
     pub(super) odoo_model: Option<&'a str>,
     pub(super) names: &'a [String],
+    pub(super) targets: &'a [String],
+}
+
+impl<'a> Wanted<'a> {
+    /// Only what leads to one of these.
+    pub(super) fn leading_to(self, targets: &'a [String]) -> Self {
+        Self { targets, ..self }
+    }
 }
 
 /// Definitions, the one that others build on first.
@@ -48,6 +56,9 @@ pub(super) async fn definitions(tx: &mut TenantTx, scope: &Scope, wanted: Wanted
     }
     if !wanted.names.is_empty() {
         sql.push(" and s.name = any(").push_bind(wanted.names).push(")");
+    }
+    if !wanted.targets.is_empty() {
+        sql.push(" and s.target = any(").push_bind(wanted.targets).push(")");
     }
     if let Some(version) = &scope.version {
         sql.push(" and s.version = ").push_bind(version);

@@ -29,6 +29,8 @@ use trace::Slice;
 
 /// Frames that are read, the innermost.
 const FRAMES_MAX: usize = 80;
+/// Culprits that are named; what lies below them was never right.
+const CULPRITS_MAX: usize = 60;
 /// What a call before the failing line weighs, and how that falls with every frame further out.
 const BYSTANDER: f32 = 0.12;
 const FURTHER_OUT: f32 = 0.8;
@@ -88,7 +90,8 @@ pub struct Culprit {
     pub why: String,
 }
 
-/// What may have given the bad value that an exception complains of, the most likely first. Frames as a traceback has them, the innermost last.
+/// What may have given the bad value that an exception complains of, the most likely first, at most sixty. Frames as a traceback has them,
+/// the innermost last.
 pub fn culprits(exception: &str, message: &str, frames: &[FrameSource<'_>]) -> Vec<Culprit> {
     let skipped = frames.len().saturating_sub(FRAMES_MAX);
     let frames = &frames[skipped..];
@@ -125,6 +128,7 @@ pub fn culprits(exception: &str, message: &str, frames: &[FrameSource<'_>]) -> V
         culprit.from_frame += skipped;
     }
     found.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    found.truncate(CULPRITS_MAX);
     found
 }
 

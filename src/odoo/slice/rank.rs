@@ -7,7 +7,7 @@ use super::clue::Clue;
 use super::found::{At, Found};
 use super::text::Source;
 use super::trace::{Slice, returned};
-use super::{Culprit, FrameSource, Receiver};
+use super::{CULPRITS_MAX, Culprit, FrameSource, Receiver};
 
 const DEPTH_MAX: usize = 12;
 /// Definitions whose own returns are looked into.
@@ -244,5 +244,6 @@ pub fn deeper(ranked: &[Ranked], culprits: &[Culprit], definitions: &[Definition
         found.extend(walk.into_culprits().into_iter().map(|found| Culprit { from_frame: culprit.from_frame, ..found }));
     }
     found.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    found.truncate(CULPRITS_MAX);
     found
 }

@@ -295,7 +295,7 @@ fn hostile_sources_end() {
     for text in [&nested, &calls, &circle] {
         let frames = vec![frame("library", "library.loan", "f", "for y in x:", text); 30];
         let found = culprits(NOT_ITERABLE.0, NOT_ITERABLE.1, &frames);
-        assert!(found.len() <= 400);
+        assert!(found.len() <= CULPRITS_MAX);
     }
     let huge = format!("def f(self):\n{}", "    x = g()\n".repeat(100_000));
     assert!(

@@ -78,7 +78,15 @@ impl Module<'_> {
         let prose = [description, &inside.prose(), &helps.join("\n")].join("\n");
         let odoo_model = owner.odoo_model.map(str::to_owned);
         let said = if description.is_empty() { inside.docstring.trim().to_owned() } else { description.to_owned() };
-        let names: Vec<String> = fields.iter().map(|(name, field)| field.label.clone().unwrap_or_else(|| (*name).to_owned())).collect();
+        let lines: Vec<card::Field<'_>> = fields
+            .iter()
+            .map(|(name, field)| card::Field {
+                name,
+                kind: &field.facts.kind,
+                label: field.label.as_deref().unwrap_or_default(),
+                help: field.help.as_deref().unwrap_or_default(),
+            })
+            .collect();
         let (from, to) = (run.nodes.first().map_or(0, Node::start_byte), run.nodes.last().map_or(0, Node::end_byte));
         let head_line = if is_first { self.lines.text(start_line, start_line) } else { "" };
         let chunk = Chunk {
@@ -99,7 +107,7 @@ impl Module<'_> {
                 (Zone::Body, format!("{head_line}\n{}", inside.code(self.source.text, from, to))),
                 context(self.source),
             ],
-            card: Some(card::class(self.source, owner.odoo_model.unwrap_or_default(), owner.class, &said, &names)),
+            card: Some(card::class(self.source, owner.odoo_model.unwrap_or_default(), owner.class, &said, &lines)),
             odoo_model,
         };
         let base = chunk.clone();

@@ -39,7 +39,7 @@ impl Module<'_> {
                 (Zone::Body, inside.code(self.source.text, whole.start_byte(), whole.end_byte())),
                 context(self.source),
             ],
-            card: Some(card::function(self.source, odoo_model.or(class).unwrap_or_default(), name, about(&inside), &inside.calls)),
+            card: Some(card::function(self.source, odoo_model.or(class).unwrap_or_default(), name, about(&inside), inside.does())),
             symbol,
         };
         let base = chunk.clone();

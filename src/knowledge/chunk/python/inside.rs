@@ -2,6 +2,7 @@
 
 use tree_sitter::Node;
 
+use super::super::card::Does;
 use super::super::tree::each;
 use super::messages::said;
 use crate::odoo::source::python::{PythonFile, children};
@@ -10,6 +11,10 @@ use crate::odoo::source::python::{PythonFile, children};
 const MAX_PROSE: usize = 16_000;
 /// The most calls of one function.
 const MAX_CALLS: usize = 300;
+
+/// Attributes and strings that are kept, and the bytes of one string: the first tell most.
+const MAX_SEEN: usize = 20;
+const MAX_STRING: usize = 40;
 
 /// The most messages of one piece.
 const MAX_MESSAGES: usize = 200;
@@ -21,6 +26,10 @@ pub(super) struct Inside {
     pub(super) comments: Vec<String>,
     /// Names of what is called, each once, in reading order.
     pub(super) calls: Vec<String>,
+    /// Names of what is read or written of something, likewise.
+    attributes: Vec<String>,
+    /// Short texts, likewise.
+    strings: Vec<String>,
     /// What it says to people.
     pub(super) messages: Vec<String>,
     pub(super) calls_super: bool,
@@ -69,11 +78,39 @@ impl Inside {
                 "yield" if node.start_byte() >= nested => self.yields = true,
                 "raise_statement" => raised = node.named_child(0).map(|error| error.id()),
                 "call" => self.call(file, node, raised == Some(node.id())),
-                "string" => return file.of(node).starts_with(['f', 'F']),
+                "attribute" => self.attribute(file, node),
+                "string" => {
+                    self.string(file, node);
+                    return file.of(node).starts_with(['f', 'F']);
+                }
                 _ => {}
             }
             true
         });
+    }
+
+    fn attribute(&mut self, file: &PythonFile<'_>, node: Node<'_>) {
+        let is_called = node.parent().is_some_and(|parent| parent.kind() == "call" && parent.child_by_field_name("function") == Some(node));
+        let name = node.child_by_field_name("attribute").map(|name| file.of(name)).unwrap_or_default();
+        if !is_called && !name.is_empty() && self.attributes.len() < MAX_SEEN && !self.attributes.iter().any(|known| known == name) {
+            self.attributes.push(name.to_owned());
+        }
+    }
+
+    fn string(&mut self, file: &PythonFile<'_>, node: Node<'_>) {
+        if self.strings.len() >= MAX_SEEN {
+            return;
+        }
+        let Some(text) = file.literal(node) else { return };
+        let tells = (3..=MAX_STRING).contains(&text.len()) && text.chars().any(char::is_alphabetic) && !self.strings.contains(&text);
+        if tells && Some(&text) != Some(&self.docstring) {
+            self.strings.push(text);
+        }
+    }
+
+    /// What tells what it does, for its card.
+    pub(super) fn does(&self) -> Does<'_> {
+        Does { calls: &self.calls, attributes: &self.attributes, strings: &self.strings }
     }
 
     fn call(&mut self, file: &PythonFile<'_>, call: Node<'_>, is_raised: bool) {

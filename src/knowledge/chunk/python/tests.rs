@@ -99,10 +99,16 @@ fn words_stand_in_their_zones() {
     assert!(zone(method, Zone::Members).contains("_get_price") && zone(method, Zone::Members).contains("api.depends"));
     let body = zone(method, Zone::Body);
     assert!(body.contains("for line in self") && !body.contains("Sum it up") && !body.contains("walk"));
-    assert_eq!(method.card.as_deref(), Some("shop: shop order compute total; Sum it up; get price compute total"));
+    assert_eq!(
+        method.card.as_deref(),
+        Some("compute total of shop order in shop: Sum it up, get price compute total, state. No state for %s")
+    );
     let class = &found.chunks[0];
     assert!(zone(class, Zone::Members).contains("Customer") && zone(class, Zone::Prose).contains("Who pays."));
-    assert_eq!(class.card.as_deref(), Some("shop: shop order; Shop Order; state Customer"));
+    let card: Vec<&str> = class.card.iter().flat_map(|card| card.lines()).collect();
+    assert_eq!(card[0], "shop: shop order; Shop Order; state Customer");
+    let fields = ["field state Selection of shop order, shop", "Customer. field partner id Many2one of shop order, shop. Who pays"];
+    assert_eq!(card[1..], fields);
 }
 
 #[test]
