@@ -2,12 +2,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench bench-errors bench-sandbox fmt lint doc image clean
+.PHONY: help setup check test demo bench bench-errors bench-knowledge bench-sandbox fmt lint doc image clean
 
 CARGO ?= cargo
 
 help: ## print this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r name what; do printf '  make %-13s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r name what; do printf '  make %-15s %s\n' "$$name" "$$what"; done
 
 setup: ## make this machine ready: packages, Docker engine, NATS, PostgreSQL, embedder (skips what is there)
 	@scripts/setup.sh
@@ -30,6 +30,13 @@ bench: ## measure: reading logs, a proof in the sandbox (builds the release)
 bench-errors: setup ## measure: what is read out of the probes' logs, and how many are mended without a key; written to docs/benchmarks.md (5 minutes)
 	$(CARGO) build --release
 	target/release/odoo-agent bench errors --write docs/benchmarks.md
+
+# A folder of queries with known answers, past_errors.jsonl, and prepare.py, which makes the tree that they are about. Without it only made-up texts are measured.
+RETRIEVAL ?= $(wildcard ../shared/retrieval)
+
+bench-knowledge: setup ## measure: how well and how fast the knowledge base finds; written to docs/benchmarks.md (with RETRIEVAL=DIR also its queries; 30 minutes)
+	$(CARGO) build --release
+	options=$$(scripts/bench-sources.sh "$(RETRIEVAL)") && target/release/odoo-agent bench knowledge --chunks 20000 $$options --write docs/benchmarks.md
 
 bench-sandbox: setup ## measure: verifying real addons beside a naive run and the floor; written to docs/benchmarks.md (20 minutes)
 	$(CARGO) build --release

@@ -1,4 +1,5 @@
-//! Logs and traces: tracing to standard error, spans to an OpenTelemetry collector, trace context to and from `traceparent`.
+//! Logs, traces and metrics: tracing to standard error, spans and counters to an OpenTelemetry collector, trace context to and from
+//! `traceparent`.
 //!
 //! It never writes to standard output, which belongs to what a command prints for programs.
 
@@ -12,6 +13,9 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use serde::{Deserialize, Serialize};
@@ -36,7 +40,7 @@ pub enum Format {
     Json,
 }
 
-/// What is logged, and where spans go.
+/// What is logged, and where spans and metrics go.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -46,7 +50,7 @@ pub struct Config {
     pub filter: String,
     /// Base address of an OTLP collector over HTTP, such as `http://127.0.0.1:4318`.
     pub otlp_endpoint: Option<String>,
-    /// The name that spans carry.
+    /// The name that spans and metrics carry.
     pub service_name: String,
 }
 
@@ -73,7 +77,7 @@ pub enum TelemetryError {
         source: tracing_subscriber::filter::ParseError,
     },
     /// The exporter could not be made.
-    #[error("spans cannot be sent to {endpoint}: {reason}")]
+    #[error("spans and metrics cannot be sent to {endpoint}: {reason}")]
     Exporter {
         /// Where they should have gone.
         endpoint: String,
@@ -86,16 +90,19 @@ pub enum TelemetryError {
 }
 
 /// Keeps telemetry running; dropping it sends what was not sent yet.
-#[must_use = "dropping the guard ends the export of spans"]
+#[must_use = "dropping the guard ends the export of spans and metrics"]
 pub struct Guard {
     provider: SdkTracerProvider,
+    meters: SdkMeterProvider,
     runtime: Option<Runtime>,
 }
 
-/// Sets up logs and traces for the whole process. To be called once, first thing in `main`.
+/// Sets up logs, traces and metrics for the whole process. To be called once, first thing in `main`: a counter that was made before counts
+/// for nobody.
 pub fn init(config: &Config) -> Result<Guard, TelemetryError> {
     let (guard, subscriber) = build(config, std::io::stderr)?;
     subscriber.try_init()?;
+    opentelemetry::global::set_meter_provider(guard.meters.clone());
     Ok(guard)
 }
 
@@ -107,24 +114,33 @@ where
         .map_err(|source| TelemetryError::Filter { filter: config.filter.chars().take(200).collect(), source })?;
     let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
     // Without an exporter too: a trace that came in with a message must go on with the messages that follow from it.
-    let mut provider = SdkTracerProvider::builder().with_resource(resource);
+    let mut provider = SdkTracerProvider::builder().with_resource(resource.clone());
+    let mut meters = SdkMeterProvider::builder().with_resource(resource);
     let mut runtime = None;
     if let Some(endpoint) = &config.otlp_endpoint {
-        let (exporter, own) = exporter(endpoint)?;
-        provider = provider.with_batch_exporter(exporter);
+        let Exporters { spans, metrics, runtime: own } = exporters(endpoint)?;
+        provider = provider.with_batch_exporter(spans);
+        meters = meters.with_reader(PeriodicReader::builder(metrics).build());
         runtime = Some(own);
     }
-    let provider = provider.build();
+    let (provider, meters) = (provider.build(), meters.build());
     let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("odoo-agent"));
     let lines = match config.format {
         Format::Json => fmt::layer().with_writer(writer).with_ansi(false).json().flatten_event(true).boxed(),
         Format::Pretty => fmt::layer().with_writer(writer).with_ansi(std::io::stderr().is_terminal()).boxed(),
     };
     let subscriber = tracing_subscriber::registry().with(filter).with(lines).with(spans);
-    Ok((Guard { provider, runtime }, subscriber))
+    Ok((Guard { provider, meters, runtime }, subscriber))
 }
 
-fn exporter(endpoint: &str) -> Result<(InRuntime, Runtime), TelemetryError> {
+/// What sends to a collector, and the runtime that it runs on.
+struct Exporters {
+    spans: InRuntime<opentelemetry_otlp::SpanExporter>,
+    metrics: InRuntime<opentelemetry_otlp::MetricExporter>,
+    runtime: Runtime,
+}
+
+fn exporters(endpoint: &str) -> Result<Exporters, TelemetryError> {
     let failed = |reason: String| TelemetryError::Exporter { endpoint: endpoint.to_owned(), reason };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -133,32 +149,65 @@ fn exporter(endpoint: &str) -> Result<(InRuntime, Runtime), TelemetryError> {
         .build()
         .map_err(|error| failed(error.to_string()))?;
     let client = reqwest::Client::builder().timeout(EXPORT_LIMIT).build().map_err(|error| failed(error.to_string()))?;
-    let inner = opentelemetry_otlp::SpanExporter::builder()
+    let address = |signal: &str| format!("{}/v1/{signal}", endpoint.trim_end_matches('/'));
+    let spans = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
-        .with_http_client(client)
-        .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+        .with_http_client(client.clone())
+        .with_endpoint(address("traces"))
         .with_timeout(EXPORT_LIMIT)
         .build()
         .map_err(|error| failed(error.to_string()))?;
-    Ok((InRuntime { inner, handle: runtime.handle().clone() }, runtime))
+    let metrics = opentelemetry_otlp::MetricExporter::builder()
+        .with_http()
+        .with_http_client(client)
+        .with_endpoint(address("metrics"))
+        .with_timeout(EXPORT_LIMIT)
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
+    let handle = runtime.handle().clone();
+    Ok(Exporters { spans: InRuntime { inner: spans, handle: handle.clone() }, metrics: InRuntime { inner: metrics, handle }, runtime })
 }
 
 /// The batch processor polls its exporter on a bare thread, where an HTTP client finds no reactor; this lends it ours. Not the
 /// program's own runtime: a flush from a single-threaded one would wait for itself.
 #[derive(Debug)]
-struct InRuntime {
-    inner: opentelemetry_otlp::SpanExporter,
+struct InRuntime<E> {
+    inner: E,
     handle: Handle,
 }
 
-impl SpanExporter for InRuntime {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let mut export = pin!(self.inner.export(batch));
+impl<E> InRuntime<E> {
+    async fn run(&self, export: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
+        let mut export = pin!(export);
         std::future::poll_fn(|context| {
             let _entered = self.handle.enter();
             export.as_mut().poll(context)
         })
         .await
+    }
+}
+
+impl PushMetricExporter for InRuntime<opentelemetry_otlp::MetricExporter> {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        self.run(self.inner.export(metrics)).await
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(limit)
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.inner.temporality()
+    }
+}
+
+impl SpanExporter for InRuntime<opentelemetry_otlp::SpanExporter> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.run(self.inner.export(batch)).await
     }
 
     fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
@@ -174,6 +223,9 @@ impl Drop for Guard {
     fn drop(&mut self) {
         if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_LIMIT) {
             tracing::warn!(%error, "the last spans were not sent");
+        }
+        if let Err(error) = self.meters.shutdown_with_timeout(FLUSH_LIMIT) {
+            tracing::warn!(%error, "the last metrics were not sent");
         }
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -195,6 +247,8 @@ pub fn set_parent(span: &Span, traceparent: &str) {
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::sync::{Arc, Mutex};
+
+    use opentelemetry::metrics::MeterProvider as _;
 
     use super::*;
 
@@ -267,8 +321,8 @@ mod tests {
         assert!(matches!(build(&config, std::io::sink), Err(TelemetryError::Filter { .. })));
     }
 
-    #[test]
-    fn spans_reach_the_collector_by_the_flush() {
+    /// A collector for one request that holds `word`: its address, and the first line of the request in the end.
+    fn collector(word: &'static [u8]) -> (String, std::thread::JoinHandle<String>) {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}/", listener.local_addr().unwrap());
@@ -276,18 +330,34 @@ mod tests {
             let (mut socket, _) = listener.accept().unwrap();
             let mut request = Vec::new();
             let mut chunk = [0; 4096];
-            while !request.windows(7).any(|part| part == b"attempt") {
+            while !request.windows(word.len()).any(|part| part == word) {
                 let read = socket.read(&mut chunk).unwrap();
-                assert!(read > 0, "the request ended without the span");
+                assert!(read > 0, "the request ended without what was to be sent");
                 request.extend_from_slice(&chunk[..read]);
             }
             socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
             String::from_utf8_lossy(&request).lines().next().unwrap_or_default().to_owned()
         });
+        (endpoint, collector)
+    }
+
+    #[test]
+    fn spans_reach_the_collector_by_the_flush() {
+        let (endpoint, collector) = collector(b"attempt");
         let config = Config { otlp_endpoint: Some(endpoint), ..Config::default() };
         let (guard, subscriber) = build(&config, std::io::sink).unwrap();
         tracing::subscriber::with_default(subscriber, || tracing::info_span!("attempt").in_scope(|| ()));
         drop(guard);
         assert_eq!(collector.join().unwrap(), "POST /v1/traces HTTP/1.1");
+    }
+
+    #[test]
+    fn counters_reach_the_collector_by_the_flush() {
+        let (endpoint, collector) = collector(b"searches");
+        let config = Config { otlp_endpoint: Some(endpoint), ..Config::default() };
+        let (guard, _subscriber) = build(&config, std::io::sink).unwrap();
+        guard.meters.meter("odoo-agent").u64_counter("searches").build().add(1, &[]);
+        drop(guard);
+        assert_eq!(collector.join().unwrap(), "POST /v1/metrics HTTP/1.1");
     }
 }

@@ -3,6 +3,8 @@
 mod errors;
 mod show_report;
 
+pub(super) use errors::read as read_errors;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use moka::sync::Cache;
+use opentelemetry::metrics::Counter;
 
 use super::search::{Hit, Query};
 use crate::db::{DbError, TenantTx};
@@ -22,10 +23,26 @@ pub(super) struct Answers {
     counts: Arc<Counts>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
     found: AtomicU64,
     asked: AtomicU64,
+    /// The same for a collector; the one divided by the other is the hit rate.
+    searches: Counter<u64>,
+    hits: Counter<u64>,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        let meter = opentelemetry::global::meter("odoo-agent");
+        let counter = |name: &'static str, what: &'static str| meter.u64_counter(name).with_description(what).build();
+        Self {
+            found: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            searches: counter("odoo_agent.knowledge.searches", "Searches of the knowledge base"),
+            hits: counter("odoo_agent.knowledge.cache_hits", "Searches that were answered by a kept answer"),
+        }
+    }
 }
 
 impl Default for Answers {
@@ -43,8 +60,10 @@ impl Answers {
     pub(super) fn get(&self, tenant: &TenantId, query: &Query, changes: i64) -> Option<Arc<Vec<Hit>>> {
         let kept = self.kept.get(&(tenant.clone(), query.clone())).filter(|(made, _)| *made == changes);
         self.counts.asked.fetch_add(1, Ordering::Relaxed);
+        self.counts.searches.add(1, &[]);
         if kept.is_some() {
             self.counts.found.fetch_add(1, Ordering::Relaxed);
+            self.counts.hits.add(1, &[]);
         }
         kept.map(|(_, hits)| hits)
     }

@@ -31,6 +31,8 @@ pub use uses::used;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::db::{Db, DbError};
 use crate::domain::{ErrorClass, Fingerprint, Grade, OdooVersion, Source, TenantId};
 
@@ -94,10 +96,21 @@ impl Knowledge {
         // Embedding may take long where it is done elsewhere; nothing is held meanwhile.
         tx.commit().await?;
         let vector = self.vector(&search::embedded_text(&query.text)).await;
-        let mut tx = self.db.tenant(tenant).await?;
-        let hits = Arc::new(search::search(&mut tx, query, vector.as_ref()).await?);
+        let hits = Arc::new(self.answer(tenant, query, vector.as_ref()).await?);
         self.answers.put(tenant, query, changes, hits.clone());
         Ok(hits)
+    }
+
+    /// The same for a query whose vector is there already; nothing is kept of it.
+    pub async fn answer(&self, tenant: &TenantId, query: &Query, vector: Option<&QueryVector>) -> Result<Vec<Hit>, DbError> {
+        let mut tx = self.db.tenant(tenant).await?;
+        search::search(&mut tx, query, vector).await
+    }
+
+    /// The `n` texts of code whose vectors are nearest, by their ids: the part of a search that vectors answer, for whoever measures it.
+    pub async fn nearest_code(&self, tenant: &TenantId, vector: &QueryVector, filters: &Filters, n: usize) -> Result<Vec<Uuid>, DbError> {
+        let mut tx = self.db.tenant(tenant).await?;
+        search::nearest_code(&mut tx, vector, filters, n).await
     }
 
     /// The vector of a text; `None`, with a word in the log, where the embedder does not answer: names and words find most things alone.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::page;
+use super::{open_to_all, page};
 use crate::cli::connect::connect;
 use crate::cli::{Exit, fix, show};
 use crate::config::Config;
@@ -38,11 +38,6 @@ pub struct Args {
     /// Also write the result into this Markdown file.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
-}
-
-/// PostgreSQL runs as a user of its own, who must get to its folder.
-fn open_to_all() -> std::fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o755)
 }
 
 /// One broken addon with its log.

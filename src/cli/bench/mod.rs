@@ -1,6 +1,7 @@
 //! `odoo-agent bench`: what this machine does, measured, as Markdown tables.
 
 mod errors;
+mod knowledge;
 mod log;
 mod page;
 mod sandbox;
@@ -38,6 +39,8 @@ enum Only {
     Log,
     /// What is read out of broken addons' logs, and how many are mended.
     Errors(errors::Args),
+    /// How well and how fast the knowledge base finds.
+    Knowledge(knowledge::Args),
     /// Verifying real addons: a naive run from nothing, ours, and the floor, side by side; and what twenty runs leave behind.
     Sandbox(sandbox::Args),
 }
@@ -46,6 +49,7 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     match args.only {
         Some(Only::Sandbox(args)) => return sandbox::run(config, args).await,
         Some(Only::Errors(args)) => return Box::pin(errors::run(config.clone(), args)).await,
+        Some(Only::Knowledge(args)) => return Box::pin(knowledge::run(config, args)).await,
         Some(Only::Log) | None => {}
     }
     show::out(&format!("Measured on {}, {} CPUs\n", Utc::now().format("%Y-%m-%d"), std::thread::available_parallelism()?));
@@ -93,6 +97,11 @@ async fn proof(config: &Config, args: &Args, sample: &Sample) -> anyhow::Result<
         show::out(&format!("| {what} (median of {}) | {:.1} s |", args.rounds, median(seconds)));
     }
     Ok(())
+}
+
+/// PostgreSQL runs as a user of its own, who must get to its folder.
+fn open_to_all() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o755)
 }
 
 /// Whose the sandboxes of a measurement are.

@@ -54,7 +54,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// The errors of a file. A line that is none names its number, and nothing is kept.
-fn read(path: &Path, version: Option<&OdooVersion>) -> Result<Vec<KnownError>, Failure> {
+pub(in crate::cli) fn read(path: &Path, version: Option<&OdooVersion>) -> Result<Vec<KnownError>, Failure> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| Failure::bad_input(format!("{shown} cannot be read: {error}"));
     let mut reader = BufReader::new(std::fs::File::open(path).map_err(unreadable)?);

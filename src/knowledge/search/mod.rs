@@ -16,6 +16,7 @@ mod symbols;
 mod words;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::store::DocType;
 use crate::db::{DbError, TenantTx};
@@ -122,6 +123,13 @@ pub(super) fn embedded_text(text: &str) -> String {
         return super::errors::card(text);
     }
     text.chars().take(MAX_EMBEDDED).collect()
+}
+
+/// The texts of code whose vectors are nearest.
+pub(super) async fn nearest_code(tx: &mut TenantTx, vector: &QueryVector, filters: &Filters, n: usize) -> Result<Vec<Uuid>, DbError> {
+    let scope = found::Scope::of(tx, filters).await?;
+    let found = near::nearest(tx, &scope, super::chunk::Corpus::Code, vector, n).await?;
+    Ok(found.into_iter().map(|(id, _)| id).collect())
 }
 
 /// Answers one query. `vector` is its embedding, where there is an embedder.

@@ -1,0 +1,59 @@
+//! What was measured, as Markdown.
+
+use std::fmt::Write as _;
+
+use chrono::Utc;
+
+use super::load::Loaded;
+use super::near::{Near, Way};
+use super::times::Speed;
+use super::whole::Whole;
+
+/// When and on what.
+pub(super) fn head(what: &str) -> String {
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("?").to_owned();
+    format!(
+        "Measured {} by `odoo-agent bench knowledge`, {processors} CPUs, load {load} at the end: {what}\n",
+        Utc::now().format("%Y-%m-%d")
+    )
+}
+
+/// Over made-up texts.
+pub(super) fn made(loaded: &Loaded, near: &Near, whole: &Whole) -> String {
+    let mut text = head(&format!(
+        "{} made-up texts, vectors around {} centres; loaded in {:.0} s, the index of the vectors made in {:.0} s, {:.0} MB.",
+        loaded.chunks,
+        loaded.made.centres(),
+        loaded.load_seconds,
+        loaded.index_seconds,
+        loaded.index_bytes as f64 / 1e6
+    ));
+    text.push_str("\n| nearest vectors | recall@10 | answered with fewer than 10 | p50 | p99 | a second, two at once | p50 ÷ plain |\n|---|---|---|---|---|---|---|\n");
+    for (what, way, beside) in [
+        ("ours", &near.ours, &near.plain),
+        ("plain pgvector query", &near.plain, &near.plain),
+        ("ours, a filter that keeps 1 %", &near.ours_filtered, &near.plain_filtered),
+        ("plain pgvector query with that filter", &near.plain_filtered, &near.plain_filtered),
+    ] {
+        let Way { recall, short, speed } = way;
+        let _ = writeln!(text, "| {what} | {recall:.3} | {short} of {} | {} |", loaded.queries.len(), speeds(speed, &beside.speed));
+    }
+    text.push_str("\n| whole searches | p50 | p99 | a second, two at once | p50 ÷ plain pgvector query |\n|---|---|---|---|---|\n");
+    for (what, speed) in [("a question in words", &whole.words), ("an error that names what it is about", &whole.errors)] {
+        let _ = writeln!(text, "| {what} | {} |", speeds(speed, &near.plain.speed));
+    }
+    let Speed { p50, p99, rate } = whole.embedding;
+    let _ = write!(
+        text,
+        "\nEmbedding a question comes on top where no answer is kept: {p50:.1} ms, p99 {p99:.1} ms, {rate:.0} a second one after the other (`{}`). \
+         Of the questions {:.0} % found the text that their words were taken from.",
+        whole.embedder, whole.found
+    );
+    text
+}
+
+fn speeds(speed: &Speed, beside: &Speed) -> String {
+    format!("{:.1} ms | {:.1} ms | {:.0} | {:.1}", speed.p50, speed.p99, speed.rate, speed.p50 / beside.p50.max(1e-9))
+}
