@@ -96,13 +96,13 @@ impl Knowledge {
         // Embedding may take long where it is done elsewhere; nothing is held meanwhile.
         tx.commit().await?;
         let vector = self.vector(&search::embedded_text(&query.text)).await;
-        let hits = Arc::new(self.answer(tenant, query, vector.as_ref()).await?);
+        let hits = Arc::new(self.search_with(tenant, query, vector.as_ref()).await?);
         self.answers.put(tenant, query, changes, hits.clone());
         Ok(hits)
     }
 
     /// The same for a query whose vector is there already; nothing is kept of it.
-    pub async fn answer(&self, tenant: &TenantId, query: &Query, vector: Option<&QueryVector>) -> Result<Vec<Hit>, DbError> {
+    pub async fn search_with(&self, tenant: &TenantId, query: &Query, vector: Option<&QueryVector>) -> Result<Vec<Hit>, DbError> {
         let mut tx = self.db.tenant(tenant).await?;
         search::search(&mut tx, query, vector).await
     }

@@ -76,7 +76,7 @@ impl Asker<'_> {
             let query = Query { text: text.clone(), filters: Filters::default(), limit: LIMIT };
             let vector = QueryVector { embedder: EMBEDDER.to_owned(), values: values.clone() };
             let started = Instant::now();
-            let hits = self.knowledge.answer(self.tenant, &query, Some(&vector)).await?;
+            let hits = self.knowledge.search_with(self.tenant, &query, Some(&vector)).await?;
             times.since(started);
             let symbol = self.loaded.made.text(*number).symbol;
             found += usize::from(hits.iter().any(|hit| hit.symbol.as_deref() == Some(symbol.as_str())));
