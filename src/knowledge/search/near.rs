@@ -11,8 +11,10 @@ use super::found::Scope;
 use crate::db::{DbError, TenantTx};
 use crate::knowledge::chunk::Corpus;
 
-/// Up to so many texts are compared one by one: some 20 ms, and nothing is missed.
+/// Up to so many vectors are compared one by one where filters left no more: some 20 ms, and nothing is missed.
 const EXACT: i64 = 20_000;
+/// Up to so many texts there need be no index.
+const FEW: i64 = 5_000;
 
 /// How many vectors are asked for where one text is wanted.
 const PARTS: usize = 3;
@@ -42,45 +44,39 @@ pub(super) async fn nearest(
     if !exact {
         // Without it the index looks at its nearest few, and whoever is left after the filters may be nobody.
         sqlx::query!(
-            "select set_config('hnsw.iterative_scan', 'relaxed_order', true) as scan, set_config('hnsw.ef_search', '200', true) as breadth"
+            "select set_config('hnsw.iterative_scan', 'relaxed_order', true) as scan, set_config('hnsw.ef_search', '120', true) as breadth"
         )
         .fetch_one(tx.conn())
         .await?;
     }
     let dims = vector.values.len();
-    let mut sql = QueryBuilder::<Postgres>::new("");
     // Built at run time: the name of the embedder must stand in the statement itself, or the partial index is not used, and the macros do not
     // know the vector types. Names of embedders are checked where they are made, and nothing else in it comes from outside.
-    let cast = format!("(v.embedding::halfvec({dims}))");
-    if exact {
-        sql.push("with pool as materialized (select v.chunk_id, v.embedding from knowledge_vectors v where ");
-    } else {
-        sql.push("select v.chunk_id, ").push(&cast).push(" <=> ").push_bind(HalfVector::from_f32_slice(&vector.values));
-        sql.push(" as distance from knowledge_vectors v where ");
-    }
-    sql.push(format!("v.embedder = '{}' and v.corpus = '{}'", vector.embedder, corpus.as_str()));
+    let mut sql = QueryBuilder::<Postgres>::new(format!("select v.chunk_id, (v.embedding::halfvec({dims})) <=> "));
+    sql.push_bind(HalfVector::from_f32_slice(&vector.values));
+    // Nothing added to it, the distance is what the index is ordered by; something added keeps the index out.
+    sql.push(if exact { " + 0" } else { "" });
+    sql.push(format!(
+        " as distance from knowledge_vectors v where v.embedder = '{}' and v.corpus = '{}'",
+        vector.embedder,
+        corpus.as_str()
+    ));
     push_scope(&mut sql, scope);
-    if exact {
-        sql.push(") select v.chunk_id, ").push(&cast).push(" <=> ").push_bind(HalfVector::from_f32_slice(&vector.values));
-        sql.push(" as distance from pool v");
-    }
     // A text with several vectors may come several times.
     sql.push(" order by distance limit ").push_bind(i64::try_from(n.saturating_mul(PARTS)).unwrap_or(500));
     let rows = sql.build().fetch_all(tx.conn()).await?;
-    let mut found: Vec<Near> = Vec::with_capacity(n);
-    let mut seen = HashSet::new();
+    let mut nearest: Vec<Near> = Vec::with_capacity(rows.len());
     for row in rows {
-        let id = row.try_get("chunk_id")?;
         #[expect(clippy::cast_possible_truncation, reason = "a cosine has no use for more digits")]
         let cosine = 1.0 - row.try_get::<f64, _>("distance")? as f32;
-        if seen.insert(id) {
-            found.push((id, cosine));
-        }
+        nearest.push((row.try_get("chunk_id")?, cosine));
     }
-    found.truncate(n);
     // The index gives its rows nearly in order only.
-    found.sort_by(|a, b| b.1.total_cmp(&a.1));
-    Ok(found)
+    nearest.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let mut seen = HashSet::new();
+    nearest.retain(|(id, _)| seen.insert(*id));
+    nearest.truncate(n);
+    Ok(nearest)
 }
 
 fn push_scope(sql: &mut QueryBuilder<Postgres>, scope: &Scope) {
@@ -98,19 +94,26 @@ fn push_scope(sql: &mut QueryBuilder<Postgres>, scope: &Scope) {
     }
 }
 
+/// Whether so few texts are left by the filters that each can be looked at.
 async fn few(tx: &mut TenantTx, scope: &Scope, corpus: Corpus, vector: &QueryVector) -> Result<bool, DbError> {
-    let found = sqlx::query_scalar!(
-        r#"select count(*) as "count!" from (
-               select from knowledge_vectors
-                where embedder = $1 and corpus = $2 and ($3::text is null or version = $3) and ($4::text[] is null or module = any($4))
-                limit $5) as near"#,
-        &vector.embedder,
-        corpus.as_str(),
-        scope.version.as_deref(),
-        scope.modules.as_deref(),
-        EXACT + 1,
-    )
-    .fetch_one(tx.conn())
-    .await?;
+    let Some(modules) = &scope.modules else {
+        // A series alone leaves too many; how many texts there are is counted already.
+        let texts = sqlx::query_scalar!(
+            r#"select coalesce(sum(texts), 0)::bigint as "texts!" from knowledge_terms where corpus = $1 and term = 0"#,
+            corpus.as_str(),
+        )
+        .fetch_one(tx.conn())
+        .await?;
+        return Ok(texts <= FEW);
+    };
+    // Built with the filters that there are: one statement for all of them would be planned for none.
+    let mut sql = QueryBuilder::<Postgres>::new("select count(*) from (select from knowledge_vectors v where v.embedder = ");
+    sql.push_bind(vector.embedder.clone()).push(" and v.corpus = ").push_bind(corpus.as_str()).push(" and v.module = any(");
+    sql.push_bind(modules.clone()).push(")");
+    if let Some(version) = &scope.version {
+        sql.push(" and v.version = ").push_bind(version.clone());
+    }
+    sql.push(" limit ").push_bind(EXACT + 1).push(") as near");
+    let found: i64 = sql.build_query_scalar().fetch_one(tx.conn()).await?;
     Ok(found <= EXACT)
 }
