@@ -52,10 +52,10 @@ pub(super) async fn nearest(
     let dims = vector.values.len();
     // Built at run time: the name of the embedder must stand in the statement itself, or the partial index is not used, and the macros do not
     // know the vector types. Names of embedders are checked where they are made, and nothing else in it comes from outside.
-    let mut sql = QueryBuilder::<Postgres>::new(format!("select v.chunk_id, (v.embedding::halfvec({dims})) <=> "));
+    let mut sql = QueryBuilder::<Postgres>::new(format!("select v.chunk_id, ((v.embedding::halfvec({dims})) <=> "));
     sql.push_bind(HalfVector::from_f32_slice(&vector.values));
     // Nothing added to it, the distance is what the index is ordered by; something added keeps the index out.
-    sql.push(if exact { " + 0" } else { "" });
+    sql.push(if exact { ") + 0" } else { ")" });
     sql.push(format!(
         " as distance from knowledge_vectors v where v.embedder = '{}' and v.corpus = '{}'",
         vector.embedder,

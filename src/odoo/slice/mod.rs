@@ -1,7 +1,7 @@
 //! Which method silently gave a wrong value, when the traceback shows only where that value did not fit.
 //!
 //! [`culprits`] starts at the expression that failed and follows its value backwards: through assignments, parameters, what callers handed
-//! over. Each call that it meets on the way is a suspect. [`rank`] holds the suspects against the definitions that are known of methods of
+//! over. Each call that it meets on the way is a suspect. [`rank()`] holds the suspects against the definitions that are known of methods of
 //! these names. It reads text and guesses; it proves nothing.
 
 mod accuse;
