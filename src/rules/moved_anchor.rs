@@ -2,33 +2,35 @@
 //!
 //! Why: the parent view has no such element any more: `cannot be located in parent view`.
 //! Before: `<xpath expr="//div[hasclass('oe_chatter')]" …>`. After: `<xpath expr="//chatter" …>`.
-//! Since: each row of the table says it.
+//! Since: each row of `changes/anchors.csv` says it.
+
+use std::sync::LazyLock;
 
 use roxmltree::{Document, Node};
+use serde::Deserialize;
 
 use super::edit::{Edit, apply, xml};
+use super::renames::rows;
 use super::{Case, Proposal, Rule, changed, proposal};
 use crate::domain::ErrorClass;
 
 /// The rule.
 pub(super) const RULE: Rule = Rule { name: "moved_anchor", classes: ErrorClass::ALL, since: 17, propose };
 
-/// A step of a path: since, the old one (quotes as `'`), the new one.
-const STEPS: &[(u8, &str, &str)] = &[
-    (18, "div[hasclass('oe_chatter')]", "chatter"),
-    (18, "div[@class='oe_chatter']", "chatter"),
-    (18, "div[contains(@class,'oe_chatter')]", "chatter"),
-    (18, "div[contains(@class, 'oe_chatter')]", "chatter"),
-    (18, "t[@t-name='kanban-box']", "t[@t-name='card']"),
-    (18, "templates//t[@t-name='kanban-menu']", "templates//t[@t-name='menu']"),
-    (18, "t[@t-name='kanban-menu']", "t[@t-name='menu']"),
-    (17, "div[hasclass('settings')]", "form"),
-    (19, "group[@expand='0']", "group"),
-    (19, "group[@expand='1']", "group"),
-    (19, "group[@string='Group By']", "group"),
-    (19, "group[@string='Group by']", "group"),
-    (19, "group[@name='group_by']", "group"),
-];
+/// A step of a path that is written otherwise since a version.
+#[derive(Debug, Deserialize)]
+struct Step {
+    /// The first major version with the new one.
+    since: u8,
+    /// As it was, its quotes `'`.
+    old: String,
+    /// As it is now.
+    new: String,
+    /// `yes` for what only some views lost: it is touched only where the error names it.
+    only_reported: String,
+}
+
+static STEPS: LazyLock<Vec<Step>> = LazyLock::new(|| rows(include_str!("changes/anchors.csv")));
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     if !case.report.text.contains("cannot be located in parent view") {
@@ -64,14 +66,10 @@ fn path_edits(text: &str, node: Node<'_, '_>, major: u8, settings: bool, said: &
     let Some(range) = node.attribute_node("expr").and_then(|attribute| xml::value_range(text, &attribute)) else { return };
     let raw = &text[range.clone()];
     let plain = raw.replace('"', "'");
-    for (since, old, new) in STEPS.iter().filter(|row| row.0 <= major) {
-        // What only some views lost is touched only where the error names it.
-        let reported = said.contains(&raw.replace('\'', "&#39;")) || said.contains(raw);
-        if *since == 19 && !reported {
-            continue;
-        }
-        let Some(at) = plain.find(old).filter(|at| plain[..*at].ends_with(['/', ':']) || *at == 0) else { continue };
-        let new = if raw.contains('"') { new.replace('\'', "\"") } else { (*new).to_owned() };
+    let reported = said.contains(&raw.replace('\'', "&#39;")) || said.contains(raw);
+    for Step { old, new, .. } in STEPS.iter().filter(|step| step.since <= major && (reported || step.only_reported.is_empty())) {
+        let Some(at) = plain.find(old.as_str()).filter(|at| plain[..*at].ends_with(['/', ':']) || *at == 0) else { continue };
+        let new = if raw.contains('"') { new.replace('\'', "\"") } else { new.clone() };
         edits.push(Edit::new(range.start + at..range.start + at + old.len(), new));
         return;
     }
@@ -91,6 +89,7 @@ fn settings_edit(plain: &str, start: usize, edits: &mut Vec<Edit>) {
 
 #[cfg(test)]
 mod tests {
+    use super::STEPS;
     use crate::domain::ErrorClass;
     use crate::rules::testing::mended_file;
 
@@ -103,6 +102,15 @@ mod tests {
         let text = "Element '<xpath expr=\"//group[@expand=&#39;0&#39;]\">' cannot be located in parent view";
         let after = mended_file(&[("v.xml", &file(arch))], "v.xml", ErrorClass::ViewAnchorMissing, text)?;
         Some(after.split_once("type=\"xml\">").unwrap().1.strip_suffix("</field></record></odoo>").unwrap().to_owned())
+    }
+
+    #[test]
+    fn every_row_is_read() {
+        assert_eq!(STEPS.len() + 1, include_str!("changes/anchors.csv").lines().count());
+        for step in STEPS.iter() {
+            assert!((16..=20).contains(&step.since) && step.old != step.new && !step.old.contains('"'), "{step:?}");
+            assert!(["", "yes"].contains(&step.only_reported.as_str()), "{step:?}");
+        }
     }
 
     #[test]
