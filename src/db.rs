@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::domain::{Failure, FailureKind, RunId, TenantId};
 
@@ -17,6 +17,8 @@ pub const APP_ROLE: &str = "odoo_agent_app";
 
 /// How long to wait for a connection before PostgreSQL counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that was used so short a time ago is taken to be there still.
+const SURELY_THERE: Duration = Duration::from_secs(1);
 /// The most bytes of one JSON value that is stored.
 const MAX_JSON_BYTES: usize = 8 * 1024 * 1024;
 /// Iterative index scans, without which a filtered search comes back short.
@@ -152,20 +154,22 @@ impl Db {
             .max_connections(config.max_connections.max(1))
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(|conn, _| Box::pin(become_app(conn)))
+            .test_before_acquire(false)
+            .before_acquire(|conn, about| Box::pin(is_there(conn, about.idle_for)))
             .connect_lazy_with(options);
         Ok(Self { pool })
     }
 
     /// A transaction that sees and writes only this tenant's rows.
     pub async fn tenant(&self, tenant: &TenantId) -> Result<TenantTx, DbError> {
-        let mut tx = self.begin().await?;
-        sqlx::query!("select set_config('odoo_agent.tenant', $1, true)", tenant.as_str()).fetch_one(&mut *tx).await?;
+        // One round trip for both. The name of a tenant is letters, digits, `-` and `_`: it cannot end the literal.
+        let tx = self.begin(format!("begin; set local odoo_agent.tenant = '{tenant}'")).await?;
         Ok(TenantTx { tx, tenant: tenant.clone() })
     }
 
     /// A transaction of no tenant: it sees no row of any, and can only call the functions that look across them.
     pub async fn system(&self) -> Result<SystemTx, DbError> {
-        Ok(SystemTx { tx: self.begin().await? })
+        Ok(SystemTx { tx: self.begin("begin".to_owned()).await? })
     }
 
     /// Whether PostgreSQL answers.
@@ -181,9 +185,17 @@ impl Db {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place where transactions begin; TenantTx and SystemTx are made of them")]
-    async fn begin(&self) -> Result<Transaction<'static, Postgres>, DbError> {
-        Ok(self.pool.begin().await?)
+    async fn begin(&self, statement: String) -> Result<Transaction<'static, Postgres>, DbError> {
+        Ok(self.pool.begin_with(AssertSqlSafe(statement)).await?)
     }
+}
+
+/// Whether a connection out of the pool can be used. One that was used a moment ago is not asked: that would be a round trip for nothing.
+async fn is_there(conn: &mut PgConnection, idle: Duration) -> Result<bool, sqlx::Error> {
+    if idle > SURELY_THERE {
+        conn.ping().await?;
+    }
+    Ok(true)
 }
 
 async fn check_role(conn: &mut PgConnection) -> Result<(), DbError> {
@@ -208,11 +220,15 @@ async fn check_role(conn: &mut PgConnection) -> Result<(), DbError> {
     Ok(())
 }
 
-/// The limits keep a forgotten lock or a runaway query from holding up everybody else.
+/// The limits keep a forgotten lock or a runaway query from holding up everybody else. An index of vectors by itself looks at its nearest few,
+/// and whoever is left of them after the filters may be nobody: it goes on until there are enough. What is read is mostly in memory, and in small pieces: to
+/// jump costs little more than to go on, and neither workers nor compiled code are worth their start.
 async fn become_app(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     // Several statements in one round trip; the macros check only one at a time.
     sqlx::raw_sql(
-        "set role odoo_agent_app; set statement_timeout = '60s'; set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '120s'",
+        "set role odoo_agent_app; set statement_timeout = '60s'; set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '120s';
+         set hnsw.iterative_scan = 'relaxed_order'; set hnsw.ef_search = '80'; set random_page_cost = 1.1;
+         set max_parallel_workers_per_gather = 0; set jit = off",
     )
     .execute(conn)
     .await?;

@@ -1,7 +1,5 @@
 //! What stood in a prompt, by what came of it: it counts a little for or against a text the next time.
 
-use std::collections::HashMap;
-
 use crate::db::{DbError, TenantTx, storable};
 
 /// The most texts of one prompt that are counted.
@@ -29,14 +27,9 @@ pub async fn used(tx: &mut TenantTx, refs: &[String], helped: bool) -> Result<()
     super::store::changed(tx).await
 }
 
-/// What each of these texts is worth by its record: 1 for those without one, at most 1.2, at least 0.95.
-pub(super) async fn worth(tx: &mut TenantTx, refs: &[String]) -> Result<HashMap<String, f32>, DbError> {
-    let rows = sqlx::query!("select ref, helped, unhelpful from knowledge_uses where ref = any($1)", refs).fetch_all(tx.conn()).await?;
-    Ok(rows.into_iter().map(|row| (row.r#ref, factor(row.helped, row.unhelpful))).collect())
-}
-
-/// A proof says more than a failure: most of what is packed beside the one text that mattered did not help either.
-fn factor(helped: i64, unhelpful: i64) -> f32 {
+/// What a text with this record is worth: 1 for one without, at most 1.2, at least 0.95. A proof says more than a failure: most of what is packed
+/// beside the one text that mattered did not help either.
+pub(super) fn worth(helped: i64, unhelpful: i64) -> f32 {
     #[expect(clippy::cast_precision_loss, reason = "counts of prompts")]
     let (helped, unhelpful) = (helped.max(0) as f32, unhelpful.max(0) as f32);
     1.0 + 0.2 * (helped / (helped + 3.0)) - 0.05 * (unhelpful / (unhelpful + helped * 3.0 + 6.0))
@@ -48,8 +41,8 @@ mod tests {
 
     #[test]
     fn help_counts_more_than_its_absence() {
-        assert!((factor(0, 0) - 1.0).abs() < f32::EPSILON);
-        assert!(factor(1, 0) > 1.0 && factor(5, 0) > factor(1, 0) && factor(1_000, 0) <= 1.2);
-        assert!(factor(0, 5) < 1.0 && factor(0, 1_000_000) >= 0.95 && factor(2, 2) > 1.0);
+        assert!((worth(0, 0) - 1.0).abs() < f32::EPSILON);
+        assert!(worth(1, 0) > 1.0 && worth(5, 0) > worth(1, 0) && worth(1_000, 0) <= 1.2);
+        assert!(worth(0, 5) < 1.0 && worth(0, 1_000_000) >= 0.95 && worth(2, 2) > 1.0);
     }
 }

@@ -6,6 +6,7 @@ mod load;
 mod made;
 mod near;
 mod own;
+mod plain;
 mod score;
 mod sources;
 mod table;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::found::{Candidate, Scope};
 use super::frames::{self, Place};
 use super::near::QueryVector;
+use super::words::Ask;
 use super::{culprits, exact, messages, near, rank, words};
 use crate::db::{DbError, TenantTx};
 use crate::domain::{ErrorClass, ErrorReport, Frame};
@@ -45,7 +46,7 @@ pub(super) async fn answer(
     let past = if scope.wants("errors") || scope.wants("tickets") { past(tx, scope, text, vector).await? } else { Vec::new() };
     let mut found = if scope.version.is_some() { [code, past].concat() } else { [past, code].concat() };
     if found.len() < limit && scope.wants_code() {
-        found.extend(rank::code(tx, scope, &words::terms(&[(&essence(text), 2.0), (&said(text), 1.0)]), None, limit).await?);
+        found.extend(rank::code(tx, scope, &words::terms(&[(&essence(text), 2.0), (&said(text), 1.0)]), limit).await?);
     }
     Ok(rank::descending(found))
 }
@@ -128,21 +129,24 @@ async fn past(tx: &mut TenantTx, scope: &Scope, text: &str, vector: Option<&Quer
         (&marks, 2.0),
     ]);
     let mut scores: HashMap<Uuid, (f32, String)> = HashMap::new();
-    for corpus in [Corpus::Error, Corpus::Ticket] {
-        for found in words::best(tx, scope, corpus, &terms, COMPARED).await? {
-            let shared: Vec<String> = found.shared.iter().map(|word| wordings::named(word).unwrap_or_else(|| word.clone())).collect();
-            scores.insert(found.id, (found.coverage, format!("says the same: {}", shared.join(", "))));
-        }
-        for found in words::best(tx, scope, corpus, &words::terms(&[(&marks, 1.0)]), COMPARED).await? {
-            let named: Vec<String> = found.shared.iter().filter_map(|word| wordings::named(word)).collect();
-            let entry = scores.entry(found.id).or_insert_with(|| (0.0, format!("the same in other words: {}", named.join(", "))));
-            entry.0 += SAME_WORDING * found.coverage.min(1.0);
-        }
-        if let Some(vector) = vector {
-            for (id, cosine) in near::nearest(tx, scope, corpus, vector, COMPARED).await? {
-                let entry = scores.entry(id).or_insert_with(|| (0.0, format!("near by {}", vector.embedder)));
-                entry.0 += NEARNESS * cosine.max(0.0);
-            }
+    let marks = words::terms(&[(&marks, 1.0)]);
+    let corpora = [Corpus::Error, Corpus::Ticket];
+    let asks: Vec<Ask<'_>> = [&terms, &marks].into_iter().flat_map(|terms| corpora.map(|corpus| Ask { corpus, terms, scope })).collect();
+    let mut shared = words::best(tx, &asks, COMPARED).await?;
+    let marked = shared.split_off(corpora.len());
+    for found in shared.into_iter().flatten() {
+        let words: Vec<String> = found.shared.iter().map(|word| wordings::named(word).unwrap_or_else(|| word.clone())).collect();
+        scores.insert(found.id, (found.coverage, format!("says the same: {}", words.join(", "))));
+    }
+    for found in marked.into_iter().flatten() {
+        let named: Vec<String> = found.shared.iter().filter_map(|word| wordings::named(word)).collect();
+        let entry = scores.entry(found.id).or_insert_with(|| (0.0, format!("the same in other words: {}", named.join(", "))));
+        entry.0 += SAME_WORDING * found.coverage.min(1.0);
+    }
+    if let Some(vector) = vector {
+        for (id, cosine) in near::nearest(tx, scope, &corpora, vector, COMPARED).await?.into_iter().flatten() {
+            let entry = scores.entry(id).or_insert_with(|| (0.0, format!("near by {}", vector.embedder)));
+            entry.0 += NEARNESS * cosine.max(0.0);
         }
     }
     if let Some(class) = &class {

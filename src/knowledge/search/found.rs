@@ -115,19 +115,18 @@ pub(super) async fn hits(tx: &mut TenantTx, ranked: Vec<Candidate>, limit: usize
     let ranked: Vec<Candidate> = ranked.into_iter().filter(|candidate| seen.insert(candidate.id)).take(limit * 3).collect();
     let ids: Vec<Uuid> = ranked.iter().map(|candidate| candidate.id).collect();
     let rows = sqlx::query(
-        "select id, doc_type, kind, module, odoo_version, path, symbol, odoo_model, start_line, end_line, ref, title, content
-           from knowledge where id = any($1)",
+        "select k.id, k.doc_type, k.kind, k.module, k.odoo_version, k.path, k.symbol, k.odoo_model, k.start_line, k.end_line, k.ref, k.title,
+                k.content, u.helped, u.unhelpful
+           from knowledge k left join knowledge_uses u on u.ref = k.ref where k.id = any($1)",
     )
     .bind(&ids)
     .fetch_all(tx.conn())
     .await?;
-    let refs: Vec<String> = rows.iter().map(|row| row.try_get("ref")).collect::<Result<_, _>>()?;
-    let worth = crate::knowledge::uses::worth(tx, &refs).await?;
     let mut loaded: HashMap<Uuid, PgRow> = HashMap::new();
     for row in rows {
         loaded.insert(row.try_get("id")?, row);
     }
-    let ranked = by_record(ranked, &loaded, &worth)?;
+    let ranked = by_record(ranked, &loaded)?;
     let mut hits: Vec<Hit> = Vec::with_capacity(limit);
     let mut places: HashMap<(String, String, String, i32), usize> = HashMap::new();
     for candidate in ranked {
@@ -154,14 +153,17 @@ pub(super) async fn hits(tx: &mut TenantTx, ranked: Vec<Candidate>, limit: usize
 }
 
 /// Moves up what helped before and down what did not, among those that answer about as well.
-fn by_record(mut ranked: Vec<Candidate>, loaded: &HashMap<Uuid, PgRow>, worth: &HashMap<String, f32>) -> Result<Vec<Candidate>, DbError> {
-    if worth.is_empty() {
-        return Ok(ranked);
-    }
+fn by_record(mut ranked: Vec<Candidate>, loaded: &HashMap<Uuid, PgRow>) -> Result<Vec<Candidate>, DbError> {
+    let mut is_known = false;
     for candidate in &mut ranked {
         let Some(row) = loaded.get(&candidate.id) else { continue };
-        let factor = worth.get(row.try_get::<&str, _>("ref")?).copied().unwrap_or(1.0);
-        candidate.score *= factor;
+        if let (Some(helped), Some(unhelpful)) = (row.try_get("helped")?, row.try_get("unhelpful")?) {
+            candidate.score *= crate::knowledge::uses::worth(helped, unhelpful);
+            is_known = true;
+        }
+    }
+    if !is_known {
+        return Ok(ranked);
     }
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
     Ok(super::rank::descending(ranked))

@@ -7,7 +7,7 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::found::{Candidate, Scope};
-use super::words::{self, Match};
+use super::words::{self, Ask, Match, Term};
 use crate::db::{DbError, TenantTx};
 use crate::knowledge::chunk::Corpus;
 
@@ -32,10 +32,30 @@ struct Said {
     letters: usize,
 }
 
+/// The part of a text that is held against messages: its end.
+fn end(text: &str) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(MAX_TEXT))..]
+}
+
+/// What to look for in [`Corpus::Message`].
+pub(super) fn terms(text: &str) -> Vec<Term> {
+    words::terms(&[(end(text), 1.0)])
+}
+
+/// Where messages are looked for: in every source of the series.
+pub(super) fn anywhere(scope: &Scope) -> Scope {
+    Scope { doc_types: Vec::new(), kinds: Vec::new(), modules: None, version: scope.version.clone() }
+}
+
 /// The functions whose message the text holds, best first.
 pub(super) async fn sources(tx: &mut TenantTx, scope: &Scope, text: &str) -> Result<Vec<Candidate>, DbError> {
-    let text = &text[text.ceil_char_boundary(text.len().saturating_sub(MAX_TEXT))..];
-    let mut said = said(tx, scope, text).await?;
+    let matches = alike(tx, &anywhere(scope), text).await?;
+    sources_of(tx, scope, text, &matches).await
+}
+
+/// The same where it is known already which messages share words with the text.
+pub(super) async fn sources_of(tx: &mut TenantTx, scope: &Scope, text: &str, matches: &[Match]) -> Result<Vec<Candidate>, DbError> {
+    let mut said = said(tx, text, matches).await?;
     // The longest message is the most certain; a part of it may be a message too.
     said.sort_by_key(|said| std::cmp::Reverse(said.letters));
     let Some(most) = said.first().map(|said| said.letters) else { return Ok(Vec::new()) };
@@ -53,18 +73,26 @@ pub(super) async fn sources(tx: &mut TenantTx, scope: &Scope, text: &str) -> Res
 
 /// What the text says in the language of the sources, where it says it in another.
 pub(super) async fn english(tx: &mut TenantTx, scope: &Scope, text: &str) -> Result<Option<String>, DbError> {
-    let text = &text[text.ceil_char_boundary(text.len().saturating_sub(MAX_TEXT))..];
-    let mut said = said(tx, &Scope { version: None, ..scope.clone() }, text).await?;
+    let matches = alike(tx, &Scope { version: None, ..anywhere(scope) }, text).await?;
+    let mut said = said(tx, text, &matches).await?;
     said.sort_by_key(|said| std::cmp::Reverse(said.letters));
     Ok(said.into_iter().next().filter(|said| said.kind == "translation").map(|said| said.msgid))
 }
 
-async fn said(tx: &mut TenantTx, scope: &Scope, text: &str) -> Result<Vec<Said>, DbError> {
-    let any = Scope { doc_types: Vec::new(), kinds: Vec::new(), modules: None, version: scope.version.clone() };
-    let matches: Vec<Match> = words::best(tx, &any, Corpus::Message, &words::terms(&[(text, 1.0)]), COMPARED).await?;
-    let ids: Vec<Uuid> = matches.iter().map(|found| found.id).collect();
+/// The messages that share words with the text.
+async fn alike(tx: &mut TenantTx, scope: &Scope, text: &str) -> Result<Vec<Match>, DbError> {
+    let found = words::best(tx, &[Ask { corpus: Corpus::Message, terms: &terms(text), scope }], COMPARED).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Those of the messages that the text really holds.
+async fn said(tx: &mut TenantTx, text: &str, matches: &[Match]) -> Result<Vec<Said>, DbError> {
+    let ids: Vec<Uuid> = matches.iter().take(COMPARED).map(|found| found.id).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = sqlx::query("select content, kind, title from knowledge where id = any($1)").bind(&ids).fetch_all(tx.conn()).await?;
-    let text = folded(text);
+    let text = folded(end(text));
     let mut said = Vec::new();
     for row in rows {
         let content: String = row.try_get("content")?;

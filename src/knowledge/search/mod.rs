@@ -128,8 +128,8 @@ pub(super) fn embedded_text(text: &str) -> String {
 /// The texts of code whose vectors are nearest.
 pub(super) async fn nearest_code(tx: &mut TenantTx, vector: &QueryVector, filters: &Filters, n: usize) -> Result<Vec<Uuid>, DbError> {
     let scope = found::Scope::of(tx, filters).await?;
-    let found = near::nearest(tx, &scope, super::chunk::Corpus::Code, vector, n).await?;
-    Ok(found.into_iter().map(|(id, _)| id).collect())
+    let found = near::nearest(tx, &scope, &[super::chunk::Corpus::Code], vector, n).await?;
+    Ok(found.into_iter().flatten().map(|(id, _)| id).collect())
 }
 
 /// Answers one query. `vector` is its embedding, where there is an embedder.

@@ -13,11 +13,8 @@ use crate::knowledge::chunk::Corpus;
 
 /// Up to so many vectors are compared one by one where filters left no more: some 20 ms, and nothing is missed.
 const EXACT: i64 = 20_000;
-/// Up to so many texts there need be no index.
-const FEW: i64 = 5_000;
-
 /// How many vectors are asked for where one text is wanted.
-const PARTS: usize = 3;
+const PARTS: usize = 2;
 
 /// The embedding of a query.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,52 +28,58 @@ pub struct QueryVector {
 /// A text whose vector is near, with its cosine.
 pub(super) type Near = (Uuid, f32);
 
-/// The texts of a corpus that are nearest in meaning.
+/// The texts of each of these corpora that are nearest in meaning, in one statement.
 pub(super) async fn nearest(
     tx: &mut TenantTx,
     scope: &Scope,
-    corpus: Corpus,
+    corpora: &[Corpus],
     vector: &QueryVector,
     n: usize,
-) -> Result<Vec<Near>, DbError> {
-    // Only code has an index: of everything else there is less.
-    let exact = corpus != Corpus::Code || few(tx, scope, corpus, vector).await?;
-    if !exact {
-        // Without it the index looks at its nearest few, and whoever is left after the filters may be nobody.
-        sqlx::query!(
-            "select set_config('hnsw.iterative_scan', 'relaxed_order', true) as scan, set_config('hnsw.ef_search', '120', true) as breadth"
-        )
-        .fetch_one(tx.conn())
-        .await?;
+) -> Result<Vec<Vec<Near>>, DbError> {
+    let few = corpora.contains(&Corpus::Code) && few(tx, scope, vector).await?;
+    let mut sql = QueryBuilder::<Postgres>::new("");
+    for (nth, corpus) in corpora.iter().enumerate() {
+        sql.push(if nth == 0 { "(" } else { ") union all (" });
+        // Only code has an index: of everything else there is less.
+        let exact = few || *corpus != Corpus::Code;
+        push(&mut sql, scope, (nth, *corpus), vector, exact);
+        // A text with several vectors may come several times.
+        sql.push(" order by distance limit ").push_bind(i64::try_from(n.saturating_mul(PARTS)).unwrap_or(500));
     }
-    let dims = vector.values.len();
-    // Built at run time: the name of the embedder must stand in the statement itself, or the partial index is not used, and the macros do not
-    // know the vector types. Names of embedders are checked where they are made, and nothing else in it comes from outside.
-    let mut sql = QueryBuilder::<Postgres>::new(format!("select v.chunk_id, ((v.embedding::halfvec({dims})) <=> "));
+    sql.push(")");
+    let mut nearest = vec![Vec::with_capacity(n); corpora.len()];
+    for row in sql.build().fetch_all(tx.conn()).await? {
+        let of = usize::try_from(row.try_get::<i32, _>("of")?).unwrap_or_default();
+        #[expect(clippy::cast_possible_truncation, reason = "a cosine has no use for more digits")]
+        let cosine = 1.0 - row.try_get::<f64, _>("distance")? as f32;
+        if let Some(found) = nearest.get_mut(of) {
+            found.push((row.try_get("chunk_id")?, cosine));
+        }
+    }
+    for found in &mut nearest {
+        in_order(found, n);
+    }
+    Ok(nearest)
+}
+
+/// The index gives its rows nearly in order only, and a text as often as it has vectors.
+fn in_order(found: &mut Vec<Near>, n: usize) {
+    found.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let mut seen = HashSet::new();
+    found.retain(|(id, _)| seen.insert(*id));
+    found.truncate(n);
+}
+
+/// Built at run time: the name of the embedder must stand in the statement itself, or the partial index is not used, and the macros do not
+/// know the vector types. Names of embedders are checked where they are made, and nothing else in it comes from outside.
+fn push(sql: &mut QueryBuilder<Postgres>, scope: &Scope, (nth, corpus): (usize, Corpus), vector: &QueryVector, exact: bool) {
+    let (dims, embedder, name) = (vector.values.len(), &vector.embedder, corpus.as_str());
+    sql.push(format!("select {nth} as of, v.chunk_id, ((v.embedding::halfvec({dims})) <=> "));
     sql.push_bind(HalfVector::from_f32_slice(&vector.values));
     // Nothing added to it, the distance is what the index is ordered by; something added keeps the index out.
     sql.push(if exact { ") + 0" } else { ")" });
-    sql.push(format!(
-        " as distance from knowledge_vectors v where v.embedder = '{}' and v.corpus = '{}'",
-        vector.embedder,
-        corpus.as_str()
-    ));
-    push_scope(&mut sql, scope);
-    // A text with several vectors may come several times.
-    sql.push(" order by distance limit ").push_bind(i64::try_from(n.saturating_mul(PARTS)).unwrap_or(500));
-    let rows = sql.build().fetch_all(tx.conn()).await?;
-    let mut nearest: Vec<Near> = Vec::with_capacity(rows.len());
-    for row in rows {
-        #[expect(clippy::cast_possible_truncation, reason = "a cosine has no use for more digits")]
-        let cosine = 1.0 - row.try_get::<f64, _>("distance")? as f32;
-        nearest.push((row.try_get("chunk_id")?, cosine));
-    }
-    // The index gives its rows nearly in order only.
-    nearest.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let mut seen = HashSet::new();
-    nearest.retain(|(id, _)| seen.insert(*id));
-    nearest.truncate(n);
-    Ok(nearest)
+    sql.push(format!(" as distance from knowledge_vectors v where v.embedder = '{embedder}' and v.corpus = '{name}'"));
+    push_scope(sql, scope);
 }
 
 fn push_scope(sql: &mut QueryBuilder<Postgres>, scope: &Scope) {
@@ -94,21 +97,12 @@ fn push_scope(sql: &mut QueryBuilder<Postgres>, scope: &Scope) {
     }
 }
 
-/// Whether so few texts are left by the filters that each can be looked at.
-async fn few(tx: &mut TenantTx, scope: &Scope, corpus: Corpus, vector: &QueryVector) -> Result<bool, DbError> {
-    let Some(modules) = &scope.modules else {
-        // A series alone leaves too many; how many texts there are is counted already.
-        let texts = sqlx::query_scalar!(
-            r#"select coalesce(sum(texts), 0)::bigint as "texts!" from knowledge_terms where corpus = $1 and term = 0"#,
-            corpus.as_str(),
-        )
-        .fetch_one(tx.conn())
-        .await?;
-        return Ok(texts <= FEW);
-    };
+/// Whether the filters leave so few texts of code that each can be looked at. A series alone leaves too many.
+async fn few(tx: &mut TenantTx, scope: &Scope, vector: &QueryVector) -> Result<bool, DbError> {
+    let Some(modules) = &scope.modules else { return Ok(false) };
     // Built with the filters that there are: one statement for all of them would be planned for none.
     let mut sql = QueryBuilder::<Postgres>::new("select count(*) from (select from knowledge_vectors v where v.embedder = ");
-    sql.push_bind(vector.embedder.clone()).push(" and v.corpus = ").push_bind(corpus.as_str()).push(" and v.module = any(");
+    sql.push_bind(vector.embedder.clone()).push(" and v.corpus = ").push_bind(Corpus::Code.as_str()).push(" and v.module = any(");
     sql.push_bind(modules.clone()).push(")");
     if let Some(version) = &scope.version {
         sql.push(" and v.version = ").push_bind(version.clone());
@@ -116,4 +110,17 @@ async fn few(tx: &mut TenantTx, scope: &Scope, corpus: Corpus, vector: &QueryVec
     sql.push(" limit ").push_bind(EXACT + 1).push(") as near");
     let found: i64 = sql.build_query_scalar().fetch_one(tx.conn()).await?;
     Ok(found <= EXACT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_as_near_as_its_nearest_vector() {
+        let ids: Vec<Uuid> = (1..=3).map(Uuid::from_u128).collect();
+        let mut found = vec![(ids[0], 0.2), (ids[1], 0.9), (ids[0], 0.8), (ids[2], 0.1)];
+        in_order(&mut found, 2);
+        assert_eq!(found, [(ids[1], 0.9), (ids[0], 0.8)]);
+    }
 }

@@ -3,7 +3,7 @@
 //! Looking at every text that holds any term would look at nearly all of them. Those that hold none of the rare terms, and no pair of the
 //! middling ones, can hardly be among the best, so they are not looked at.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sqlx::postgres::Postgres;
 use sqlx::{QueryBuilder, Row};
@@ -16,7 +16,7 @@ use crate::knowledge::lexical::{self, rarity};
 use crate::knowledge::store::sparse;
 
 /// How many texts are looked at for one query, about.
-const LOOKED_AT: u64 = 6_000;
+const LOOKED_AT: u64 = 2_500;
 /// The most terms of one query that count, the rarest.
 const MAX_TERMS: usize = 48;
 /// The most words that a reason names.
@@ -53,41 +53,66 @@ pub(super) fn terms(texts: &[(&str, f32)]) -> Vec<Term> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Match {
     pub(super) id: Uuid,
-    /// BM25.
-    pub(super) score: f32,
-    /// The part of what the query says that the text says too, from 0 to about 1.
+    /// The part of what the query says that the text says too, from 0 to about 1: BM25, held against the best there could be.
     pub(super) coverage: f32,
+    /// What is known of how good it is, from 0 to 1.
+    pub(super) quality: f32,
     /// The rarest words that both have.
     pub(super) shared: Vec<String>,
 }
 
-/// The texts of a corpus that share most with the query, best first.
-pub(super) async fn best(tx: &mut TenantTx, scope: &Scope, corpus: Corpus, terms: &[Term], n: usize) -> Result<Vec<Match>, DbError> {
-    let Some(plan) = plan(tx, corpus, terms).await? else { return Ok(Vec::new()) };
-    let query = sparse(&plan.weights);
-    let mut sql = QueryBuilder::<Postgres>::new("select * from (");
-    for (nth, shelf) in ["odoo_knowledge", "tenant_knowledge"].into_iter().enumerate() {
-        sql.push(if nth == 0 { "(" } else { ") union all (" });
-        sql.push("select id, lexemes, weights <#> ").push_bind(query.clone()).push(" as score from ").push(shelf);
-        sql.push(" where corpus = ").push_bind(corpus.as_str()).push(" and (");
-        plan.push(&mut sql);
-        sql.push(")");
-        scope.push(&mut sql);
-        sql.push(" order by score limit ").push_bind(i64::try_from(n).unwrap_or(100));
+/// What is looked for in one corpus.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) corpus: Corpus,
+    pub(super) terms: &'a [Term],
+    pub(super) scope: &'a Scope,
+}
+
+/// For each of these the texts that share most with it, best first; all in one statement.
+pub(super) async fn best(tx: &mut TenantTx, asks: &[Ask<'_>], n: usize) -> Result<Vec<Vec<Match>>, DbError> {
+    let plans = plans(tx, asks).await?;
+    let mut sql = QueryBuilder::<Postgres>::new("");
+    let mut first = true;
+    for (nth, (ask, plan)) in asks.iter().zip(&plans).enumerate() {
+        let Some(plan) = plan else { continue };
+        for shelf in ["odoo_knowledge", "tenant_knowledge"] {
+            sql.push(if first { "(" } else { ") union all (" });
+            first = false;
+            push(&mut sql, ask, plan, &format!("select {nth} as of, id, lexemes, quality"), shelf);
+            sql.push(" order by score limit ").push_bind(i64::try_from(n).unwrap_or(100));
+        }
     }
-    sql.push(")) as both_shelves order by score limit ").push_bind(i64::try_from(n).unwrap_or(100));
-    let rows = sql.build().fetch_all(tx.conn()).await?;
-    let words: HashMap<i32, &str> = terms.iter().map(|term| (term.number, term.word.as_str())).collect();
-    let mut matches = Vec::with_capacity(rows.len());
-    for row in rows {
+    let mut found: Vec<Vec<Match>> = asks.iter().map(|_| Vec::new()).collect();
+    if first {
+        return Ok(found);
+    }
+    sql.push(")");
+    let words: HashMap<i32, &str> = asks.iter().flat_map(|ask| ask.terms).map(|term| (term.number, term.word.as_str())).collect();
+    for row in sql.build().fetch_all(tx.conn()).await? {
+        let of = usize::try_from(row.try_get::<i32, _>("of")?).unwrap_or_default();
+        let (Some(Some(plan)), Some(found)) = (plans.get(of), found.get_mut(of)) else { continue };
         #[expect(clippy::cast_possible_truncation, reason = "a score has no use for more digits")]
         let score = -(row.try_get::<f64, _>("score")? as f32);
         let lexemes: Vec<i32> = row.try_get("lexemes")?;
         let shared = plan.rarest.iter().filter(|number| lexemes.contains(number)).filter_map(|number| words.get(number));
         let shared = shared.take(MAX_NAMED).map(|word| (*word).to_owned()).collect();
-        matches.push(Match { id: row.try_get("id")?, score, coverage: score / plan.ideal, shared });
+        found.push(Match { id: row.try_get("id")?, coverage: score / plan.ideal, quality: row.try_get("quality")?, shared });
     }
-    Ok(matches)
+    for found in &mut found {
+        found.sort_by(|a, b| b.coverage.total_cmp(&a.coverage));
+        found.truncate(n);
+    }
+    Ok(found)
+}
+
+fn push(sql: &mut QueryBuilder<Postgres>, ask: &Ask<'_>, plan: &Plan, select: &str, shelf: &str) {
+    sql.push(select).push(", weights <#> ").push_bind(sparse(&plan.weights)).push(" as score from ").push(shelf);
+    // The corpus stands in the statement itself: each has an index of its own.
+    sql.push(format!(" where corpus = '{}' and (", ask.corpus.as_str()));
+    plan.push(sql);
+    sql.push(")");
+    ask.scope.push(sql);
 }
 
 /// What is asked of the database for one query.
@@ -116,23 +141,32 @@ impl Plan {
     }
 }
 
-/// `None` if no text of the corpus has any of the terms.
-async fn plan(tx: &mut TenantTx, corpus: Corpus, terms: &[Term]) -> Result<Option<Plan>, DbError> {
-    let mut numbers: Vec<i32> = terms.iter().map(|term| term.number).collect();
-    numbers.push(0);
+/// `None` for what no text of its corpus has a term of.
+async fn plans(tx: &mut TenantTx, asks: &[Ask<'_>]) -> Result<Vec<Option<Plan>>, DbError> {
+    let corpora: Vec<String> = asks.iter().map(|ask| ask.corpus.as_str().to_owned()).collect();
+    let numbers: BTreeSet<i32> = asks.iter().flat_map(|ask| ask.terms).map(|term| term.number).chain([0]).collect();
     let rows = sqlx::query!(
-        r#"select term, sum(texts)::bigint as "texts!" from knowledge_terms where corpus = $1 and term = any($2) group by term"#,
-        corpus.as_str(),
-        &numbers,
+        r#"select corpus, term, sum(texts)::bigint as "texts!" from knowledge_terms where corpus = any($1) and term = any($2)
+            group by corpus, term"#,
+        &corpora,
+        &Vec::from_iter(numbers),
     )
     .fetch_all(tx.conn())
     .await?;
-    let texts: HashMap<i32, u64> = rows.into_iter().map(|row| (row.term, u64::try_from(row.texts).unwrap_or(0))).collect();
+    let mut texts: HashMap<String, HashMap<i32, u64>> = HashMap::new();
+    for row in rows {
+        texts.entry(row.corpus).or_default().insert(row.term, u64::try_from(row.texts).unwrap_or(0));
+    }
+    Ok(asks.iter().map(|ask| texts.get(ask.corpus.as_str()).and_then(|texts| plan(ask.terms, texts))).collect())
+}
+
+/// `texts`: in how many texts of the corpus each term stands; 0 is all.
+fn plan(terms: &[Term], texts: &HashMap<i32, u64>) -> Option<Plan> {
     let total = texts.get(&0).copied().unwrap_or(0);
     let mut known: Vec<(&Term, u64)> =
         terms.iter().filter_map(|term| Some((term, texts.get(&term.number).copied().filter(|texts| *texts > 0)?))).collect();
     if known.is_empty() || total == 0 {
-        return Ok(None);
+        return None;
     }
     known.sort_by_key(|(_, texts)| *texts);
     known.truncate(MAX_TERMS);
@@ -143,7 +177,7 @@ async fn plan(tx: &mut TenantTx, corpus: Corpus, terms: &[Term]) -> Result<Optio
     weights.sort_by_key(|(number, _)| *number);
     let (single, pairs) = looked_at(&known, total);
     let rarest = known.iter().map(|(term, _)| term.number).collect();
-    Ok(Some(Plan { weights, ideal, rarest, single, pairs }))
+    Some(Plan { weights, ideal, rarest, single, pairs })
 }
 
 fn looked_at(known: &[(&Term, u64)], total: u64) -> (Vec<i32>, Vec<[i32; 2]>) {

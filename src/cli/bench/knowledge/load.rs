@@ -19,7 +19,7 @@ const BATCH: u64 = 2_000;
 /// How many queries are asked.
 const QUERIES: u64 = 200;
 /// Indexes that are faster to make when the rows are there.
-const LATER: &[&str] = &["odoo_knowledge_lexemes", "knowledge_vectors_filter"];
+const LATER: &[&str] = &["odoo_knowledge_lexemes_code", "knowledge_vectors_filter"];
 /// The source that the texts are said to be of.
 const SOURCE: Uuid = Uuid::from_u128(1);
 

@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use pgvector::HalfVector;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use uuid::Uuid;
 
 use super::exact::K;
 use super::load::Loaded;
-use super::made::{self, DIMS, EMBEDDER};
+use super::made::{self, EMBEDDER};
 use super::own::Database;
+use super::plain::Plain;
 use super::times::{Speed, Times, rate};
 use crate::domain::TenantId;
 use crate::knowledge::{Embedder, Filters, Knowledge, QueryVector};
@@ -34,23 +33,19 @@ pub(super) struct Near {
     pub(super) plain: Way,
     pub(super) ours_filtered: Way,
     pub(super) plain_filtered: Way,
+    /// The plain one with the filter, where the index goes on until there are enough.
+    pub(super) plain_iterative: Way,
 }
 
 pub(super) async fn measure(database: &Database, tenant: &TenantId, embedder: &Embedder, loaded: &Loaded) -> anyhow::Result<Near> {
     let knowledge = Knowledge::new(database.db.clone(), embedder.clone());
-    let mut near = Near::default();
-    for filtered in [false, true] {
-        let (ours, plain) = Both { database, tenant, knowledge: &knowledge, loaded, filtered }.measure().await?;
-        if filtered {
-            (near.ours_filtered, near.plain_filtered) = (ours, plain);
-        } else {
-            (near.ours, near.plain) = (ours, plain);
-        }
-    }
-    Ok(near)
+    let ways = |filtered| Ways { database, tenant, knowledge: &knowledge, loaded, filtered };
+    let [ours, plain, _] = ways(false).measure().await?;
+    let [ours_filtered, plain_filtered, plain_iterative] = ways(true).measure().await?;
+    Ok(Near { ours, plain, ours_filtered, plain_filtered, plain_iterative })
 }
 
-struct Both<'a> {
+struct Ways<'a> {
     database: &'a Database,
     tenant: &'a TenantId,
     knowledge: &'a Knowledge,
@@ -58,36 +53,52 @@ struct Both<'a> {
     filtered: bool,
 }
 
-impl Both<'_> {
-    async fn measure(&self) -> anyhow::Result<(Way, Way)> {
-        let mut connection = self.database.plain().await?;
-        // The first round only fills the caches.
-        let (mut ours, mut plain) = (Times::default(), Times::default());
-        let mut answers = (Vec::new(), Vec::new());
+impl Ways<'_> {
+    /// Ours, the plain one, and the plain one with iterative scans; in turn, so that whatever else the machine does meets all of them.
+    async fn measure(&self) -> anyhow::Result<[Way; 3]> {
+        let mut plain = [Plain::of(self.database, false).await?, Plain::of(self.database, true).await?];
+        let mut times: [Times; 3] = Default::default();
+        let mut answers: [Vec<Vec<Uuid>>; 3] = Default::default();
         for round in 0..=ROUNDS {
+            // The first round only fills the caches.
             if round == 1 {
-                (ours, plain) = (Times::default(), Times::default());
+                times = Default::default();
             }
-            answers = (self.ours(&mut ours).await?, self.plain(&mut connection, &mut plain).await?);
+            answers[0] = self.ours(&mut times[0]).await?;
+            for (nth, plain) in plain.iter_mut().enumerate() {
+                answers[nth + 1] = self.plain(plain, &mut times[nth + 1]).await?;
+            }
         }
-        connection.close().await?;
+        for plain in plain {
+            plain.close().await?;
+        }
+        let rates = [self.ours_rate().await?, self.plain_rate(false).await?, self.plain_rate(true).await?];
+        Ok(std::array::from_fn(|nth| self.way(&answers[nth], times[nth].speed(rates[nth]))))
+    }
+
+    async fn ours_rate(&self) -> anyhow::Result<f64> {
         let started = Instant::now();
-        let (mut a, mut b) = (Times::default(), Times::default());
+        let (mut a, mut b) = <(Times, Times)>::default();
         tokio::try_join!(self.ours(&mut a), self.ours(&mut b))?;
-        let ours_rate = rate(2 * self.loaded.queries.len(), started);
-        let (mut one, mut two) = (self.database.plain().await?, self.database.plain().await?);
-        // Their statements are prepared before the clock runs.
-        tokio::try_join!(self.plain(&mut one, &mut a), self.plain(&mut two, &mut b))?;
-        let started = Instant::now();
-        tokio::try_join!(self.plain(&mut one, &mut a), self.plain(&mut two, &mut b))?;
-        let plain_rate = rate(2 * self.loaded.queries.len(), started);
-        Ok((self.way(&answers.0, ours.speed(ours_rate)), self.way(&answers.1, plain.speed(plain_rate))))
+        Ok(rate(2 * self.loaded.queries.len(), started))
+    }
+
+    async fn plain_rate(&self, iterative: bool) -> anyhow::Result<f64> {
+        let (mut one, mut two) = (Plain::of(self.database, iterative).await?, Plain::of(self.database, iterative).await?);
+        let (mut a, mut b) = <(Times, Times)>::default();
+        let mut started = Instant::now();
+        for _ in 0..2 {
+            // Their statements are prepared before the clock runs.
+            started = Instant::now();
+            tokio::try_join!(self.plain(&mut one, &mut a), self.plain(&mut two, &mut b))?;
+        }
+        Ok(rate(2 * self.loaded.queries.len(), started))
     }
 
     async fn ours(&self, times: &mut Times) -> anyhow::Result<Vec<Vec<Uuid>>> {
         let mut answers = Vec::new();
         for (number, query) in self.loaded.queries.iter().enumerate() {
-            let module = self.filtered.then(|| made::module(number as u64)).into_iter().collect();
+            let module = self.module(number).into_iter().collect();
             let filters = Filters { module, ..Filters::default() };
             let vector = QueryVector { embedder: EMBEDDER.to_owned(), values: query.clone() };
             let started = Instant::now();
@@ -97,21 +108,18 @@ impl Both<'_> {
         Ok(answers)
     }
 
-    async fn plain(&self, connection: &mut PgConnection, times: &mut Times) -> anyhow::Result<Vec<Vec<Uuid>>> {
-        let filter = if self.filtered { "and module = $2" } else { "and $2::text is not null" };
-        let sql = format!(
-            "select chunk_id from knowledge_vectors where embedder = '{EMBEDDER}' and corpus = 'code' {filter}
-              order by embedding::halfvec({DIMS}) <=> $1 limit {K}"
-        );
+    async fn plain(&self, plain: &mut Plain, times: &mut Times) -> anyhow::Result<Vec<Vec<Uuid>>> {
         let mut answers = Vec::new();
         for (number, query) in self.loaded.queries.iter().enumerate() {
-            let vector = HalfVector::from_f32_slice(query);
             let started = Instant::now();
-            let found = sqlx::query_scalar(AssertSqlSafe(sql.as_str())).bind(vector).bind(made::module(number as u64));
-            answers.push(found.fetch_all(&mut *connection).await?);
+            answers.push(plain.ask(query, self.module(number)).await?);
             times.since(started);
         }
         Ok(answers)
+    }
+
+    fn module(&self, number: usize) -> Option<String> {
+        self.filtered.then(|| made::module(number as u64))
     }
 
     fn way(&self, answers: &[Vec<Uuid>], speed: Speed) -> Way {

@@ -36,18 +36,24 @@ pub(super) fn made(loaded: &Loaded, near: &Near, whole: &Whole) -> String {
         ("plain pgvector query", &near.plain, &near.plain),
         ("ours, a filter that keeps 1 %", &near.ours_filtered, &near.plain_filtered),
         ("plain pgvector query with that filter", &near.plain_filtered, &near.plain_filtered),
+        ("the same with iterative scans", &near.plain_iterative, &near.plain_filtered),
     ] {
         let Way { recall, short, speed } = way;
         let _ = writeln!(text, "| {what} | {recall:.3} | {short} of {} | {} |", loaded.queries.len(), speeds(speed, &beside.speed));
     }
-    text.push_str("\n| whole searches | p50 | p99 | a second, two at once | p50 ÷ plain pgvector query |\n|---|---|---|---|---|\n");
-    for (what, speed) in [("a question in words", &whole.words), ("an error that names what it is about", &whole.errors)] {
-        let _ = writeln!(text, "| {what} | {} |", speeds(speed, &near.plain.speed));
+    text.push_str("\n| whole searches | p50 | p99 | a second, two at once | p50 ÷ plain |\n|---|---|---|---|---|\n");
+    for (what, speed, beside) in [
+        ("a question in words, embedded already", &whole.words, &near.plain.speed),
+        ("an error that names what it is about, embedded already", &whole.errors, &near.plain.speed),
+        ("from the text of a question to the answers", &whole.from_text, &whole.plain_from_text),
+        ("plain pgvector query, the question embedded first", &whole.plain_from_text, &whole.plain_from_text),
+    ] {
+        let _ = writeln!(text, "| {what} | {} |", speeds(speed, beside));
     }
     let Speed { p50, p99, rate } = whole.embedding;
     let _ = write!(
         text,
-        "\nEmbedding a question comes on top where no answer is kept: {p50:.1} ms, p99 {p99:.1} ms, {rate:.0} a second one after the other (`{}`). \
+        "\nEmbedding a question alone: {p50:.1} ms, p99 {p99:.1} ms, {rate:.0} a second one after the other (`{}`). \
          Of the questions {:.0} % found the text that their words were taken from.",
         whole.embedder, whole.found
     );

@@ -1,10 +1,11 @@
-//! Whole searches: words, vectors and symbols, over the made-up texts. What a search costs and what embedding the query costs are told apart.
+//! Whole searches: words, vectors and symbols, over the made-up texts. What a search costs, what embedding the query costs, and both together.
 
 use std::time::Instant;
 
 use super::load::Loaded;
 use super::made::EMBEDDER;
 use super::own::Database;
+use super::plain::Plain;
 use super::times::{Speed, Times, rate};
 use crate::domain::TenantId;
 use crate::knowledge::{Embedder, Filters, Knowledge, Query, QueryVector};
@@ -14,12 +15,15 @@ const LIMIT: usize = 10;
 /// How often all queries are asked.
 const ROUNDS: usize = 2;
 
-/// Searches of two sorts, without the embedding of their texts, and that alone.
+/// Searches of two sorts, without the embedding of their texts and with it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Whole {
     pub(super) words: Speed,
     pub(super) errors: Speed,
     pub(super) embedding: Speed,
+    /// From the text of a question to the answers: ours, and the plain query of pgvector.
+    pub(super) from_text: Speed,
+    pub(super) plain_from_text: Speed,
     pub(super) embedder: String,
     /// Questions whose text is among the answers, of 100.
     pub(super) found: f64,
@@ -33,9 +37,11 @@ pub(super) async fn measure(database: &Database, tenant: &TenantId, embedder: &E
     };
     let questions = asked(|loaded, number| loaded.made.question(number));
     let errors = asked(|loaded, number| loaded.made.error(number));
-    let asker = Asker { knowledge: &knowledge, tenant, loaded };
-    let (words, found) = asker.measure(&questions).await?;
-    let (errors, _) = asker.measure(&errors).await?;
+    let asker = |embedded| Asker { knowledge: &knowledge, tenant, loaded, embedder: embedder.clone(), embedded };
+    let (words, found) = asker(false).measure(&questions).await?;
+    let (errors, _) = asker(false).measure(&errors).await?;
+    let (from_text, _) = asker(true).measure(&questions).await?;
+    let plain_from_text = plain_from_text(database, embedder, loaded, &questions).await?;
     let mut times = Times::default();
     let started = Instant::now();
     for (text, _) in &questions {
@@ -44,13 +50,38 @@ pub(super) async fn measure(database: &Database, tenant: &TenantId, embedder: &E
         times.since(started);
     }
     let embedding = times.speed(rate(questions.len(), started));
-    Ok(Whole { words, errors, embedding, embedder: embedder.name().to_owned(), found })
+    Ok(Whole { words, errors, embedding, from_text, plain_from_text, embedder: embedder.name().to_owned(), found })
+}
+
+/// What whoever writes the plain query waits for too: the embedding of the question, by the same embedder.
+async fn plain_from_text(database: &Database, embedder: &Embedder, loaded: &Loaded, questions: &[(String, u64)]) -> anyhow::Result<Speed> {
+    let round = async |plain: &mut Plain, times: &mut Times| -> anyhow::Result<()> {
+        for ((text, _), vector) in questions.iter().zip(&loaded.queries) {
+            let started = Instant::now();
+            embedder.query(text).await?;
+            plain.ask(vector, None).await?;
+            times.since(started);
+        }
+        Ok(())
+    };
+    let (mut one, mut two) = (Plain::of(database, false).await?, Plain::of(database, false).await?);
+    let mut times = Times::default();
+    for _ in 0..ROUNDS {
+        round(&mut one, &mut times).await?;
+    }
+    let started = Instant::now();
+    let (mut a, mut b) = <(Times, Times)>::default();
+    tokio::try_join!(round(&mut one, &mut a), round(&mut two, &mut b))?;
+    Ok(times.speed(rate(2 * questions.len(), started)))
 }
 
 struct Asker<'a> {
     knowledge: &'a Knowledge,
     tenant: &'a TenantId,
     loaded: &'a Loaded,
+    embedder: Embedder,
+    /// Whether the text is embedded too. What is searched with is made up all the same.
+    embedded: bool,
 }
 
 impl Asker<'_> {
@@ -76,6 +107,9 @@ impl Asker<'_> {
             let query = Query { text: text.clone(), filters: Filters::default(), limit: LIMIT };
             let vector = QueryVector { embedder: EMBEDDER.to_owned(), values: values.clone() };
             let started = Instant::now();
+            if self.embedded {
+                self.embedder.query(text).await?;
+            }
             let hits = self.knowledge.search_with(self.tenant, &query, Some(&vector)).await?;
             times.since(started);
             let symbol = self.loaded.made.text(*number).symbol;
