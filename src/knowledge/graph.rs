@@ -1,10 +1,11 @@
 //! Questions to what sources define that have one exact answer, answered in SQL.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::modules::Modules;
 use crate::db::{DbError, TenantTx};
 
 /// How far inheritance of Odoo models and of views is followed.
@@ -44,34 +45,6 @@ pub async fn closure(tx: &mut TenantTx, module: &str, version: Option<&str>) -> 
     Ok(rows.into_iter().collect())
 }
 
-/// How deep each addon of a series stands: one that depends on nothing but `base` is 1.
-pub async fn depths(tx: &mut TenantTx, version: Option<&str>) -> Result<BTreeMap<String, i32>, DbError> {
-    let rows = sqlx::query!(r#"select module, depends from knowledge_modules where $1::text is null or version = $1"#, version)
-        .fetch_all(tx.conn())
-        .await?;
-    let mut depends: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for row in rows {
-        depends.entry(row.module).or_default().extend(row.depends);
-    }
-    let mut depths = BTreeMap::new();
-    for module in depends.keys() {
-        depth(module, &depends, &mut depths, 0);
-    }
-    Ok(depths)
-}
-
-fn depth(module: &str, depends: &BTreeMap<String, Vec<String>>, known: &mut BTreeMap<String, i32>, level: u32) -> i32 {
-    if let Some(depth) = known.get(module) {
-        return *depth;
-    }
-    // Kept before it is known, so that addons that depend on each other in a circle come to an end.
-    known.insert(module.to_owned(), 0);
-    let below = depends.get(module).map(Vec::as_slice).unwrap_or_default();
-    let deepest = if level > 200 { 0 } else { below.iter().map(|name| depth(name, depends, known, level + 1) + 1).max().unwrap_or(0) };
-    known.insert(module.to_owned(), deepest);
-    deepest
-}
-
 /// The view that a view inherits from, the one that that one inherits from, and so on, nearest first.
 pub async fn ancestors(tx: &mut TenantTx, xmlid: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
     let rows = sqlx::query!(
@@ -106,15 +79,16 @@ pub async fn ancestors(tx: &mut TenantTx, xmlid: &str, version: Option<&str>) ->
 }
 
 /// A view with all that extends it, in the order in which Odoo applies them: together they are the combined view.
-pub async fn combined_view(tx: &mut TenantTx, xmlid: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
-    let rows = sqlx::query!(
+pub async fn combined_view(tx: &mut TenantTx, modules: &Modules, xmlid: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
+    let rows = sqlx::query_as!(
+        Row,
         r#"with recursive down (name, level) as (
                select $1::text, 0
                union
                select s.name, down.level + 1 from down join knowledge_symbols s on s.target = down.name and s.kind in ('view', 'template')
                 where down.level < $3 and ($2::text is null or s.version = $2)
            )
-           select s.chunk_id, coalesce(s.module, '') as "module!", s.version, s.file, s.line, min(down.level) as "level!"
+           select s.chunk_id as chunk, coalesce(s.module, '') as "module!", s.version, s.file, s.line, min(down.level) as "level!"
              from down join knowledge_symbols s on s.name = down.name and s.kind in ('view', 'template') and ($2::text is null or s.version = $2)
             group by 1, 2, 3, 4, 5 order by 6, 2, 4, 5 limit 500"#,
         xmlid,
@@ -123,40 +97,48 @@ pub async fn combined_view(tx: &mut TenantTx, xmlid: &str, version: Option<&str>
     )
     .fetch_all(tx.conn())
     .await?;
-    let depths = depths(tx, version).await?;
-    let mut found: Vec<(i32, Definition)> = rows
-        .into_iter()
-        .map(|row| {
-            let depth = depths.get(&row.module).copied().unwrap_or(0);
-            let definition =
-                Definition { chunk: row.chunk_id, module: row.module, version: row.version, file: row.file, line: row.line, depth };
-            (row.level, definition)
-        })
-        .collect();
-    found.sort_by(|(a, x), (b, y)| (a, x.depth, &x.module, &x.file, x.line).cmp(&(b, y.depth, &y.module, &y.file, y.line)));
-    Ok(found.into_iter().map(|(_, definition)| definition).collect())
+    Ok(in_order(rows, modules))
 }
 
 /// Every definition of a method of an Odoo model, also those that it inherits from mixins, in the order in which addons are loaded.
-pub async fn overrides(tx: &mut TenantTx, odoo_model: &str, method: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
-    defined(tx, "method", odoo_model, method, version).await
+pub async fn overrides(
+    tx: &mut TenantTx,
+    modules: &Modules,
+    odoo_model: &str,
+    method: &str,
+    version: Option<&str>,
+) -> Result<Vec<Definition>, DbError> {
+    defined(tx, modules, ("method", odoo_model, method), version).await
 }
 
 /// Every definition of a field of an Odoo model, likewise.
-pub async fn fields(tx: &mut TenantTx, odoo_model: &str, field: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
-    defined(tx, "field", odoo_model, field, version).await
+pub async fn fields(
+    tx: &mut TenantTx,
+    modules: &Modules,
+    odoo_model: &str,
+    field: &str,
+    version: Option<&str>,
+) -> Result<Vec<Definition>, DbError> {
+    defined(tx, modules, ("field", odoo_model, field), version).await
 }
 
-async fn defined(tx: &mut TenantTx, kind: &str, odoo_model: &str, name: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
-    let rows = sqlx::query!(
+async fn defined(
+    tx: &mut TenantTx,
+    modules: &Modules,
+    (kind, odoo_model, name): (&str, &str, &str),
+    version: Option<&str>,
+) -> Result<Vec<Definition>, DbError> {
+    // What a mixin defines comes before what the Odoo model itself does, however deep their addons: the further up, the lower the level.
+    let rows = sqlx::query_as!(
+        Row,
         r#"with recursive lineage (odoo_model, level) as (
                select $2::text, 0
                union
-               select s.target, l.level + 1 from lineage l join knowledge_symbols s on s.odoo_model = l.odoo_model and s.kind in ('inherit', 'delegate')
-                where s.target is not null and l.level < $5 and ($4::text is null or s.version = $4)
+               select s.target, l.level - 1 from lineage l join knowledge_symbols s on s.odoo_model = l.odoo_model and s.kind in ('inherit', 'delegate')
+                where s.target is not null and l.level > - $5::int and ($4::text is null or s.version = $4)
            )
-           select s.chunk_id, coalesce(s.module, '') as "module!", s.version, s.file, s.line, min(l.level) as "level!"
-             from (select odoo_model, min(level) as level from lineage group by odoo_model) l
+           select s.chunk_id as chunk, coalesce(s.module, '') as "module!", s.version, s.file, s.line, max(l.level) as "level!"
+             from (select odoo_model, max(level) as level from lineage group by odoo_model) l
              join knowledge_symbols s on s.odoo_model = l.odoo_model and s.kind = $1 and s.name = $3 and ($4::text is null or s.version = $4)
             group by 1, 2, 3, 4, 5 limit 500"#,
         kind,
@@ -167,39 +149,43 @@ async fn defined(tx: &mut TenantTx, kind: &str, odoo_model: &str, name: &str, ve
     )
     .fetch_all(tx.conn())
     .await?;
-    let depths = depths(tx, version).await?;
-    let mut found: Vec<(i32, Definition)> = rows
-        .into_iter()
-        .map(|row| {
-            let depth = depths.get(&row.module).copied().unwrap_or(0);
-            let definition =
-                Definition { chunk: row.chunk_id, module: row.module, version: row.version, file: row.file, line: row.line, depth };
-            (row.level, definition)
-        })
-        .collect();
-    // What a mixin defines comes before what the Odoo model itself does, however deep their addons.
-    found.sort_by(|(a, x), (b, y)| (b, x.depth, &x.module, &x.file, x.line).cmp(&(a, y.depth, &y.module, &y.file, y.line)));
-    Ok(found.into_iter().map(|(_, definition)| definition).collect())
+    Ok(in_order(rows, modules))
 }
 
 /// The addons that make an Odoo model and do not merely extend it, the deepest last.
-pub async fn owners(tx: &mut TenantTx, odoo_model: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
-    let rows = sqlx::query!(
-        r#"select chunk_id, coalesce(module, '') as "module!", version, file, line from knowledge_symbols
+pub async fn owners(tx: &mut TenantTx, modules: &Modules, odoo_model: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select chunk_id as chunk, coalesce(module, '') as "module!", version, file, line, 0 as "level!" from knowledge_symbols
             where kind = 'class' and odoo_model = $1 and detail @> '{"defines": true}' and ($2::text is null or version = $2) limit 200"#,
         odoo_model,
         version,
     )
     .fetch_all(tx.conn())
     .await?;
-    let depths = depths(tx, version).await?;
-    let mut found: Vec<Definition> = rows
-        .into_iter()
-        .map(|row| {
-            let depth = depths.get(&row.module).copied().unwrap_or(0);
-            Definition { chunk: row.chunk_id, module: row.module, version: row.version, file: row.file, line: row.line, depth }
+    Ok(in_order(rows, modules))
+}
+
+struct Row {
+    chunk: Uuid,
+    module: String,
+    version: String,
+    file: String,
+    line: i32,
+    /// What has a lower one comes first, however deep its addon.
+    level: i32,
+}
+
+fn in_order(mut rows: Vec<Row>, modules: &Modules) -> Vec<Definition> {
+    rows.sort_by_cached_key(|row| (row.level, modules.depth(&row.module), row.module.clone(), row.file.clone(), row.line));
+    rows.into_iter()
+        .map(|Row { chunk, module, version, file, line, .. }| Definition {
+            depth: modules.depth(&module),
+            chunk,
+            module,
+            version,
+            file,
+            line,
         })
-        .collect();
-    found.sort_by(|x, y| (x.depth, &x.module, &x.file, x.line).cmp(&(y.depth, &y.module, &y.file, y.line)));
-    Ok(found)
+        .collect()
 }

@@ -12,6 +12,7 @@ mod fixes;
 pub mod graph;
 pub mod index;
 pub mod lexical;
+mod modules;
 mod pack;
 mod search;
 mod store;
@@ -59,12 +60,13 @@ pub struct Knowledge {
     db: Db,
     embedder: Embedder,
     answers: cache::Answers,
+    modules: modules::KeptModules,
 }
 
 impl Knowledge {
     /// Over this database, with what makes vectors of texts.
     pub fn new(db: Db, embedder: Embedder) -> Self {
-        Self { db, embedder, answers: cache::Answers::default() }
+        Self { db, embedder, answers: cache::Answers::default(), modules: modules::KeptModules::default() }
     }
 
     /// Fixes that were proven for this very error on this series, newest first.
@@ -104,13 +106,13 @@ impl Knowledge {
     /// The same for a query whose vector is there already; nothing is kept of it.
     pub async fn search_with(&self, tenant: &TenantId, query: &Query, vector: Option<&QueryVector>) -> Result<Vec<Hit>, DbError> {
         let mut tx = self.db.tenant(tenant).await?;
-        search::search(&mut tx, query, vector).await
+        search::search(&mut tx, &self.modules, query, vector).await
     }
 
     /// The `n` texts of code whose vectors are nearest, by their ids: the part of a search that vectors answer, for whoever measures it.
     pub async fn nearest_code(&self, tenant: &TenantId, vector: &QueryVector, filters: &Filters, n: usize) -> Result<Vec<Uuid>, DbError> {
         let mut tx = self.db.tenant(tenant).await?;
-        search::nearest_code(&mut tx, vector, filters, n).await
+        search::nearest_code(&mut tx, &self.modules, vector, filters, n).await
     }
 
     /// The vector of a text; `None`, with a word in the log, where the embedder does not answer: names and words find most things alone.

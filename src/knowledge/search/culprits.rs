@@ -1,6 +1,6 @@
 //! The methods that may have given a value that did not fit further in: they mostly stand in no frame of the traceback.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -30,17 +30,21 @@ pub(super) async fn suspected(tx: &mut TenantTx, scope: &Scope, report: &ErrorRe
     if suspects.is_empty() {
         return Ok(Vec::new());
     }
-    let installed = Installed::load(tx, scope).await?;
-    let facts: Vec<AddonFacts<'_>> = installed.facts();
+    let known = scope.modules(tx).await?;
+    let facts: Vec<AddonFacts<'_>> = known
+        .all
+        .iter()
+        .map(|module| AddonFacts { name: &module.name, depends: &module.depends, auto_install: module.auto_install.as_deref() })
+        .collect();
     let addons = Addons::of(&sources, &facts);
     let mut methods = Methods::default();
     methods.load(tx, scope, &suspects).await?;
-    let first = rank(said, &suspects, &methods.definitions(), &sources, &addons, &installed.lineage);
+    let first = rank(said, &suspects, &methods.definitions(), &sources, &addons, &known.lineage);
     let more = deeper(&first, &suspects, &methods.definitions());
     methods.load(tx, scope, &more).await?;
     suspects.extend(more);
     let definitions = methods.definitions();
-    let ranked = rank(said, &suspects, &definitions, &sources, &addons, &installed.lineage);
+    let ranked = rank(said, &suspects, &definitions, &sources, &addons, &known.lineage);
     Ok(ranked
         .iter()
         .take(30)
@@ -86,39 +90,6 @@ fn class(symbol: &str) -> Option<&str> {
     symbol.rsplit_once('.').map(|(class, _)| class)
 }
 
-/// What is known of addons and of who inherits from whom.
-struct Installed {
-    addons: Vec<(String, Vec<String>, Option<Vec<String>>)>,
-    lineage: BTreeMap<String, Vec<String>>,
-}
-
-impl Installed {
-    async fn load(tx: &mut TenantTx, scope: &Scope) -> Result<Self, DbError> {
-        let version = scope.version.as_deref();
-        let rows =
-            sqlx::query!("select module, depends, auto_install from knowledge_modules where $1::text is null or version = $1", version)
-                .fetch_all(tx.conn())
-                .await?;
-        let addons = rows.into_iter().map(|row| (row.module, row.depends, row.auto_install)).collect();
-        let rows = sqlx::query!(
-            r#"select distinct odoo_model as "odoo_model!", target as "target!" from knowledge_symbols
-                where kind = 'inherit' and odoo_model is not null and target is not null and ($1::text is null or version = $1)"#,
-            version
-        )
-        .fetch_all(tx.conn())
-        .await?;
-        let mut lineage: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for row in rows {
-            lineage.entry(row.odoo_model).or_default().push(row.target);
-        }
-        Ok(Self { addons, lineage })
-    }
-
-    fn facts(&self) -> Vec<AddonFacts<'_>> {
-        self.addons.iter().map(|(name, depends, auto)| AddonFacts { name, depends, auto_install: auto.as_deref() }).collect()
-    }
-}
-
 struct Method {
     id: Uuid,
     name: String,
@@ -150,7 +121,7 @@ impl Methods {
         .bind(&exact)
         .bind(&begin)
         .bind(scope.version.as_deref())
-        .bind(scope.modules.as_deref())
+        .bind(scope.within.as_deref())
         .bind(MAX_DEFINITIONS)
         .fetch_all(tx.conn())
         .await?;

@@ -119,8 +119,10 @@ async fn records(tx: &mut TenantTx, scope: &Scope, xmlid: Option<&str>) -> Resul
 
 /// The full external ids that end in this name.
 async fn graph_names(tx: &mut TenantTx, scope: &Scope, name: &str) -> Result<Vec<String>, DbError> {
-    let modules = graph::depths(tx, scope.version.as_deref()).await?;
-    Ok(modules.keys().map(|module| format!("{module}.{name}")).collect())
+    let mut names: Vec<String> = scope.modules(tx).await?.all.iter().map(|module| format!("{}.{name}", module.name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
 }
 
 /// The views above the one that names an anchor: first those that hold what the anchor names.
@@ -215,15 +217,15 @@ async fn members(tx: &mut TenantTx, scope: &Scope, report: &ErrorReport) -> Resu
         return Ok(Vec::new());
     }
     let mut found = Vec::new();
+    let modules = scope.modules(tx).await?;
     for name in &names {
         for kind in ["field", "method"] {
             let definitions = match kind {
-                "field" => graph::fields(tx, odoo_model, name, scope.version.as_deref()).await?,
-                _ => graph::overrides(tx, odoo_model, name, scope.version.as_deref()).await?,
+                "field" => graph::fields(tx, &modules, odoo_model, name, scope.version.as_deref()).await?,
+                _ => graph::overrides(tx, &modules, odoo_model, name, scope.version.as_deref()).await?,
             };
-            let within = definitions
-                .into_iter()
-                .filter(|definition| scope.modules.as_ref().is_none_or(|modules| modules.contains(&definition.module)));
+            let within =
+                definitions.into_iter().filter(|definition| scope.within.as_ref().is_none_or(|within| within.contains(&definition.module)));
             found.extend(
                 within.map(|definition| Candidate::new(definition.chunk, 1.0, format!("defines the {kind} {name} of {odoo_model}"))),
             );

@@ -1,6 +1,7 @@
 //! Answers: from ids with a score and a reason to what is shown.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 use sqlx::postgres::{PgRow, Postgres};
@@ -9,6 +10,7 @@ use uuid::Uuid;
 
 use super::Filters;
 use crate::db::{DbError, TenantTx};
+use crate::knowledge::modules::{KeptModules, Modules};
 
 /// One answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -64,22 +66,35 @@ impl Candidate {
 #[derive(Debug, Clone)]
 pub(super) struct Scope {
     pub(super) doc_types: Vec<String>,
-    pub(super) modules: Option<Vec<String>>,
+    /// Only of one of these addons.
+    pub(super) within: Option<Vec<String>>,
     pub(super) version: Option<String>,
     pub(super) kinds: Vec<String>,
+    pub(super) kept: KeptModules,
 }
 
 impl Scope {
-    pub(super) async fn of(tx: &mut TenantTx, filters: &Filters) -> Result<Self, DbError> {
-        let mut modules = (!filters.module.is_empty()).then(|| filters.module.clone());
+    pub(super) async fn of(tx: &mut TenantTx, filters: &Filters, kept: &KeptModules) -> Result<Self, DbError> {
+        let mut within = (!filters.module.is_empty()).then(|| filters.module.clone());
         if let Some(root) = &filters.closure {
             let closure = crate::knowledge::graph::closure(tx, root, filters.version.as_deref()).await?;
-            modules = Some(match modules {
+            within = Some(match within {
                 Some(named) => named.into_iter().filter(|module| closure.contains(module)).collect(),
                 None => closure.into_iter().collect(),
             });
         }
-        Ok(Self { doc_types: filters.doc_type.clone(), modules, version: filters.version.clone(), kinds: filters.kind.clone() })
+        let Filters { doc_type, version, kind, .. } = filters.clone();
+        Ok(Self { doc_types: doc_type, within, version, kinds: kind, kept: kept.clone() })
+    }
+
+    /// Every text of the series.
+    pub(super) fn anywhere(&self) -> Self {
+        Self { doc_types: Vec::new(), kinds: Vec::new(), within: None, version: self.version.clone(), kept: self.kept.clone() }
+    }
+
+    /// The addons of the series.
+    pub(super) async fn modules(&self, tx: &mut TenantTx) -> Result<Arc<Modules>, DbError> {
+        self.kept.get(tx, self.version.as_deref()).await
     }
 
     /// Whether texts from there are wanted.
@@ -100,7 +115,7 @@ impl Scope {
         if !self.kinds.is_empty() {
             sql.push(" and kind = any(").push_bind(self.kinds.clone()).push(")");
         }
-        if let Some(modules) = &self.modules {
+        if let Some(modules) = &self.within {
             sql.push(" and module = any(").push_bind(modules.clone()).push(")");
         }
         if let Some(version) = &self.version {

@@ -42,14 +42,9 @@ pub(super) fn terms(text: &str) -> Vec<Term> {
     words::terms(&[(end(text), 1.0)])
 }
 
-/// Where messages are looked for: in every source of the series.
-pub(super) fn anywhere(scope: &Scope) -> Scope {
-    Scope { doc_types: Vec::new(), kinds: Vec::new(), modules: None, version: scope.version.clone() }
-}
-
 /// The functions whose message the text holds, best first.
 pub(super) async fn sources(tx: &mut TenantTx, scope: &Scope, text: &str) -> Result<Vec<Candidate>, DbError> {
-    let matches = alike(tx, &anywhere(scope), text).await?;
+    let matches = alike(tx, &scope.anywhere(), text).await?;
     sources_of(tx, scope, text, &matches).await
 }
 
@@ -73,7 +68,7 @@ pub(super) async fn sources_of(tx: &mut TenantTx, scope: &Scope, text: &str, mat
 
 /// What the text says in the language of the sources, where it says it in another.
 pub(super) async fn english(tx: &mut TenantTx, scope: &Scope, text: &str) -> Result<Option<String>, DbError> {
-    let matches = alike(tx, &Scope { version: None, ..anywhere(scope) }, text).await?;
+    let matches = alike(tx, &Scope { version: None, ..scope.anywhere() }, text).await?;
     let mut said = said(tx, text, &matches).await?;
     said.sort_by_key(|said| std::cmp::Reverse(said.letters));
     Ok(said.into_iter().next().filter(|said| said.kind == "translation").map(|said| said.msgid))
@@ -116,7 +111,7 @@ async fn raised_in(tx: &mut TenantTx, scope: &Scope, msgid: &str) -> Result<Vec<
     if let Some(version) = &scope.version {
         sql.push(" and m.odoo_version = ").push_bind(version.clone());
     }
-    if let Some(modules) = &scope.modules {
+    if let Some(modules) = &scope.within {
         sql.push(" and m.module = any(").push_bind(modules.clone()).push(")");
     }
     sql.push(" limit 20");

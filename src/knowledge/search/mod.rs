@@ -18,6 +18,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::modules::KeptModules;
 use super::store::DocType;
 use crate::db::{DbError, TenantTx};
 
@@ -126,17 +127,28 @@ pub(super) fn embedded_text(text: &str) -> String {
 }
 
 /// The texts of code whose vectors are nearest.
-pub(super) async fn nearest_code(tx: &mut TenantTx, vector: &QueryVector, filters: &Filters, n: usize) -> Result<Vec<Uuid>, DbError> {
-    let scope = found::Scope::of(tx, filters).await?;
+pub(super) async fn nearest_code(
+    tx: &mut TenantTx,
+    kept: &KeptModules,
+    vector: &QueryVector,
+    filters: &Filters,
+    n: usize,
+) -> Result<Vec<Uuid>, DbError> {
+    let scope = found::Scope::of(tx, filters, kept).await?;
     let found = near::nearest(tx, &scope, &[super::chunk::Corpus::Code], vector, n).await?;
     Ok(found.into_iter().flatten().map(|(id, _)| id).collect())
 }
 
 /// Answers one query. `vector` is its embedding, where there is an embedder.
-pub(super) async fn search(tx: &mut TenantTx, query: &Query, vector: Option<&QueryVector>) -> Result<Vec<Hit>, DbError> {
+pub(super) async fn search(
+    tx: &mut TenantTx,
+    kept: &KeptModules,
+    query: &Query,
+    vector: Option<&QueryVector>,
+) -> Result<Vec<Hit>, DbError> {
     let limit = query.limit.clamp(1, MAX_HITS);
     let text = &query.text[query.text.ceil_char_boundary(query.text.len().saturating_sub(MAX_TEXT))..];
-    let scope = found::Scope::of(tx, &query.filters).await?;
+    let scope = found::Scope::of(tx, &query.filters, kept).await?;
     let asked = asked::Asked::read(text);
     let ranked = match &asked.report {
         Some(report) => errors::answer(tx, &scope, text, report, vector, limit).await?,

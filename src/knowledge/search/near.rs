@@ -86,12 +86,12 @@ fn push_scope(sql: &mut QueryBuilder<Postgres>, scope: &Scope) {
     if let Some(version) = &scope.version {
         sql.push(" and v.version = ").push_bind(version.clone());
     }
-    if let Some(modules) = &scope.modules {
+    if let Some(modules) = &scope.within {
         sql.push(" and v.module = any(").push_bind(modules.clone()).push(")");
     }
     if !scope.doc_types.is_empty() || !scope.kinds.is_empty() {
         sql.push(" and exists (select from knowledge where knowledge.id = v.chunk_id");
-        let only = Scope { modules: None, version: None, ..scope.clone() };
+        let only = Scope { within: None, version: None, ..scope.clone() };
         only.push(sql);
         sql.push(")");
     }
@@ -99,7 +99,7 @@ fn push_scope(sql: &mut QueryBuilder<Postgres>, scope: &Scope) {
 
 /// Whether the filters leave so few texts of code that each can be looked at. A series alone leaves too many.
 async fn few(tx: &mut TenantTx, scope: &Scope, vector: &QueryVector) -> Result<bool, DbError> {
-    let Some(modules) = &scope.modules else { return Ok(false) };
+    let Some(modules) = &scope.within else { return Ok(false) };
     // Built with the filters that there are: one statement for all of them would be planned for none.
     let mut sql = QueryBuilder::<Postgres>::new("select count(*) from (select from knowledge_vectors v where v.embedder = ");
     sql.push_bind(vector.embedder.clone()).push(" and v.corpus = ").push_bind(Corpus::Code.as_str()).push(" and v.module = any(");

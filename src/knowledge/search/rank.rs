@@ -32,7 +32,7 @@ pub(super) async fn prose(
     let prior = if scope.version.is_some() { 0.1 } else { 0.9 };
     let addon = asked.addon * prior / (asked.addon * prior + (1.0 - asked.addon) * (1.0 - prior));
     let (terms, said) = (words::terms(&[(text, 1.0)]), messages::terms(text));
-    let any = messages::anywhere(scope);
+    let any = scope.anywhere();
     let mut found = Found::of(
         tx,
         scope,

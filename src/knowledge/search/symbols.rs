@@ -63,7 +63,7 @@ pub(super) async fn definitions(tx: &mut TenantTx, scope: &Scope, wanted: Wanted
     if let Some(version) = &scope.version {
         sql.push(" and s.version = ").push_bind(version);
     }
-    if let Some(modules) = &scope.modules {
+    if let Some(modules) = &scope.within {
         sql.push(" and s.module = any(").push_bind(modules).push(")");
     }
     sql.push(" limit ").push_bind(MAX_DEFINITIONS);
@@ -83,9 +83,9 @@ pub(super) async fn definitions(tx: &mut TenantTx, scope: &Scope, wanted: Wanted
         });
     }
     if found.len() > 1 {
-        let depths = crate::knowledge::graph::depths(tx, scope.version.as_deref()).await?;
+        let modules = scope.modules(tx).await?;
         for definition in &mut found {
-            definition.depth = depths.get(&definition.module).copied().unwrap_or(0);
+            definition.depth = modules.depth(&definition.module);
         }
         found.sort_by(|a, b| key(a).cmp(&key(b)));
     }
