@@ -44,6 +44,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/jobs/{run}", get(jobs::status))
         .route("/v1/jobs/{run}/events", get(events::follow))
         .route("/v1/search", post(search::search))
+        .route("/v1/definitions", get(search::definitions))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(error::no_route)

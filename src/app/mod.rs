@@ -26,7 +26,7 @@ use crate::runs::{self, RunView};
 use crate::sandbox::Engine;
 use crate::tenants::{self, Settings};
 
-pub use crate::knowledge::{Answer as SearchAnswer, Request as SearchRequest};
+pub use crate::knowledge::{Answer as SearchAnswer, Question as DefinitionQuestion, Request as SearchRequest};
 pub use crate::runs::groups::{Filter as GroupFilter, GroupPage, GroupState, GroupView, MAX_PAGE};
 pub use submit::Submitted;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::App;
 use crate::domain::{Failure, TenantId};
-use crate::knowledge::{Answer, Hit, Query, Request};
+use crate::knowledge::{Answer, Defined, Hit, Query, Question, Request};
 
 impl App {
     /// The texts that answer a query, best first: what everybody may see, and the tenant's own.
@@ -16,6 +16,11 @@ impl App {
     /// The same as programs ask for it, with spans for a prompt where they are wanted.
     pub async fn answer(&self, tenant: &TenantId, request: Request) -> Result<Answer, Failure> {
         Ok(self.knowledge.answer(tenant, request).await?)
+    }
+
+    /// Every place that defines something, in the order in which Odoo loads or applies them.
+    pub async fn defined(&self, tenant: &TenantId, question: &Question) -> Result<Vec<Defined>, Failure> {
+        self.knowledge.defined(tenant, question).await
     }
 
     /// Gives what runs left behind the vectors that it lacks: it is found by words at once, and by meaning from then on. Says how many.

@@ -5,6 +5,7 @@
 mod bench;
 mod classify;
 mod connect;
+mod defined;
 mod doctor;
 mod fix;
 mod group;
@@ -69,6 +70,8 @@ enum Command {
     Bench(bench::Args),
     /// Find the code that must be read for an error or a question, and what worked before.
     Search(search::Args),
+    /// Show where a view, a method, a field or an Odoo model is defined and extended, in the order of Odoo.
+    Defined(defined::Args),
     /// Bring sources into the knowledge base.
     Index(index::Args),
     /// Groups of errors: list, show, split, or say how one stands.
@@ -132,6 +135,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Upgrade(args) => Box::pin(upgrade::run(&config, args)).await,
         Command::Bench(args) => Box::pin(bench::run(&config, args)).await,
         Command::Search(args) => Box::pin(search::run(config, args)).await,
+        Command::Defined(args) => Box::pin(defined::run(config, args)).await,
         Command::Index(args) => Box::pin(index::run(config, args)).await,
         Command::Group(args) => Box::pin(group::run(config, args)).await,
         Command::Key(args) => Box::pin(key::run(config, args)).await,

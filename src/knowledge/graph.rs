@@ -78,15 +78,23 @@ pub async fn ancestors(tx: &mut TenantTx, xmlid: &str, version: Option<&str>) ->
         .collect())
 }
 
-/// A view with all that extends it, in the order in which Odoo applies them: together they are the combined view.
+/// All parts of the view that this one is or is a part of, in the order in which Odoo applies them: together they are the combined view. A primary
+/// view begins a view of its own, which nothing of its siblings is a part of; it comes after all that extends the one that it starts from.
 pub async fn combined_view(tx: &mut TenantTx, modules: &Modules, xmlid: &str, version: Option<&str>) -> Result<Vec<Definition>, DbError> {
     let rows = sqlx::query_as!(
         Row,
-        r#"with recursive down (name, level) as (
+        r#"with recursive up (name, level) as (
                select $1::text, 0
                union
-               select s.name, down.level + 1 from down join knowledge_symbols s on s.target = down.name and s.kind in ('view', 'template')
-                where down.level < $3 and ($2::text is null or s.version = $2)
+               select s.target, up.level + 1 from up join knowledge_symbols s on s.name = up.name and s.kind in ('view', 'template')
+                where s.target is not null and up.level < $3 and ($2::text is null or s.version = $2)
+           ), down (name, level) as (
+               (select name, 0 from up order by up.level desc limit 1)
+               union
+               select s.name, down.level + case when s.detail ->> 'mode' = 'primary' then 100 else 1 end
+                 from down join knowledge_symbols s on s.target = down.name and s.kind in ('view', 'template')
+                where down.level % 100 < $3 and ($2::text is null or s.version = $2)
+                  and (s.detail ->> 'mode' is distinct from 'primary' or s.name in (select name from up))
            )
            select s.chunk_id as chunk, coalesce(s.module, '') as "module!", s.version, s.file, s.line, min(down.level) as "level!"
              from down join knowledge_symbols s on s.name = down.name and s.kind in ('view', 'template') and ($2::text is null or s.version = $2)

@@ -5,11 +5,12 @@
 mod answer;
 mod cache;
 pub mod chunk;
+mod defined;
 pub mod embed;
 mod errors;
 mod essence;
 mod fixes;
-pub mod graph;
+mod graph;
 pub mod index;
 pub mod lexical;
 mod modules;
@@ -20,6 +21,7 @@ mod uses;
 mod wordings;
 
 pub use answer::{Answer, NoAnswer, Request};
+pub use defined::{Defined, Question, Sought};
 pub use embed::{EmbedError, Embedded, Embedder, HashEmbedder};
 pub use errors::KnownError;
 pub use fixes::{PastFix, remember};
