@@ -8,24 +8,19 @@ use uuid::Uuid;
 
 use super::found::{Candidate, Scope};
 use super::symbols::{Definition, Wanted, definitions};
+use super::{rules, templates};
 use crate::db::{DbError, TenantTx};
 use crate::domain::{ErrorClass, ErrorReport, Subclass};
 use crate::knowledge::graph;
 
 #[expect(clippy::expect_used, reason = "the patterns are constants, and a test reads them")]
-fn pattern(text: &str) -> Regex {
+pub(super) fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern")
 }
 
-static OPERATION: LazyLock<Regex> = LazyLock::new(|| pattern(r"'(read|write|create|unlink)'"));
-static BLAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^\s*- (.+?)\s*$"));
 static CONTEXT_FILE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"[\\/](\w+)[\\/](?:views|view|wizards?|reports?|data|security|templates)[\\/][\w./\\-]+\.xml|[\\/]addons[\\/](\w+)[\\/]")
 });
-static TEMPLATE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?m)(?:^\s*Template: |Template not found: '?|External ID not found in the system: )([\w]+\.[\w.]+)"));
-static COMPILED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bin template_(\w+?)_(\d+)(?:_content|_t_call_\d+|_t_foreach_\d+)?\b"));
-static CALLED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"t-call=["']([\w.]+)["']"#));
 static ANCHOR: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"@?(?:name|id|class|t-call|t-field|string)\s*=\s*['\x22]([^'\x22]+)['\x22]|hasclass\(['\x22]([^'\x22]+)"));
 
@@ -35,13 +30,13 @@ pub(super) async fn named(tx: &mut TenantTx, scope: &Scope, text: &str, report: 
     let odoo_model = object.model.as_deref();
     let subclass = report.subclass.map(Subclass::as_str).unwrap_or_default();
     match (report.class, odoo_model) {
-        (ErrorClass::AccessDenied, Some(odoo_model)) if subclass == "rule" => rules(tx, scope, text, odoo_model).await,
+        (ErrorClass::AccessDenied, Some(odoo_model)) if subclass == "rule" => rules::refused(tx, scope, text, odoo_model).await,
         (ErrorClass::AccessDenied, Some(odoo_model)) => access(tx, scope, odoo_model).await,
         (ErrorClass::ModelMissing | ErrorClass::AccessRulesMissing, Some(odoo_model)) => classes(tx, scope, odoo_model).await,
         (ErrorClass::ViewAnchorMissing, _) => anchors(tx, scope, text, report).await,
-        (ErrorClass::QwebRender, _) => templates(tx, scope, text, report).await,
+        (ErrorClass::QwebRender, _) => templates::failed(tx, scope, text, report).await,
         (ErrorClass::ExternalIdMissing, _) => records(tx, scope, object.xmlid.as_deref()).await,
-        (ErrorClass::RecordMissing, _) if text.contains("Template not found") => templates(tx, scope, text, report).await,
+        (ErrorClass::RecordMissing, _) if text.contains("Template not found") => templates::failed(tx, scope, text, report).await,
         _ => members(tx, scope, report).await,
     }
 }
@@ -55,40 +50,8 @@ async fn access(tx: &mut TenantTx, scope: &Scope, odoo_model: &str) -> Result<Ve
     Ok(candidates(&found, |_| format!("grants rights on {odoo_model}")))
 }
 
-/// Record rules: where the message blames some, those; else those that bind the operation.
-async fn rules(tx: &mut TenantTx, scope: &Scope, text: &str, odoo_model: &str) -> Result<Vec<Candidate>, DbError> {
-    let found = of_odoo_model(tx, scope, "rule", odoo_model).await?;
-    let ids: Vec<Uuid> = found.iter().map(|definition| definition.chunk).collect();
-    let rows = sqlx::query("select id, content from knowledge where id = any($1)").bind(&ids).fetch_all(tx.conn()).await?;
-    let texts: Vec<(Uuid, String)> =
-        rows.iter().map(|row| Ok((row.try_get("id")?, row.try_get("content")?))).collect::<Result<_, DbError>>()?;
-    let operation = OPERATION.captures(text).map(|found| found[1].to_owned());
-    let blamed: Vec<&str> = BLAMED.captures_iter(text).filter_map(|found| found.get(1)).map(|found| found.as_str()).collect();
-    let mut rated: Vec<(i32, &Definition)> = found
-        .iter()
-        .map(|definition| {
-            let content = texts.iter().find(|(id, _)| *id == definition.chunk).map(|(_, content)| content.as_str()).unwrap_or_default();
-            let named = blamed.iter().any(|name| content.contains(&format!(">{name}<")));
-            let bound = operation.as_deref().is_none_or(|operation| !is_off(content, operation));
-            // A rule that allows everything denies nothing.
-            let open = content.contains("(1, '=', 1)") || content.contains("(1,'=',1)");
-            (i32::from(!named) * 4 + i32::from(!bound) * 2 + i32::from(open), definition)
-        })
-        .collect();
-    rated.sort_by_key(|(rate, _)| *rate);
-    let rated: Vec<Definition> = rated.into_iter().map(|(_, definition)| definition.clone()).collect();
-    Ok(candidates(&rated, |_| format!("a record rule of {odoo_model}")))
-}
-
-/// Whether a rule says of itself that it does not bind an operation.
-fn is_off(rule: &str, operation: &str) -> bool {
-    let Some(at) = rule.find(&format!("perm_{operation}")) else { return false };
-    let rest = &rule[at..rule[at..].find("/>").or_else(|| rule[at..].find("</")).map_or(rule.len(), |end| at + end)];
-    rest.contains("False") || rest.contains("\"0\"") || rest.contains(">0")
-}
-
 /// What is said of an Odoo model by its external id, in which a dot and an underscore are the same.
-async fn of_odoo_model(tx: &mut TenantTx, scope: &Scope, kind: &str, odoo_model: &str) -> Result<Vec<Definition>, DbError> {
+pub(super) async fn of_odoo_model(tx: &mut TenantTx, scope: &Scope, kind: &str, odoo_model: &str) -> Result<Vec<Definition>, DbError> {
     let found = definitions(tx, scope, Wanted { kinds: &[kind], odoo_model: Some(odoo_model), ..Wanted::default() }).await?;
     let dotted = odoo_model.replace('_', ".");
     if !found.is_empty() || dotted == odoo_model {
@@ -98,7 +61,10 @@ async fn of_odoo_model(tx: &mut TenantTx, scope: &Scope, kind: &str, odoo_model:
 }
 
 async fn classes(tx: &mut TenantTx, scope: &Scope, odoo_model: &str) -> Result<Vec<Candidate>, DbError> {
-    let found = definitions(tx, scope, Wanted { kinds: &["class"], odoo_model: Some(odoo_model), ..Wanted::default() }).await?;
+    let mut found = definitions(tx, scope, Wanted { kinds: &["class"], odoo_model: Some(odoo_model), ..Wanted::default() }).await?;
+    // Of several that make it, the addon that is called after it.
+    let addon = odoo_model.replace('.', "_");
+    found.sort_by_key(|definition| !(definition.defines && definition.module == addon));
     Ok(candidates(&found, |definition| format!("{} {odoo_model}", if definition.defines { "makes" } else { "extends" })))
 }
 
@@ -159,38 +125,6 @@ async fn anchors(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorRep
     Ok(found)
 }
 
-/// The template that failed, and those through which it was called.
-async fn templates(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport) -> Result<Vec<Candidate>, DbError> {
-    let mut names: Vec<String> = TEMPLATE.captures_iter(text).map(|found| found[1].to_owned()).collect();
-    names.extend(report.object.view.clone());
-    let named = names.len();
-    for compiled in COMPILED.captures_iter(text) {
-        let compiled = &compiled[1];
-        // `template_sale_portal_my_orders_3445` does not say where the addon's name ends.
-        let splits = compiled.match_indices('_').take(8).map(|(at, _)| format!("{}.{}", &compiled[..at], &compiled[at + 1..]));
-        names.extend(splits);
-    }
-    let mut found = definitions(tx, scope, Wanted { kinds: &["template", "view"], names: &names, ..Wanted::default() }).await?;
-    // What calls the template that failed, or the one around it, gave it its values.
-    let called: Vec<String> = CALLED.captures_iter(text).map(|found| found[1].to_owned()).chain(names[..named].iter().cloned()).collect();
-    let calls = definitions(tx, scope, Wanted { kinds: &["calls"], names: &[], ..Wanted::default() }.leading_to(&called)).await?;
-    found.extend(calls.into_iter().take(6));
-    let mut rated: Vec<(usize, &Definition)> =
-        found.iter().map(|definition| (names.iter().position(|name| *name == definition.name).unwrap_or(usize::MAX), definition)).collect();
-    rated.sort_by_key(|(at, _)| *at);
-    Ok(rated
-        .into_iter()
-        .map(|(at, definition)| {
-            let why = match at {
-                at if at < named => "the template that failed",
-                usize::MAX => "calls the template that failed",
-                _ => "a template through which it was called",
-            };
-            Candidate::new(definition.chunk, 1.0, format!("{why}: {}", definition.name))
-        })
-        .collect())
-}
-
 /// Fields and methods by the Odoo model and the name, first where the Odoo model itself has it, then where anything else has.
 async fn members(tx: &mut TenantTx, scope: &Scope, report: &ErrorReport) -> Result<Vec<Candidate>, DbError> {
     let object = &report.object;
@@ -216,18 +150,10 @@ async fn members(tx: &mut TenantTx, scope: &Scope, report: &ErrorReport) -> Resu
     }
     let mut found = Vec::new();
     for name in &names {
-        for kind in ["field", "method"] {
-            let definitions = match kind {
-                "field" => graph::fields(tx, odoo_model, name, scope.version.as_deref()).await?,
-                _ => graph::overrides(tx, odoo_model, name, scope.version.as_deref()).await?,
-            };
-            let within = definitions
-                .into_iter()
-                .filter(|definition| scope.modules.as_ref().is_none_or(|modules| modules.contains(&definition.module)));
-            found.extend(
-                within.map(|definition| Candidate::new(definition.chunk, 1.0, format!("defines the {kind} {name} of {odoo_model}"))),
-            );
-        }
+        found.extend(fields(tx, scope, odoo_model, name).await?);
+        let methods = graph::overrides(tx, odoo_model, name, scope.version.as_deref()).await?;
+        let why = format!("defines the method {name} of {odoo_model}");
+        found.extend(methods.iter().filter(|method| within(scope, method)).map(|method| Candidate::new(method.chunk, 1.0, why.as_str())));
     }
     if found.is_empty() {
         let kinds = ["field", "method"];
@@ -240,24 +166,32 @@ async fn members(tx: &mut TenantTx, scope: &Scope, report: &ErrorReport) -> Resu
     Ok(found)
 }
 
+fn within(scope: &Scope, definition: &graph::Definition) -> bool {
+    scope.modules.as_ref().is_none_or(|modules| modules.contains(&definition.module))
+}
+
+/// Where a field is defined: what an Odoo model says of it itself stands above what it inherits or delegates.
+async fn fields(tx: &mut TenantTx, scope: &Scope, odoo_model: &str, name: &str) -> Result<Vec<Candidate>, DbError> {
+    let mut found = graph::fields(tx, odoo_model, name, scope.version.as_deref()).await?;
+    found.retain(|field| within(scope, field));
+    if found.len() > 1 {
+        let names = [name.to_owned()];
+        let own =
+            definitions(tx, scope, Wanted { kinds: &["field"], odoo_model: Some(odoo_model), names: &names, ..Wanted::default() }).await?;
+        found.sort_by_key(|field| !own.iter().any(|own| own.chunk == field.chunk));
+    }
+    let why = format!("defines the field {name} of {odoo_model}");
+    Ok(found.iter().map(|field| Candidate::new(field.chunk, 1.0, why.as_str()).at(field.line)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn patterns_are_patterns() {
-        for pattern in [&CALLED, &OPERATION, &BLAMED, &CONTEXT_FILE, &TEMPLATE, &COMPILED, &ANCHOR] {
+        for pattern in [&CONTEXT_FILE, &ANCHOR] {
             assert!(!pattern.is_match(""));
         }
-        let text = "in template_sale_portal_my_orders_3445_content\n    Template: portal.layout";
-        assert_eq!(&COMPILED.captures(text).unwrap()[1], "sale_portal_my_orders");
-        assert_eq!(&TEMPLATE.captures(text).unwrap()[1], "portal.layout");
-    }
-
-    #[test]
-    fn a_rule_may_not_bind_an_operation() {
-        assert!(is_off(r#"<field name="perm_unlink" eval="False"/><field name="perm_read" eval="True"/>"#, "unlink"));
-        assert!(!is_off(r#"<field name="perm_read" eval="True"/><field name="perm_unlink" eval="False"/>"#, "read"));
-        assert!(!is_off("<record/>", "read"));
     }
 }

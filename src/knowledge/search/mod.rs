@@ -12,7 +12,11 @@ mod frames;
 mod messages;
 mod near;
 mod rank;
+mod rendering;
+mod rules;
+mod shown;
 mod symbols;
+mod templates;
 mod words;
 
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,246 @@
+//! The record rules that may have refused a person, by how Odoo puts rules together.
+//!
+//! The rules of an Odoo model without groups all have to hold, of those with groups one is enough, and those of the parents that it delegates
+//! to hold too. So a rule alone says little: unless the message blames some by name, those that stand together are one answer.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::exact::{of_odoo_model, pattern};
+use super::found::{Candidate, Scope};
+use super::symbols::{Wanted, definitions};
+use crate::db::{DbError, TenantTx};
+
+/// The most lines between two rules that stand together.
+const GAP: i32 = 3;
+
+static OPERATION: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"'(read|write|create|unlink)' access|Operation: (read|write|create|unlink)\b"));
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r"['\x22«“‘](read|write|create|unlink)['\x22»”’]"));
+static BLAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^\s*- (.+?)\s*$"));
+static DOMAIN: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r#"(?s)name=["']domain_force["'](?:[^>]*?eval=["']|[^>]*>)(.*?)(?:["']\s*/>|</field>)"#));
+static LABEL: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?s)name=["']name["'][^>]*>(.*?)</field>"#));
+
+/// What the message tells about the rules that refused.
+struct Refusal<'t> {
+    operation: Option<&'t str>,
+    blamed: Vec<&'t str>,
+    /// Whether companies are the matter: Odoo says so where a rule that refused speaks of them. `None` where it cannot be told.
+    companies: Option<bool>,
+}
+
+impl<'t> Refusal<'t> {
+    fn read(text: &'t str) -> Self {
+        let said = OPERATION.captures(text).and_then(|found| found.get(1).or(found.get(2)));
+        let operation = said.or_else(|| QUOTED.captures_iter(text).last().and_then(|found| found.get(1))).map(|found| found.as_str());
+        let blamed = BLAMED.captures_iter(text).filter_map(|found| found.get(1)).map(|found| found.as_str()).collect();
+        let english = text.contains("doesn't have '") || text.contains("you are not allowed");
+        let companies = match text.contains("multi-company issue") {
+            true => Some(true),
+            false => english.then_some(false),
+        };
+        Self { operation, blamed, companies }
+    }
+
+    /// How unlikely a rule is to have refused; `changes` is what other addons made of it.
+    fn rate(&self, rule: &Text, changes: Option<&Text>) -> i32 {
+        let contents = [Some(rule), changes].map(|text| text.map(|text| text.content.as_str()).unwrap_or_default());
+        let named = LABEL.captures(contents[0]).is_some_and(|found| self.blames(&found[1]));
+        let off = self.operation.is_some_and(|operation| contents.iter().any(|content| is_off(content, operation)));
+        let domain =
+            contents.iter().rev().find_map(|content| DOMAIN.captures(content)).map(|found| found[1].to_owned()).unwrap_or_default();
+        // A rule that allows everything denies nothing.
+        let open = domain.chars().filter(|c| !c.is_whitespace()).collect::<String>().contains("(1,'=',1)");
+        let other = self.companies.is_some_and(|companies| companies != domain.contains("company_id"));
+        i32::from(!named) * 8 + i32::from(off) * 4 + i32::from(open) * 2 + i32::from(other)
+    }
+
+    fn blames(&self, label: &str) -> bool {
+        let label = html_escape::decode_html_entities(label.trim());
+        self.blamed.iter().any(|name| *name == label)
+    }
+}
+
+/// A rule as it stands in its file, or what another addon makes of it.
+#[derive(Debug, Clone)]
+struct Text {
+    id: Uuid,
+    name: String,
+    /// Source, series and file.
+    file: (Option<Uuid>, Option<String>, Option<String>),
+    start: i32,
+    end: i32,
+    content: String,
+}
+
+/// The rules of an Odoo model, those that may have refused first.
+pub(super) async fn refused(tx: &mut TenantTx, scope: &Scope, text: &str, odoo_model: &str) -> Result<Vec<Candidate>, DbError> {
+    let refusal = Refusal::read(text);
+    let mut found = of(tx, scope, &refusal, odoo_model).await?;
+    let delegates = definitions(tx, scope, Wanted { kinds: &["delegate"], odoo_model: Some(odoo_model), ..Wanted::default() }).await?;
+    let mut parents: Vec<String> = delegates.into_iter().filter_map(|delegate| delegate.target).collect();
+    parents.sort_unstable();
+    parents.dedup();
+    for parent in parents {
+        found.extend(of(tx, scope, &refusal, &parent).await?);
+    }
+    Ok(found)
+}
+
+async fn of(tx: &mut TenantTx, scope: &Scope, refusal: &Refusal<'_>, odoo_model: &str) -> Result<Vec<Candidate>, DbError> {
+    let own = of_odoo_model(tx, scope, "rule", odoo_model).await?;
+    if own.is_empty() {
+        return Ok(Vec::new());
+    }
+    // What changes a rule of another addon says no more than what it changes.
+    let names: Vec<String> = own.iter().map(|rule| rule.name.clone()).collect();
+    let all = definitions(tx, scope, Wanted { kinds: &["rule"], names: &names, ..Wanted::default() }).await?;
+    let own_ids: Vec<Uuid> = own.iter().map(|rule| rule.chunk).collect();
+    let changing = all.iter().map(|rule| rule.chunk).filter(|id| !own_ids.contains(id));
+    let ids: Vec<Uuid> = own_ids.iter().copied().chain(changing).collect();
+    let texts = load(tx, &ids).await?;
+    let in_order = ids.iter().filter_map(|id| texts.iter().find(|text| text.id == *id));
+    let rated: Vec<(i32, &Text)> = in_order
+        .map(|text| {
+            let is_own = own_ids.contains(&text.id);
+            let base =
+                if is_own { text } else { texts.iter().find(|rule| own_ids.contains(&rule.id) && rule.name == text.name).unwrap_or(text) };
+            (refusal.rate(base, (!is_own).then_some(text)), text)
+        })
+        .collect();
+    let apart = rated.iter().any(|(rate, _)| *rate < 8);
+    let mut runs: Vec<(i32, Vec<&Text>)> =
+        if apart { rated.into_iter().map(|(rate, text)| (rate, vec![text])).collect() } else { together(rated) };
+    runs.sort_by_key(|(rate, _)| *rate);
+    Ok(runs.into_iter().filter_map(|(_, run)| answer(&run, odoo_model)).collect())
+}
+
+fn answer(run: &[&Text], odoo_model: &str) -> Option<Candidate> {
+    let (first, rest) = run.split_first()?;
+    let why = match rest.len() {
+        0 => format!("a record rule of {odoo_model}"),
+        more => format!("{} record rules of {odoo_model} that stand together, {} first", more + 1, first.name),
+    };
+    Some(Candidate::new(first.id, 1.0, why).with(rest.iter().map(|text| text.id).collect()))
+}
+
+/// Rules that follow each other in a file, the likeliest of them first.
+fn together(rated: Vec<(i32, &Text)>) -> Vec<(i32, Vec<&Text>)> {
+    let mut by_place: Vec<(usize, i32, &Text)> = rated.into_iter().enumerate().map(|(nth, (rate, text))| (nth, rate, text)).collect();
+    by_place.sort_by(|(_, _, a), (_, _, b)| (&a.file, a.start).cmp(&(&b.file, b.start)));
+    let mut runs: Vec<Vec<(usize, i32, &Text)>> = Vec::new();
+    for rule in by_place {
+        match runs.last_mut() {
+            Some(run) if run.last().is_some_and(|(_, _, last)| last.file == rule.2.file && rule.2.start - last.end <= GAP) => {
+                run.push(rule)
+            }
+            _ => runs.push(vec![rule]),
+        }
+    }
+    let mut runs: Vec<(usize, i32, Vec<&Text>)> = runs
+        .into_iter()
+        .filter_map(|mut run| {
+            let nth = run.iter().map(|(nth, _, _)| *nth).min()?;
+            run.sort_by_key(|(nth, rate, _)| (*rate, *nth));
+            Some((nth, run.first()?.1, run.into_iter().map(|(_, _, text)| text).collect()))
+        })
+        .collect();
+    runs.sort_by_key(|(nth, _, _)| *nth);
+    runs.into_iter().map(|(_, rate, run)| (rate, run)).collect()
+}
+
+async fn load(tx: &mut TenantTx, ids: &[Uuid]) -> Result<Vec<Text>, DbError> {
+    let rows =
+        sqlx::query("select id, source_id, odoo_version, path, symbol, start_line, end_line, content from knowledge where id = any($1)")
+            .bind(ids)
+            .fetch_all(tx.conn())
+            .await?;
+    rows.iter().map(text).collect()
+}
+
+fn text(row: &PgRow) -> Result<Text, DbError> {
+    Ok(Text {
+        id: row.try_get("id")?,
+        name: row.try_get::<Option<_>, _>("symbol")?.unwrap_or_default(),
+        file: (row.try_get("source_id")?, row.try_get("odoo_version")?, row.try_get("path")?),
+        start: row.try_get::<Option<_>, _>("start_line")?.unwrap_or_default(),
+        end: row.try_get::<Option<_>, _>("end_line")?.unwrap_or_default(),
+        content: row.try_get("content")?,
+    })
+}
+
+/// Whether a rule says of itself that it does not bind an operation.
+fn is_off(rule: &str, operation: &str) -> bool {
+    let Some(at) = rule.find(&format!("perm_{operation}")) else { return false };
+    let rest = &rule[at..];
+    let end = [rest.find("/>"), rest.find("</")].into_iter().flatten().min().unwrap_or(rest.len());
+    let rest = &rest[..end];
+    rest.contains("False") || rest.contains("\"0\"") || rest.contains("'0'") || rest.ends_with(">0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENGLISH: &str = "    records.check_access('read')\nodoo.exceptions.AccessError: Uh-oh!\n\nSorry, A (id=5) doesn't have 'write' access to:\n- Order (shop.order)\n";
+
+    fn rule(path: &str, start: i32, end: i32, domain: &str) -> Text {
+        Text {
+            id: Uuid::new_v4(),
+            name: format!("shop.rule_{start}"),
+            file: (None, None, Some(path.to_owned())),
+            start,
+            end,
+            content: format!("<record><field name=\"name\">A &amp; B</field><field name=\"domain_force\">{domain}</field></record>"),
+        }
+    }
+
+    #[test]
+    fn a_rule_may_not_bind_an_operation() {
+        assert!(is_off(r#"<field name="perm_unlink" eval="False"/><field name="perm_read" eval="True"/>"#, "unlink"));
+        assert!(!is_off(r#"<field name="perm_read" eval="True"/><field name="perm_unlink" eval="False"/>"#, "read"));
+        assert!(!is_off(r#"<field name="perm_read">1</field><field name="perm_unlink" eval="False"/>"#, "read"));
+        assert!(is_off("<field name=\"perm_read\">0</field>", "read"));
+        assert!(!is_off("<record/>", "read") && !is_off("perm_read", "read"));
+    }
+
+    #[test]
+    fn message_tells_operation_and_names() {
+        let refusal = Refusal::read(ENGLISH);
+        assert_eq!((refusal.operation, refusal.companies), (Some("write"), Some(false)));
+        assert_eq!(Refusal::read("x 'read'\nBesoin de l'accès « x » 'unlink'").operation, Some("unlink"));
+        assert_eq!(Refusal::read("Document type: A, Operation: create").operation, Some("create"));
+        let refusal = Refusal::read("Blame the following rules:\n- A & B\n\nNote: this might be a multi-company issue.");
+        assert_eq!((refusal.companies, refusal.blames(" A &amp; B"), refusal.blames("A")), (Some(true), true, false));
+        assert_eq!(Refusal::read("").companies, None);
+    }
+
+    #[test]
+    fn likelier_rules_come_first() {
+        let refusal = Refusal::read(ENGLISH);
+        let (own, open, company) = (
+            rule("a", 1, 2, "[('user_id', '=', user.id)]"),
+            rule("a", 3, 4, "[(1, '=', 1)]"),
+            rule("a", 5, 6, "[('company_id', 'in', company_ids)]"),
+        );
+        assert!(refusal.rate(&own, None) < refusal.rate(&company, None) && refusal.rate(&company, None) < refusal.rate(&open, None));
+        // Another addon gave the open rule a domain.
+        assert_eq!(refusal.rate(&open, Some(&own)), refusal.rate(&own, None));
+        let text = format!("{ENGLISH}\nThis seems to be a multi-company issue");
+        let refusal = Refusal::read(&text);
+        assert!(refusal.rate(&company, None) < refusal.rate(&own, None));
+    }
+
+    #[test]
+    fn rules_beside_each_other_are_one() {
+        let rules = [rule("b", 1, 4, ""), rule("a", 20, 25, ""), rule("b", 6, 9, ""), rule("b", 30, 31, ""), rule("a", 28, 29, "")];
+        let runs = together(rules.iter().zip([1, 5, 0, 2, 3]).map(|(rule, rate)| (rate, rule)).collect());
+        let runs: Vec<(i32, Vec<i32>)> = runs.into_iter().map(|(rate, run)| (rate, run.iter().map(|text| text.start).collect())).collect();
+        assert_eq!(runs, [(0, vec![6, 1]), (3, vec![28, 20]), (2, vec![30])]);
+    }
+}
