@@ -51,7 +51,7 @@ async fn access(tx: &mut TenantTx, scope: &Scope, odoo_model: &str) -> Result<Ve
 }
 
 /// What is said of an Odoo model by its external id, in which a dot and an underscore are the same.
-pub(super) async fn of_odoo_model(tx: &mut TenantTx, scope: &Scope, kind: &str, odoo_model: &str) -> Result<Vec<Definition>, DbError> {
+async fn of_odoo_model(tx: &mut TenantTx, scope: &Scope, kind: &str, odoo_model: &str) -> Result<Vec<Definition>, DbError> {
     let found = definitions(tx, scope, Wanted { kinds: &[kind], odoo_model: Some(odoo_model), ..Wanted::default() }).await?;
     let dotted = odoo_model.replace('_', ".");
     if !found.is_empty() || dotted == odoo_model {

@@ -10,13 +10,21 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::exact::{of_odoo_model, pattern};
+use super::exact::pattern;
 use super::found::{Candidate, Scope};
-use super::symbols::{Wanted, definitions};
 use crate::db::{DbError, TenantTx};
+use crate::knowledge::graph;
 
 /// The most lines between two rules that stand together.
 const GAP: i32 = 3;
+/// The most lines of rules that are one answer.
+const MAX_RUN: i32 = 100;
+/// The most rules of one Odoo model that are looked at.
+const MAX_RULES: i64 = 300;
+/// How far delegation is followed.
+const MAX_DELEGATION: i32 = 3;
+/// What a rule is rated at least that the message does not blame.
+const NOT_BLAMED: i32 = 8;
 
 static OPERATION: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"'(read|write|create|unlink)' access|Operation: (read|write|create|unlink)\b"));
@@ -57,7 +65,7 @@ impl<'t> Refusal<'t> {
         // A rule that allows everything denies nothing.
         let open = domain.chars().filter(|c| !c.is_whitespace()).collect::<String>().contains("(1,'=',1)");
         let other = self.companies.is_some_and(|companies| companies != domain.contains("company_id"));
-        i32::from(!named) * 8 + i32::from(off) * 4 + i32::from(open) * 2 + i32::from(other)
+        i32::from(!named) * NOT_BLAMED + i32::from(off) * 4 + i32::from(open) * 2 + i32::from(other)
     }
 
     fn blames(&self, label: &str) -> bool {
@@ -70,7 +78,13 @@ impl<'t> Refusal<'t> {
 #[derive(Debug, Clone)]
 struct Text {
     id: Uuid,
+    /// How many delegations lie between it and the Odoo model that was refused.
+    level: i32,
+    odoo_model: String,
     name: String,
+    /// Whether it changes a rule of another addon: it says no more than what it changes.
+    changes: bool,
+    module: String,
     /// Source, series and file.
     file: (Option<Uuid>, Option<String>, Option<String>),
     start: i32,
@@ -78,50 +92,36 @@ struct Text {
     content: String,
 }
 
-/// The rules of an Odoo model, those that may have refused first.
+/// The rules of an Odoo model, those that may have refused first; after them those of the parents that it delegates to.
 pub(super) async fn refused(tx: &mut TenantTx, scope: &Scope, text: &str, odoo_model: &str) -> Result<Vec<Candidate>, DbError> {
     let refusal = Refusal::read(text);
-    let mut found = of(tx, scope, &refusal, odoo_model).await?;
-    let delegates = definitions(tx, scope, Wanted { kinds: &["delegate"], odoo_model: Some(odoo_model), ..Wanted::default() }).await?;
-    let mut parents: Vec<String> = delegates.into_iter().filter_map(|delegate| delegate.target).collect();
-    parents.sort_unstable();
-    parents.dedup();
-    for parent in parents {
-        found.extend(of(tx, scope, &refusal, &parent).await?);
-    }
-    Ok(found)
+    let rules = load(tx, scope, odoo_model).await?;
+    let mut levels: Vec<i32> = rules.iter().map(|rule| rule.level).collect();
+    levels.dedup();
+    Ok(levels
+        .into_iter()
+        .flat_map(|level| ranked(&refusal, &rules.iter().filter(|rule| rule.level == level).collect::<Vec<_>>()))
+        .collect())
 }
 
-async fn of(tx: &mut TenantTx, scope: &Scope, refusal: &Refusal<'_>, odoo_model: &str) -> Result<Vec<Candidate>, DbError> {
-    let own = of_odoo_model(tx, scope, "rule", odoo_model).await?;
-    if own.is_empty() {
-        return Ok(Vec::new());
-    }
-    // What changes a rule of another addon says no more than what it changes.
-    let names: Vec<String> = own.iter().map(|rule| rule.name.clone()).collect();
-    let all = definitions(tx, scope, Wanted { kinds: &["rule"], names: &names, ..Wanted::default() }).await?;
-    let own_ids: Vec<Uuid> = own.iter().map(|rule| rule.chunk).collect();
-    let changing = all.iter().map(|rule| rule.chunk).filter(|id| !own_ids.contains(id));
-    let ids: Vec<Uuid> = own_ids.iter().copied().chain(changing).collect();
-    let texts = load(tx, &ids).await?;
-    let in_order = ids.iter().filter_map(|id| texts.iter().find(|text| text.id == *id));
-    let rated: Vec<(i32, &Text)> = in_order
-        .map(|text| {
-            let is_own = own_ids.contains(&text.id);
-            let base =
-                if is_own { text } else { texts.iter().find(|rule| own_ids.contains(&rule.id) && rule.name == text.name).unwrap_or(text) };
-            (refusal.rate(base, (!is_own).then_some(text)), text)
+fn ranked(refusal: &Refusal<'_>, rules: &[&Text]) -> Vec<Candidate> {
+    let rated: Vec<(i32, &Text)> = rules
+        .iter()
+        .map(|rule| {
+            let is_base = |base: &&&Text| !base.changes && base.name == rule.name && base.file.1 == rule.file.1;
+            let base = rules.iter().find(is_base).filter(|_| rule.changes);
+            (refusal.rate(base.unwrap_or(rule), base.map(|_| *rule)), *rule)
         })
         .collect();
-    let apart = rated.iter().any(|(rate, _)| *rate < 8);
-    let mut runs: Vec<(i32, Vec<&Text>)> =
-        if apart { rated.into_iter().map(|(rate, text)| (rate, vec![text])).collect() } else { together(rated) };
+    let is_blamed = rated.iter().any(|(rate, _)| *rate < NOT_BLAMED);
+    let mut runs = if is_blamed { rated.into_iter().map(|(rate, rule)| (rate, vec![rule])).collect() } else { together(rated) };
     runs.sort_by_key(|(rate, _)| *rate);
-    Ok(runs.into_iter().filter_map(|(_, run)| answer(&run, odoo_model)).collect())
+    runs.into_iter().filter_map(|(_, run)| answer(&run)).collect()
 }
 
-fn answer(run: &[&Text], odoo_model: &str) -> Option<Candidate> {
+fn answer(run: &[&Text]) -> Option<Candidate> {
     let (first, rest) = run.split_first()?;
+    let odoo_model = &first.odoo_model;
     let why = match rest.len() {
         0 => format!("a record rule of {odoo_model}"),
         more => format!("{} record rules of {odoo_model} that stand together, {} first", more + 1, first.name),
@@ -136,9 +136,7 @@ fn together(rated: Vec<(i32, &Text)>) -> Vec<(i32, Vec<&Text>)> {
     let mut runs: Vec<Vec<(usize, i32, &Text)>> = Vec::new();
     for rule in by_place {
         match runs.last_mut() {
-            Some(run) if run.last().is_some_and(|(_, _, last)| last.file == rule.2.file && rule.2.start - last.end <= GAP) => {
-                run.push(rule)
-            }
+            Some(run) if follows(run.first().map(|(_, _, text)| *text), run.last().map(|(_, _, text)| *text), rule.2) => run.push(rule),
             _ => runs.push(vec![rule]),
         }
     }
@@ -154,19 +152,57 @@ fn together(rated: Vec<(i32, &Text)>) -> Vec<(i32, Vec<&Text>)> {
     runs.into_iter().map(|(_, rate, run)| (rate, run)).collect()
 }
 
-async fn load(tx: &mut TenantTx, ids: &[Uuid]) -> Result<Vec<Text>, DbError> {
-    let rows =
-        sqlx::query("select id, source_id, odoo_version, path, symbol, start_line, end_line, content from knowledge where id = any($1)")
-            .bind(ids)
-            .fetch_all(tx.conn())
-            .await?;
-    rows.iter().map(text).collect()
+fn follows(first: Option<&Text>, last: Option<&Text>, rule: &Text) -> bool {
+    let (Some(first), Some(last)) = (first, last) else { return false };
+    last.file == rule.file && rule.start - last.end <= GAP && rule.end - first.start < MAX_RUN
+}
+
+/// The rules of an Odoo model and of those that it delegates to, with what other addons make of them, in the order in which they are loaded.
+async fn load(tx: &mut TenantTx, scope: &Scope, odoo_model: &str) -> Result<Vec<Text>, DbError> {
+    // A data file names an Odoo model by its external id, in which a dot and an underscore are the same.
+    let names = [odoo_model.to_owned(), odoo_model.replace('_', ".")];
+    let rows = sqlx::query(
+        "with recursive lineage (odoo_model, level) as (
+             select unnest($1::text[]), 0
+             union
+             select s.target, l.level + 1 from lineage l join knowledge_symbols s on s.odoo_model = l.odoo_model and s.kind = 'delegate'
+              where s.target is not null and l.level < $2 and ($3::text is null or s.version = $3)
+         ), own as (
+             select s.name, s.version, min(l.level) as level, min(l.odoo_model) as odoo_model
+               from lineage l join knowledge_symbols s on s.odoo_model = l.odoo_model and s.kind = 'rule'
+              where ($3::text is null or s.version = $3) group by s.name, s.version
+         )
+         select k.id, k.source_id, k.odoo_version, k.module, k.path, k.symbol, k.start_line, k.end_line, k.content,
+                own.level, own.odoo_model, s.odoo_model is null as changes
+           from own join knowledge_symbols s on s.name = own.name and s.kind = 'rule' and s.version = own.version
+           join knowledge k on k.id = s.chunk_id
+          where ($4::text[] is null or k.module = any($4))
+          order by k.path, k.start_line, k.id limit $5",
+    )
+    .bind(&names)
+    .bind(MAX_DELEGATION)
+    .bind(scope.version.as_deref())
+    .bind(scope.modules.as_deref())
+    .bind(MAX_RULES)
+    .fetch_all(tx.conn())
+    .await?;
+    let mut rules = rows.iter().map(text).collect::<Result<Vec<_>, _>>()?;
+    if rules.len() > 1 {
+        let depths = graph::depths(tx, scope.version.as_deref()).await?;
+        let depth = |rule: &Text| depths.get(&rule.module).copied().unwrap_or(0);
+        rules.sort_by(|a, b| (a.level, depth(a), &a.module).cmp(&(b.level, depth(b), &b.module)));
+    }
+    Ok(rules)
 }
 
 fn text(row: &PgRow) -> Result<Text, DbError> {
     Ok(Text {
         id: row.try_get("id")?,
+        level: row.try_get("level")?,
+        odoo_model: row.try_get("odoo_model")?,
         name: row.try_get::<Option<_>, _>("symbol")?.unwrap_or_default(),
+        changes: row.try_get("changes")?,
+        module: row.try_get::<Option<_>, _>("module")?.unwrap_or_default(),
         file: (row.try_get("source_id")?, row.try_get("odoo_version")?, row.try_get("path")?),
         start: row.try_get::<Option<_>, _>("start_line")?.unwrap_or_default(),
         end: row.try_get::<Option<_>, _>("end_line")?.unwrap_or_default(),
@@ -192,6 +228,10 @@ mod tests {
     fn rule(path: &str, start: i32, end: i32, domain: &str) -> Text {
         Text {
             id: Uuid::new_v4(),
+            level: 0,
+            odoo_model: "shop.order".to_owned(),
+            changes: false,
+            module: "shop".to_owned(),
             name: format!("shop.rule_{start}"),
             file: (None, None, Some(path.to_owned())),
             start,
@@ -242,5 +282,8 @@ mod tests {
         let runs = together(rules.iter().zip([1, 5, 0, 2, 3]).map(|(rule, rate)| (rate, rule)).collect());
         let runs: Vec<(i32, Vec<i32>)> = runs.into_iter().map(|(rate, run)| (rate, run.iter().map(|text| text.start).collect())).collect();
         assert_eq!(runs, [(0, vec![6, 1]), (3, vec![28, 20]), (2, vec![30])]);
+        let long = [rule("a", 1, 60, ""), rule("a", 62, 99, ""), rule("a", 101, 110, "")];
+        let runs = together(long.iter().map(|rule| (0, rule)).collect());
+        assert_eq!(runs.iter().map(|(_, run)| run.len()).collect::<Vec<_>>(), [2, 1]);
     }
 }

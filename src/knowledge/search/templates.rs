@@ -16,7 +16,7 @@ use crate::knowledge::graph;
 /// The most templates that may be the one that was to be rendered before it is no longer said first.
 const FEW: usize = 3;
 /// The most templates that call another which are given.
-const CALLERS: usize = 8;
+const CALLERS: usize = 10;
 
 /// The templates that an error of QWeb is about, best first.
 pub(super) async fn failed(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport) -> Result<Vec<Candidate>, DbError> {
@@ -60,7 +60,7 @@ fn said(template: &Definition, why: &str) -> Candidate {
     Candidate::new(template.chunk, 1.0, format!("{why}: {}", template.name))
 }
 
-/// The template that failed; first the addon's that added the element, where it does not stand in the template itself.
+/// The template that failed, and what added the element to it, where it does not stand in the template itself.
 async fn holders(tx: &mut TenantTx, scope: &Scope, read: &Rendering, own: &[Definition]) -> Result<Vec<Candidate>, DbError> {
     let failed: Vec<Candidate> = own.iter().map(|template| said(template, "the template that failed")).collect();
     let Some(name) = read.names.first().filter(|_| !read.directives.is_empty()) else { return Ok(failed) };
@@ -73,7 +73,7 @@ async fn holders(tx: &mut TenantTx, scope: &Scope, read: &Rendering, own: &[Defi
         return Ok(failed);
     }
     let added = ids.iter().filter(|id| has(id)).map(|id| Candidate::new(*id, 1.0, format!("adds the element that failed to {name}")));
-    Ok(added.chain(failed).collect())
+    Ok(failed.iter().cloned().chain(added).collect())
 }
 
 /// A name that is no record of its own may be that of an element inside of one.
