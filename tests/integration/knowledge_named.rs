@@ -169,3 +169,36 @@ async fn named_field_is_shown_with_its_neighbours() {
     let missing = "Traceback (most recent call last):\nAttributeError: 'shop.express' object has no attribute 'f70'";
     assert_eq!(places(&found(&test, missing).await, "class"), ["late/models/express.py:4-7", "shop/models/order.py:61-91"]);
 }
+
+#[tokio::test]
+async fn constraints_lead_to_their_declaration() {
+    let order = "from odoo import fields, models\n\n\nclass Order(models.Model):\n    _name = 'shop.order'\n\n    code = fields.Char(compute='_compute_code')\n\n    \
+        def _compute_code(self):\n        pass\n\n    _code_uniq = models.Constraint('unique(code)', 'Twice.')\n";
+    let line = "from odoo import fields, models\n\n\nclass Line(models.Model):\n    _name = 'shop.order.line'\n    _sql_constraints = [('code_check', 'check(1=1)',         'No.')]\n\n    def a(self):\n        pass\n\n    order_id = fields.Many2one('shop.order')\n";
+    let test = knowing(&[("shop/models/order.py", order), ("shop/models/line.py", line)]).await;
+    let first = async |said: &str| {
+        let hits = found(&test, &format!("Traceback (most recent call last):\n{said}")).await;
+        format!("{} {}", places(&hits[..1], &hits[0].kind).concat(), hits[0].why)
+    };
+    for (said, place) in [
+        (
+            "psycopg2.errors.UniqueViolation: duplicate key value violates unique constraint \"shop_order_code_uniq\"",
+            "order.py:12-12 declares",
+        ),
+        (
+            "psycopg2.errors.CheckViolation: new row for relation \"shop_order_line\" violates check constraint \"shop_order_line_code_check\"",
+            "line.py:4-6 declares",
+        ),
+        (
+            "psycopg2.errors.ForeignKeyViolation: update or delete on table \"shop_order\" violates foreign key constraint \
+             \"shop_order_line_order_id_fkey\" on table \"shop_order_line\"",
+            "line.py:11-11 defines",
+        ),
+        ("psycopg2.errors.UndefinedTable: relation \"shop_order_line\" does not exist", "line.py:4-6 makes"),
+        ("ValueError: Compute method failed to assign shop.order(5,).code", "order.py:9-10 defines the method"),
+        ("AssertionError: Field x.y.order_id with unknown comodel_name 'shop.order.line'", "line.py:4-6 makes"),
+    ] {
+        let answer = first(said).await;
+        assert!(answer.starts_with(&format!("shop/models/{place}")), "{said}\n{answer}");
+    }
+}

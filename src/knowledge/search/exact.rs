@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::found::{Candidate, Scope};
 use super::symbols::{Definition, Wanted, definitions};
-use super::{rules, templates};
+use super::{constraints, rules, templates};
 use crate::db::{DbError, TenantTx};
 use crate::domain::{ErrorClass, ErrorReport, Subclass};
 use crate::knowledge::graph;
@@ -30,9 +30,29 @@ pub(super) async fn named(tx: &mut TenantTx, scope: &Scope, text: &str, report: 
     let odoo_model = object.model.as_deref();
     let subclass = report.subclass.map(Subclass::as_str).unwrap_or_default();
     match (report.class, odoo_model) {
+        (ErrorClass::AccessDenied, Some(_)) if subclass == "field" => members(tx, scope, report).await,
         (ErrorClass::AccessDenied, Some(odoo_model)) if subclass == "rule" => rules::refused(tx, scope, text, odoo_model).await,
         (ErrorClass::AccessDenied, Some(odoo_model)) => access(tx, scope, odoo_model).await,
         (ErrorClass::ModelMissing | ErrorClass::AccessRulesMissing, Some(odoo_model)) => classes(tx, scope, odoo_model).await,
+        (ErrorClass::SchemaOutdated, Some(odoo_model)) if subclass == "table" => classes(tx, scope, odoo_model).await,
+        (ErrorClass::FieldReferenceBroken, _) if subclass == "comodel" => {
+            let makers = classes(tx, scope, object.name.as_deref().unwrap_or_default()).await?;
+            Ok([makers, members(tx, scope, report).await?].concat())
+        }
+        (ErrorClass::DataConstraint | ErrorClass::SchemaConstraint, _) => {
+            let declared = constraints::declared(tx, scope, object.name.as_deref().unwrap_or_default()).await?;
+            Ok([declared, members(tx, scope, report).await?].concat())
+        }
+        (ErrorClass::ViewUnknownField | ErrorClass::ViewInvalid | ErrorClass::ViewInvalidAction, _) => {
+            let mut found = [members(tx, scope, report).await?, views(tx, scope, text, report).await?].concat();
+            // What only has the same name elsewhere comes after the view.
+            found.sort_by(|a, b| b.score.total_cmp(&a.score));
+            Ok(found)
+        }
+        (ErrorClass::ComputeUnassigned, Some(odoo_model)) => {
+            let computing = computing(tx, scope, odoo_model, object.field.as_deref().unwrap_or_default()).await?;
+            Ok([computing, members(tx, scope, report).await?].concat())
+        }
         (ErrorClass::ViewAnchorMissing, _) => anchors(tx, scope, text, report).await,
         (ErrorClass::QwebRender, _) => templates::failed(tx, scope, text, report).await,
         (ErrorClass::ExternalIdMissing, _) => records(tx, scope, object.xmlid.as_deref()).await,
@@ -89,9 +109,14 @@ async fn graph_names(tx: &mut TenantTx, scope: &Scope, name: &str) -> Result<Vec
     Ok(modules.keys().map(|module| format!("{module}.{name}")).collect())
 }
 
-/// The views above the one that names an anchor: first those that hold what the anchor names.
-async fn anchors(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport) -> Result<Vec<Candidate>, DbError> {
-    let Some(xmlid) = report.object.xmlid.as_deref() else { return Ok(Vec::new()) };
+/// The view that Odoo refuses.
+async fn views(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport) -> Result<Vec<Candidate>, DbError> {
+    let found = refused_view(tx, scope, text, report).await?;
+    Ok(candidates(&found, |view| format!("is {}, which is refused", view.name)))
+}
+
+async fn refused_view(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport) -> Result<Vec<Definition>, DbError> {
+    let Some(xmlid) = report.object.xmlid.as_deref().filter(|xmlid| !xmlid.is_empty()) else { return Ok(Vec::new()) };
     let module = CONTEXT_FILE.captures(text).and_then(|found| found.get(1).or(found.get(2))).map(|found| found.as_str().to_owned());
     let module = module.or_else(|| report.module.as_ref().map(ToString::to_string));
     let names: Vec<String> = match (xmlid.contains('.'), module) {
@@ -99,7 +124,12 @@ async fn anchors(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorRep
         (false, Some(module)) => vec![format!("{module}.{xmlid}")],
         (false, None) => graph_names(tx, scope, xmlid).await?,
     };
-    let own = definitions(tx, scope, Wanted { kinds: &["view", "template"], names: &names, ..Wanted::default() }).await?;
+    definitions(tx, scope, Wanted { kinds: &["view", "template"], names: &names, ..Wanted::default() }).await
+}
+
+/// The views above the one that names an anchor: first those that hold what the anchor names.
+async fn anchors(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport) -> Result<Vec<Candidate>, DbError> {
+    let own = refused_view(tx, scope, text, report).await?;
     let Some(first) = own.first() else { return Ok(Vec::new()) };
     let above = graph::ancestors(tx, &first.name, scope.version.as_deref()).await?;
     let ids: Vec<Uuid> = above.iter().map(|view| view.chunk).collect();
@@ -151,16 +181,15 @@ async fn members(tx: &mut TenantTx, scope: &Scope, report: &ErrorReport) -> Resu
     let mut found = Vec::new();
     for name in &names {
         found.extend(fields(tx, scope, odoo_model, name).await?);
-        let methods = graph::overrides(tx, odoo_model, name, scope.version.as_deref()).await?;
-        let why = format!("defines the method {name} of {odoo_model}");
-        found.extend(methods.iter().filter(|method| within(scope, method)).map(|method| Candidate::new(method.chunk, 1.0, why.as_str())));
+        found.extend(methods(tx, scope, odoo_model, name).await?);
     }
     if found.is_empty() {
         let kinds = ["field", "method"];
         let elsewhere = definitions(tx, scope, Wanted { kinds: &kinds, names: &names, ..Wanted::default() }).await?;
         found.extend(elsewhere.iter().take(10).map(|definition| {
             let of = definition.odoo_model.as_deref().unwrap_or("another class");
-            Candidate::new(definition.chunk, 0.6, format!("defines the {} {} of {of}", definition.kind, definition.name))
+            let found = Candidate::new(definition.chunk, 0.6, format!("defines the {} {} of {of}", definition.kind, definition.name));
+            if definition.kind == "field" { found.at(definition.line) } else { found }
         }));
     }
     Ok(found)
@@ -170,8 +199,27 @@ fn within(scope: &Scope, definition: &graph::Definition) -> bool {
     scope.modules.as_ref().is_none_or(|modules| modules.contains(&definition.module))
 }
 
+async fn methods(tx: &mut TenantTx, scope: &Scope, odoo_model: &str, name: &str) -> Result<Vec<Candidate>, DbError> {
+    let found = graph::overrides(tx, odoo_model, name, scope.version.as_deref()).await?;
+    let why = format!("defines the method {name} of {odoo_model}");
+    Ok(found.iter().filter(|method| within(scope, method)).map(|method| Candidate::new(method.chunk, 1.0, why.as_str())).collect())
+}
+
+/// The methods that compute a field.
+async fn computing(tx: &mut TenantTx, scope: &Scope, odoo_model: &str, field: &str) -> Result<Vec<Candidate>, DbError> {
+    let sql = "select distinct detail ->> 'compute' from knowledge_symbols
+                where kind = 'field' and odoo_model = $1 and name = $2 and detail ? 'compute' and ($3::text is null or version = $3) limit 5";
+    let names: Vec<String> =
+        sqlx::query_scalar(sql).bind(odoo_model).bind(field).bind(scope.version.as_deref()).fetch_all(tx.conn()).await?;
+    let mut found = Vec::new();
+    for name in names {
+        found.extend(methods(tx, scope, odoo_model, &name).await?);
+    }
+    Ok(found)
+}
+
 /// Where a field is defined: what an Odoo model says of it itself stands above what it inherits or delegates.
-async fn fields(tx: &mut TenantTx, scope: &Scope, odoo_model: &str, name: &str) -> Result<Vec<Candidate>, DbError> {
+pub(super) async fn fields(tx: &mut TenantTx, scope: &Scope, odoo_model: &str, name: &str) -> Result<Vec<Candidate>, DbError> {
     let mut found = graph::fields(tx, odoo_model, name, scope.version.as_deref()).await?;
     found.retain(|field| within(scope, field));
     if found.len() > 1 {
