@@ -18,6 +18,7 @@ mod fix;
 mod groups;
 mod index;
 mod knowledge;
+mod knowledge_named;
 mod lint;
 mod pool;
 mod queue;

@@ -8,24 +8,19 @@ use uuid::Uuid;
 
 use super::found::{Candidate, Scope};
 use super::symbols::{Definition, Wanted, definitions};
+use super::{constraints, rules, templates};
 use crate::db::{DbError, TenantTx};
 use crate::domain::{ErrorClass, ErrorReport, Subclass};
 use crate::knowledge::graph;
 
 #[expect(clippy::expect_used, reason = "the patterns are constants, and a test reads them")]
-fn pattern(text: &str) -> Regex {
+pub(super) fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern")
 }
 
-static OPERATION: LazyLock<Regex> = LazyLock::new(|| pattern(r"'(read|write|create|unlink)'"));
-static BLAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^\s*- (.+?)\s*$"));
 static CONTEXT_FILE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"[\\/](\w+)[\\/](?:views|view|wizards?|reports?|data|security|templates)[\\/][\w./\\-]+\.xml|[\\/]addons[\\/](\w+)[\\/]")
 });
-static TEMPLATE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?m)(?:^\s*Template: |Template not found: '?|External ID not found in the system: )([\w]+\.[\w.]+)"));
-static COMPILED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bin template_(\w+?)_(\d+)(?:_content|_t_call_\d+|_t_foreach_\d+)?\b"));
-static CALLED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"t-call=["']([\w.]+)["']"#));
 static ANCHOR: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"@?(?:name|id|class|t-call|t-field|string)\s*=\s*['\x22]([^'\x22]+)['\x22]|hasclass\(['\x22]([^'\x22]+)"));
 
@@ -35,13 +30,33 @@ pub(super) async fn named(tx: &mut TenantTx, scope: &Scope, text: &str, report: 
     let odoo_model = object.model.as_deref();
     let subclass = report.subclass.map(Subclass::as_str).unwrap_or_default();
     match (report.class, odoo_model) {
-        (ErrorClass::AccessDenied, Some(odoo_model)) if subclass == "rule" => rules(tx, scope, text, odoo_model).await,
+        (ErrorClass::AccessDenied, Some(_)) if subclass == "field" => members(tx, scope, report).await,
+        (ErrorClass::AccessDenied, Some(odoo_model)) if subclass == "rule" => rules::refused(tx, scope, text, odoo_model).await,
         (ErrorClass::AccessDenied, Some(odoo_model)) => access(tx, scope, odoo_model).await,
         (ErrorClass::ModelMissing | ErrorClass::AccessRulesMissing, Some(odoo_model)) => classes(tx, scope, odoo_model).await,
+        (ErrorClass::SchemaOutdated, Some(odoo_model)) if subclass == "table" => classes(tx, scope, odoo_model).await,
+        (ErrorClass::FieldReferenceBroken, _) if subclass == "comodel" => {
+            let makers = classes(tx, scope, object.name.as_deref().unwrap_or_default()).await?;
+            Ok([makers, members(tx, scope, report).await?].concat())
+        }
+        (ErrorClass::DataConstraint | ErrorClass::SchemaConstraint, _) => {
+            let declared = constraints::declared(tx, scope, object.name.as_deref().unwrap_or_default()).await?;
+            Ok([declared, members(tx, scope, report).await?].concat())
+        }
+        (ErrorClass::ViewUnknownField | ErrorClass::ViewInvalid | ErrorClass::ViewInvalidAction, _) => {
+            let mut found = [members(tx, scope, report).await?, views(tx, scope, text, report).await?].concat();
+            // What only has the same name elsewhere comes after the view.
+            found.sort_by(|a, b| b.score.total_cmp(&a.score));
+            Ok(found)
+        }
+        (ErrorClass::ComputeUnassigned, Some(odoo_model)) => {
+            let computing = computing(tx, scope, odoo_model, object.field.as_deref().unwrap_or_default()).await?;
+            Ok([computing, members(tx, scope, report).await?].concat())
+        }
         (ErrorClass::ViewAnchorMissing, _) => anchors(tx, scope, text, report).await,
-        (ErrorClass::QwebRender, _) => templates(tx, scope, text, report).await,
+        (ErrorClass::QwebRender, _) => templates::failed(tx, scope, text, report).await,
         (ErrorClass::ExternalIdMissing, _) => records(tx, scope, object.xmlid.as_deref()).await,
-        (ErrorClass::RecordMissing, _) if text.contains("Template not found") => templates(tx, scope, text, report).await,
+        (ErrorClass::RecordMissing, _) if text.contains("Template not found") => templates::failed(tx, scope, text, report).await,
         _ => members(tx, scope, report).await,
     }
 }
@@ -55,38 +70,6 @@ async fn access(tx: &mut TenantTx, scope: &Scope, odoo_model: &str) -> Result<Ve
     Ok(candidates(&found, |_| format!("grants rights on {odoo_model}")))
 }
 
-/// Record rules: where the message blames some, those; else those that bind the operation.
-async fn rules(tx: &mut TenantTx, scope: &Scope, text: &str, odoo_model: &str) -> Result<Vec<Candidate>, DbError> {
-    let found = of_odoo_model(tx, scope, "rule", odoo_model).await?;
-    let ids: Vec<Uuid> = found.iter().map(|definition| definition.chunk).collect();
-    let rows = sqlx::query("select id, content from knowledge where id = any($1)").bind(&ids).fetch_all(tx.conn()).await?;
-    let texts: Vec<(Uuid, String)> =
-        rows.iter().map(|row| Ok((row.try_get("id")?, row.try_get("content")?))).collect::<Result<_, DbError>>()?;
-    let operation = OPERATION.captures(text).map(|found| found[1].to_owned());
-    let blamed: Vec<&str> = BLAMED.captures_iter(text).filter_map(|found| found.get(1)).map(|found| found.as_str()).collect();
-    let mut rated: Vec<(i32, &Definition)> = found
-        .iter()
-        .map(|definition| {
-            let content = texts.iter().find(|(id, _)| *id == definition.chunk).map(|(_, content)| content.as_str()).unwrap_or_default();
-            let named = blamed.iter().any(|name| content.contains(&format!(">{name}<")));
-            let bound = operation.as_deref().is_none_or(|operation| !is_off(content, operation));
-            // A rule that allows everything denies nothing.
-            let open = content.contains("(1, '=', 1)") || content.contains("(1,'=',1)");
-            (i32::from(!named) * 4 + i32::from(!bound) * 2 + i32::from(open), definition)
-        })
-        .collect();
-    rated.sort_by_key(|(rate, _)| *rate);
-    let rated: Vec<Definition> = rated.into_iter().map(|(_, definition)| definition.clone()).collect();
-    Ok(candidates(&rated, |_| format!("a record rule of {odoo_model}")))
-}
-
-/// Whether a rule says of itself that it does not bind an operation.
-fn is_off(rule: &str, operation: &str) -> bool {
-    let Some(at) = rule.find(&format!("perm_{operation}")) else { return false };
-    let rest = &rule[at..rule[at..].find("/>").or_else(|| rule[at..].find("</")).map_or(rule.len(), |end| at + end)];
-    rest.contains("False") || rest.contains("\"0\"") || rest.contains(">0")
-}
-
 /// What is said of an Odoo model by its external id, in which a dot and an underscore are the same.
 async fn of_odoo_model(tx: &mut TenantTx, scope: &Scope, kind: &str, odoo_model: &str) -> Result<Vec<Definition>, DbError> {
     let found = definitions(tx, scope, Wanted { kinds: &[kind], odoo_model: Some(odoo_model), ..Wanted::default() }).await?;
@@ -98,7 +81,10 @@ async fn of_odoo_model(tx: &mut TenantTx, scope: &Scope, kind: &str, odoo_model:
 }
 
 async fn classes(tx: &mut TenantTx, scope: &Scope, odoo_model: &str) -> Result<Vec<Candidate>, DbError> {
-    let found = definitions(tx, scope, Wanted { kinds: &["class"], odoo_model: Some(odoo_model), ..Wanted::default() }).await?;
+    let mut found = definitions(tx, scope, Wanted { kinds: &["class"], odoo_model: Some(odoo_model), ..Wanted::default() }).await?;
+    // Of several that make it, the addon that is called after it.
+    let addon = odoo_model.replace('.', "_");
+    found.sort_by_key(|definition| !(definition.defines && definition.module == addon));
     Ok(candidates(&found, |definition| format!("{} {odoo_model}", if definition.defines { "makes" } else { "extends" })))
 }
 
@@ -125,9 +111,14 @@ async fn graph_names(tx: &mut TenantTx, scope: &Scope, name: &str) -> Result<Vec
     Ok(names)
 }
 
-/// The views above the one that names an anchor: first those that hold what the anchor names.
-async fn anchors(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport) -> Result<Vec<Candidate>, DbError> {
-    let Some(xmlid) = report.object.xmlid.as_deref() else { return Ok(Vec::new()) };
+/// The view that Odoo refuses.
+async fn views(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport) -> Result<Vec<Candidate>, DbError> {
+    let found = refused_view(tx, scope, text, report).await?;
+    Ok(candidates(&found, |view| format!("is {}, which is refused", view.name)))
+}
+
+async fn refused_view(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport) -> Result<Vec<Definition>, DbError> {
+    let Some(xmlid) = report.object.xmlid.as_deref().filter(|xmlid| !xmlid.is_empty()) else { return Ok(Vec::new()) };
     let module = CONTEXT_FILE.captures(text).and_then(|found| found.get(1).or(found.get(2))).map(|found| found.as_str().to_owned());
     let module = module.or_else(|| report.module.as_ref().map(ToString::to_string));
     let names: Vec<String> = match (xmlid.contains('.'), module) {
@@ -135,7 +126,12 @@ async fn anchors(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorRep
         (false, Some(module)) => vec![format!("{module}.{xmlid}")],
         (false, None) => graph_names(tx, scope, xmlid).await?,
     };
-    let own = definitions(tx, scope, Wanted { kinds: &["view", "template"], names: &names, ..Wanted::default() }).await?;
+    definitions(tx, scope, Wanted { kinds: &["view", "template"], names: &names, ..Wanted::default() }).await
+}
+
+/// The views above the one that names an anchor: first those that hold what the anchor names.
+async fn anchors(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport) -> Result<Vec<Candidate>, DbError> {
+    let own = refused_view(tx, scope, text, report).await?;
     let Some(first) = own.first() else { return Ok(Vec::new()) };
     let above = graph::ancestors(tx, &first.name, scope.version.as_deref()).await?;
     let ids: Vec<Uuid> = above.iter().map(|view| view.chunk).collect();
@@ -159,38 +155,6 @@ async fn anchors(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorRep
         rated.iter().map(|(_, _, id)| Candidate::new(*id, 1.0, format!("a parent of {}", first.name))).collect();
     found.insert(found.len().min(1), Candidate::new(first.chunk, 0.9, format!("is {}, which names the anchor", first.name)));
     Ok(found)
-}
-
-/// The template that failed, and those through which it was called.
-async fn templates(tx: &mut TenantTx, scope: &Scope, text: &str, report: &ErrorReport) -> Result<Vec<Candidate>, DbError> {
-    let mut names: Vec<String> = TEMPLATE.captures_iter(text).map(|found| found[1].to_owned()).collect();
-    names.extend(report.object.view.clone());
-    let named = names.len();
-    for compiled in COMPILED.captures_iter(text) {
-        let compiled = &compiled[1];
-        // `template_sale_portal_my_orders_3445` does not say where the addon's name ends.
-        let splits = compiled.match_indices('_').take(8).map(|(at, _)| format!("{}.{}", &compiled[..at], &compiled[at + 1..]));
-        names.extend(splits);
-    }
-    let mut found = definitions(tx, scope, Wanted { kinds: &["template", "view"], names: &names, ..Wanted::default() }).await?;
-    // What calls the template that failed, or the one around it, gave it its values.
-    let called: Vec<String> = CALLED.captures_iter(text).map(|found| found[1].to_owned()).chain(names[..named].iter().cloned()).collect();
-    let calls = definitions(tx, scope, Wanted { kinds: &["calls"], names: &[], ..Wanted::default() }.leading_to(&called)).await?;
-    found.extend(calls.into_iter().take(6));
-    let mut rated: Vec<(usize, &Definition)> =
-        found.iter().map(|definition| (names.iter().position(|name| *name == definition.name).unwrap_or(usize::MAX), definition)).collect();
-    rated.sort_by_key(|(at, _)| *at);
-    Ok(rated
-        .into_iter()
-        .map(|(at, definition)| {
-            let why = match at {
-                at if at < named => "the template that failed",
-                usize::MAX => "calls the template that failed",
-                _ => "a template through which it was called",
-            };
-            Candidate::new(definition.chunk, 1.0, format!("{why}: {}", definition.name))
-        })
-        .collect())
 }
 
 /// Fields and methods by the Odoo model and the name, first where the Odoo model itself has it, then where anything else has.
@@ -217,29 +181,59 @@ async fn members(tx: &mut TenantTx, scope: &Scope, report: &ErrorReport) -> Resu
         return Ok(Vec::new());
     }
     let mut found = Vec::new();
-    let modules = scope.modules(tx).await?;
     for name in &names {
-        for kind in ["field", "method"] {
-            let definitions = match kind {
-                "field" => graph::fields(tx, &modules, odoo_model, name, scope.version.as_deref()).await?,
-                _ => graph::overrides(tx, &modules, odoo_model, name, scope.version.as_deref()).await?,
-            };
-            let within =
-                definitions.into_iter().filter(|definition| scope.within.as_ref().is_none_or(|within| within.contains(&definition.module)));
-            found.extend(
-                within.map(|definition| Candidate::new(definition.chunk, 1.0, format!("defines the {kind} {name} of {odoo_model}"))),
-            );
-        }
+        found.extend(fields(tx, scope, odoo_model, name).await?);
+        found.extend(methods(tx, scope, odoo_model, name).await?);
     }
     if found.is_empty() {
         let kinds = ["field", "method"];
         let elsewhere = definitions(tx, scope, Wanted { kinds: &kinds, names: &names, ..Wanted::default() }).await?;
         found.extend(elsewhere.iter().take(10).map(|definition| {
             let of = definition.odoo_model.as_deref().unwrap_or("another class");
-            Candidate::new(definition.chunk, 0.6, format!("defines the {} {} of {of}", definition.kind, definition.name))
+            let found = Candidate::new(definition.chunk, 0.6, format!("defines the {} {} of {of}", definition.kind, definition.name));
+            if definition.kind == "field" { found.at(definition.line) } else { found }
         }));
     }
     Ok(found)
+}
+
+fn within(scope: &Scope, definition: &graph::Definition) -> bool {
+    scope.within.as_ref().is_none_or(|within| within.contains(&definition.module))
+}
+
+async fn methods(tx: &mut TenantTx, scope: &Scope, odoo_model: &str, name: &str) -> Result<Vec<Candidate>, DbError> {
+    let modules = scope.modules(tx).await?;
+    let found = graph::overrides(tx, &modules, odoo_model, name, scope.version.as_deref()).await?;
+    let why = format!("defines the method {name} of {odoo_model}");
+    Ok(found.iter().filter(|method| within(scope, method)).map(|method| Candidate::new(method.chunk, 1.0, why.as_str())).collect())
+}
+
+/// The methods that compute a field.
+async fn computing(tx: &mut TenantTx, scope: &Scope, odoo_model: &str, field: &str) -> Result<Vec<Candidate>, DbError> {
+    let sql = "select distinct detail ->> 'compute' from knowledge_symbols
+                where kind = 'field' and odoo_model = $1 and name = $2 and detail ? 'compute' and ($3::text is null or version = $3) limit 5";
+    let names: Vec<String> =
+        sqlx::query_scalar(sql).bind(odoo_model).bind(field).bind(scope.version.as_deref()).fetch_all(tx.conn()).await?;
+    let mut found = Vec::new();
+    for name in names {
+        found.extend(methods(tx, scope, odoo_model, &name).await?);
+    }
+    Ok(found)
+}
+
+/// Where a field is defined: what an Odoo model says of it itself stands above what it inherits or delegates.
+pub(super) async fn fields(tx: &mut TenantTx, scope: &Scope, odoo_model: &str, name: &str) -> Result<Vec<Candidate>, DbError> {
+    let modules = scope.modules(tx).await?;
+    let mut found = graph::fields(tx, &modules, odoo_model, name, scope.version.as_deref()).await?;
+    found.retain(|field| within(scope, field));
+    if found.len() > 1 {
+        let names = [name.to_owned()];
+        let own =
+            definitions(tx, scope, Wanted { kinds: &["field"], odoo_model: Some(odoo_model), names: &names, ..Wanted::default() }).await?;
+        found.sort_by_key(|field| !own.iter().any(|own| own.chunk == field.chunk));
+    }
+    let why = format!("defines the field {name} of {odoo_model}");
+    Ok(found.iter().map(|field| Candidate::new(field.chunk, 1.0, why.as_str()).at(field.line)).collect())
 }
 
 #[cfg(test)]
@@ -248,18 +242,8 @@ mod tests {
 
     #[test]
     fn patterns_are_patterns() {
-        for pattern in [&CALLED, &OPERATION, &BLAMED, &CONTEXT_FILE, &TEMPLATE, &COMPILED, &ANCHOR] {
+        for pattern in [&CONTEXT_FILE, &ANCHOR] {
             assert!(!pattern.is_match(""));
         }
-        let text = "in template_sale_portal_my_orders_3445_content\n    Template: portal.layout";
-        assert_eq!(&COMPILED.captures(text).unwrap()[1], "sale_portal_my_orders");
-        assert_eq!(&TEMPLATE.captures(text).unwrap()[1], "portal.layout");
-    }
-
-    #[test]
-    fn a_rule_may_not_bind_an_operation() {
-        assert!(is_off(r#"<field name="perm_unlink" eval="False"/><field name="perm_read" eval="True"/>"#, "unlink"));
-        assert!(!is_off(r#"<field name="perm_read" eval="True"/><field name="perm_unlink" eval="False"/>"#, "read"));
-        assert!(!is_off("<record/>", "read"));
     }
 }

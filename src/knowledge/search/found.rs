@@ -9,6 +9,7 @@ use sqlx::{QueryBuilder, Row};
 use uuid::Uuid;
 
 use super::Filters;
+use super::shown::{self, Lines};
 use crate::db::{DbError, TenantTx};
 use crate::knowledge::modules::{KeptModules, Modules};
 
@@ -54,11 +55,23 @@ pub(super) struct Candidate {
     pub(super) id: Uuid,
     pub(super) score: f32,
     pub(super) why: String,
+    /// The line that was named; of a long text only what is around it is shown.
+    pub(super) line: Option<i32>,
+    /// Texts of the same file that are part of the answer.
+    pub(super) with: Vec<Uuid>,
 }
 
 impl Candidate {
     pub(super) fn new(id: Uuid, score: f32, why: impl Into<String>) -> Self {
-        Self { id, score, why: why.into() }
+        Self { id, score, why: why.into(), line: None, with: Vec::new() }
+    }
+
+    pub(super) fn at(self, line: i32) -> Self {
+        Self { line: Some(line), ..self }
+    }
+
+    pub(super) fn with(self, with: Vec<Uuid>) -> Self {
+        Self { with, ..self }
     }
 }
 
@@ -128,7 +141,7 @@ impl Scope {
 pub(super) async fn hits(tx: &mut TenantTx, ranked: Vec<Candidate>, limit: usize) -> Result<Vec<Hit>, DbError> {
     let mut seen = HashSet::new();
     let ranked: Vec<Candidate> = ranked.into_iter().filter(|candidate| seen.insert(candidate.id)).take(limit * 3).collect();
-    let ids: Vec<Uuid> = ranked.iter().map(|candidate| candidate.id).collect();
+    let ids: Vec<Uuid> = ranked.iter().flat_map(|candidate| candidate.with.iter().chain([&candidate.id])).copied().collect();
     let rows = sqlx::query(
         "select k.id, k.doc_type, k.kind, k.module, k.odoo_version, k.path, k.symbol, k.odoo_model, k.start_line, k.end_line, k.ref, k.title,
                 k.content, u.helped, u.unhelpful
@@ -146,7 +159,8 @@ pub(super) async fn hits(tx: &mut TenantTx, ranked: Vec<Candidate>, limit: usize
     let mut places: HashMap<(String, String, String, i32), usize> = HashMap::new();
     for candidate in ranked {
         let Some(row) = loaded.remove(&candidate.id) else { continue };
-        let hit = hit(&row, candidate)?;
+        let others: Vec<PgRow> = candidate.with.iter().filter_map(|id| loaded.remove(id)).collect();
+        let hit = hit(&row, candidate, &others)?;
         if let (Some(path), Some(symbol)) = (&hit.path, &hit.symbol) {
             // Several runs of one class's fields have the same symbol in the same series.
             let nth =
@@ -184,8 +198,8 @@ fn by_record(mut ranked: Vec<Candidate>, loaded: &HashMap<Uuid, PgRow>) -> Resul
     Ok(super::rank::descending(ranked))
 }
 
-fn hit(row: &PgRow, candidate: Candidate) -> Result<Hit, DbError> {
-    Ok(Hit {
+fn hit(row: &PgRow, candidate: Candidate, others: &[PgRow]) -> Result<Hit, DbError> {
+    let mut hit = Hit {
         score: f64::from(candidate.score),
         why: candidate.why,
         doc_type: row.try_get("doc_type")?,
@@ -201,5 +215,21 @@ fn hit(row: &PgRow, candidate: Candidate) -> Result<Hit, DbError> {
         r#ref: row.try_get("ref")?,
         title: row.try_get("title")?,
         text: row.try_get("content")?,
-    })
+    };
+    let lines = match (hit.start_line.zip(hit.end_line), candidate.line) {
+        (Some((start, end)), Some(line)) => Some(shown::around(Lines { start, end, text: std::mem::take(&mut hit.text) }, line)),
+        (Some((start, end)), None) if !others.is_empty() => {
+            let mut texts = vec![Lines { start, end, text: std::mem::take(&mut hit.text) }];
+            for other in others {
+                let line = |name: &str| other.try_get::<Option<i32>, _>(name).map(Option::unwrap_or_default);
+                texts.push(Lines { start: line("start_line")?, end: line("end_line")?, text: other.try_get("content")? });
+            }
+            shown::joined(texts)
+        }
+        _ => None,
+    };
+    if let Some(Lines { start, end, text }) = lines {
+        (hit.start_line, hit.end_line, hit.text) = (Some(start), Some(end), text);
+    }
+    Ok(hit)
 }

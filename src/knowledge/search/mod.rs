@@ -4,6 +4,7 @@
 //! with words and meanings. The two are not mixed: near things never push a thing aside that was named. Nothing is decided here about fixes.
 
 mod asked;
+mod constraints;
 mod culprits;
 mod errors;
 mod exact;
@@ -12,7 +13,11 @@ mod frames;
 mod messages;
 mod near;
 mod rank;
+mod rendering;
+mod rules;
+mod shown;
 mod symbols;
+mod templates;
 mod words;
 
 use serde::{Deserialize, Serialize};

@@ -17,6 +17,7 @@ pub(super) struct Definition {
     pub(super) kind: String,
     pub(super) odoo_model: Option<String>,
     pub(super) name: String,
+    pub(super) target: Option<String>,
     pub(super) module: String,
     pub(super) file: String,
     pub(super) line: i32,
@@ -46,7 +47,7 @@ impl<'a> Wanted<'a> {
 pub(super) async fn definitions(tx: &mut TenantTx, scope: &Scope, wanted: Wanted<'_>) -> Result<Vec<Definition>, DbError> {
     let kinds: Vec<&str> = wanted.kinds.to_vec();
     let mut sql = QueryBuilder::<Postgres>::new(
-        "select s.chunk_id, s.kind, s.odoo_model, s.name, coalesce(s.module, '') as module, s.file, s.line,
+        "select s.chunk_id, s.kind, s.odoo_model, s.name, s.target, coalesce(s.module, '') as module, s.file, s.line,
                 coalesce(s.detail @> '{\"defines\": true}', false) as defines
            from knowledge_symbols s where s.kind = any(",
     );
@@ -75,6 +76,7 @@ pub(super) async fn definitions(tx: &mut TenantTx, scope: &Scope, wanted: Wanted
             kind: row.try_get("kind")?,
             odoo_model: row.try_get("odoo_model")?,
             name: row.try_get("name")?,
+            target: row.try_get("target")?,
             module: row.try_get("module")?,
             file: row.try_get("file")?,
             line: row.try_get("line")?,

@@ -5,6 +5,8 @@ use crate::domain::ErrorClass;
 use crate::odoo::pattern::Pattern;
 
 static IN_BRACKETS: Pattern = Pattern::new(r"\((\w+(?:\.\w+)+)\)");
+// Who is in debug mode sees the records too: `Expense, Hotel (hr.expense: 4, company=A)`.
+static RECORD_IN_BRACKETS: Pattern = Pattern::new(r"(?m)^\s*- [^\n]*\((\w+(?:\.\w+)+)[,:] ?[^)\n]*\)");
 static PRIVATE: Pattern = Pattern::new(r"'([\w.]+)\.(_\w+)'");
 static RECORD: Pattern = Pattern::new(r"\w+: ([\w.]+)\(\d");
 static RULE_RECORDS: Pattern = Pattern::new(r"(?m)^\s*- [^\n]*\(\w+(?:\.\w+)*(?:[,:] ?[^)\n]*)?\)");
@@ -155,7 +157,7 @@ fn gone(model: &str) -> Finding {
 /// Access rights name the groups that may, record rules the records that may not; the texts are translated, their form is not.
 fn access(text: &str) -> Finding {
     let found = |sub| Finding::new(ErrorClass::AccessDenied).sub(sub).rank(Rank::Generic);
-    let model = IN_BRACKETS.first(text).unwrap_or_default();
+    let model = IN_BRACKETS.first(text).or_else(|| RECORD_IN_BRACKETS.first(text)).unwrap_or_default();
     if let Some([model, method]) = PRIVATE.groups(text).filter(|_| model.is_empty()) {
         return found("private_method").model(model).method(method);
     }

@@ -98,6 +98,12 @@ fn translated_texts_keep_their_class() {
             "model=res.partner",
         ),
         (
+            "odoo.exceptions.AccessError: Oh oh, on dirait que vous êtes tombé sur des enregistrements top secret.\n\nDésolé, portal (id=8) n'a pas accès 'lecture' à :\n- Contact, Azur (res.partner: 3, company=A)\n",
+            C::AccessDenied,
+            "rule",
+            "model=res.partner",
+        ),
+        (
             "odoo.exceptions.MissingError: Der Datensatz existiert nicht oder wurde gelöscht.\n(Datensatz: res.partner(999999,), Benutzer: 1)",
             C::RecordMissing,
             "deleted",
