@@ -10,6 +10,7 @@ mod exact;
 mod found;
 mod frames;
 mod messages;
+mod modules;
 mod near;
 mod rank;
 mod symbols;
@@ -142,7 +143,7 @@ pub(super) async fn search(tx: &mut TenantTx, query: &Query, vector: Option<&Que
         Some(report) => errors::answer(tx, &scope, text, report, vector, limit).await?,
         None => {
             let prose = rank::prose(tx, &scope, text, &asked, vector, limit).await?;
-            errors::in_words(tx, &scope, text, vector, prose).await?
+            errors::in_words(tx, &scope, text, vector, prose, limit).await?
         }
     };
     found::hits(tx, ranked, limit).await

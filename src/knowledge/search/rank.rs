@@ -9,12 +9,15 @@ use super::asked::Asked;
 use super::found::{Candidate, Scope};
 use super::near::QueryVector;
 use super::words::{self, Term};
-use super::{messages, near};
+use super::{messages, modules, near};
 use crate::db::{DbError, TenantTx};
 use crate::knowledge::chunk::Corpus;
 
 /// Texts of one corpus that are compared.
 const COMPARED: usize = 120;
+
+/// From here on it is as good as certain whether an addon is asked for.
+const CERTAIN: f32 = 0.98;
 
 /// What a record counts beside code that shares as many words.
 const DATA: f32 = 0.75;
@@ -29,17 +32,19 @@ pub(super) async fn prose(
     limit: usize,
 ) -> Result<Vec<Candidate>, DbError> {
     let terms = words::terms(&[(text, 1.0)]);
-    let said = if scope.wants_code() { messages::sources(tx, scope, text).await? } else { Vec::new() };
+    let said = if scope.wants_code() { messages::quoted(tx, scope, text).await? } else { Vec::new() };
     // Who names a series looks for code of it; who names none looks around.
     let prior = if scope.version.is_some() { 0.1 } else { 0.9 };
     let addon = asked.addon * prior / (asked.addon * prior + (1.0 - asked.addon) * (1.0 - prior));
-    let modules = blend(tx, scope, Corpus::Module, &terms, vector).await?;
+    let modules = blend(tx, scope, Corpus::Module, &modules::telling(&terms), vector).await?;
+    let modules = modules::at_home(tx, modules).await?;
     let code = code(tx, scope, &terms, vector, COMPARED).await?;
     let mut rest = Vec::new();
     for corpus in [Corpus::Doc, Corpus::Error, Corpus::Ticket] {
         rest.extend(blend(tx, scope, corpus, &terms, vector).await?);
     }
-    let found = interleaved(if addon >= 0.5 { [modules, code] } else { [code, modules] }, rest, limit);
+    let others = if addon >= CERTAIN { limit / 10 } else { limit / 5 };
+    let found = interleaved(if addon >= 0.5 { [modules, code] } else { [code, modules] }, rest, limit, others);
     Ok(descending([said, found].concat()))
 }
 
@@ -111,14 +116,14 @@ const fn nearness(corpus: Corpus) -> f32 {
 }
 
 /// The first list leads; of the second and of the rest the best stand among the first ten, so that a wrong guess costs places, not answers.
-fn interleaved([first, second]: [Vec<Candidate>; 2], mut rest: Vec<Candidate>, limit: usize) -> Vec<Candidate> {
+fn interleaved([first, second]: [Vec<Candidate>; 2], mut rest: Vec<Candidate>, limit: usize, others: usize) -> Vec<Candidate> {
     rest.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let lead = limit.saturating_sub(limit / 5).max(1);
+    let lead = limit.saturating_sub(others).max(1);
     let mut first = first.into_iter();
     let mut found: Vec<Candidate> = first.by_ref().take(lead).collect();
     let mut second = second.into_iter();
-    found.extend(second.by_ref().take(limit / 5));
-    found.extend(rest.iter().take(limit / 5).cloned());
+    found.extend(second.by_ref().take(others));
+    found.extend(rest.iter().take(others).cloned());
     found.extend(first);
     found.extend(second);
     found.extend(rest);
