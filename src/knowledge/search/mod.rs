@@ -7,6 +7,7 @@ mod asked;
 mod culprits;
 mod errors;
 mod exact;
+mod form;
 mod found;
 mod frames;
 mod messages;

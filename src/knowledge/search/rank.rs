@@ -9,7 +9,7 @@ use super::asked::Asked;
 use super::found::{Candidate, Scope};
 use super::near::QueryVector;
 use super::words::{self, Term};
-use super::{messages, modules, near};
+use super::{form, messages, modules, near};
 use crate::db::{DbError, TenantTx};
 use crate::knowledge::chunk::Corpus;
 
@@ -39,6 +39,7 @@ pub(super) async fn prose(
     let modules = blend(tx, scope, Corpus::Module, &modules::telling(&terms), vector).await?;
     let modules = modules::at_home(tx, modules).await?;
     let code = code(tx, scope, &terms, vector, COMPARED).await?;
+    let code = form::of_code(tx, text, code).await?;
     let mut rest = Vec::new();
     for corpus in [Corpus::Doc, Corpus::Error, Corpus::Ticket] {
         rest.extend(blend(tx, scope, corpus, &terms, vector).await?);
