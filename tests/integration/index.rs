@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use odoo_agent::db::Db;
 use odoo_agent::domain::{Cost, TenantId};
 use odoo_agent::knowledge::index::{self, IndexError, Options, Origin, Report, Root, Status, Tree, Vectored, Vectors};
-use odoo_agent::knowledge::{Embedder, HashEmbedder};
+use odoo_agent::knowledge::{Embedder, Filters, HashEmbedder, Knowledge, Query};
 use odoo_agent::tenants;
 use sqlx::Row;
 use uuid::Uuid;
@@ -386,4 +386,37 @@ async fn another_embedder_adds_its_vectors() {
     assert_eq!(texts(db, &operator).await, before);
     let both = "select count(*) from (select chunk_id from knowledge_vectors group by 1 having count(distinct embedder) = 2) t";
     assert_eq!(number(db, &operator, both).await, i64::try_from(first.embedded + first.reused).unwrap());
+}
+
+/// The addons that answer a description, best first; of what is no addon its symbol.
+async fn described(db: &Db, text: &str) -> Vec<String> {
+    let operator = tenant(db, "default").await;
+    let query = Query { text: text.to_owned(), filters: Filters::default(), limit: 10 };
+    let hits = Knowledge::new(db.clone(), Embedder::Hash(HashEmbedder)).search(&operator, &query).await.unwrap();
+    let name = |hit: &odoo_agent::knowledge::Hit| if hit.kind == "module" { hit.module.clone() } else { hit.symbol.clone() };
+    hits.iter().filter_map(name).collect()
+}
+
+#[tokio::test]
+async fn descriptions_lead_to_their_addon() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    write(dir.path(), "addons/shop/models/label.py", "def title(env):\n    return env._('Shop Orders')\n");
+    for (name, title) in
+        [("module_tools", "Module Tools"), ("l10n_es_till", "Till"), ("gift_wrap", "Gifts"), ("gift_wrap_stock", "Gifts in Stock")]
+    {
+        let manifest = format!("{{'name': '{title}', 'depends': ['base'], 'website': 'https://github.com/OCA/gifts'}}\n");
+        write(dir.path(), &format!("addons/{name}/__manifest__.py"), manifest);
+    }
+    indexed(db, dir.path()).await;
+    for (text, expected) in [
+        // A label of the code stands in it, and all but what it announces is in one addon.
+        ("This module adds pickup to Shop Orders and provides features to modules", "shop"),
+        ("This module registers Spanish receipts", "l10n_es_till"),
+        ("Extends the functionality of giftwrap", "gift_wrap"),
+    ] {
+        assert_eq!(described(db, text).await[0], expected, "{text}");
+    }
+    let label = described(db, "Shop Orders").await;
+    assert_eq!(label[0], "title", "who says nothing but a message asks for its code: {label:?}");
 }

@@ -10,6 +10,8 @@ const MAX_PART: usize = 20;
 const MAX_READ: usize = 600;
 /// The most characters of one word.
 const MAX_WORD: usize = 40;
+/// The most words for what an addon brings; with the rest of their line about as many as embedders were trained on.
+const MAX_BROUGHT: usize = 60;
 /// The most fields of one piece that have a line of their own.
 const MAX_FIELDS: usize = 250;
 /// Names that are everywhere, and so tell nothing; sorted.
@@ -146,9 +148,15 @@ pub(super) fn class(source: &Source<'_>, odoo_model: &str, name: &str, prose: &s
     lines.join("\n")
 }
 
-/// An addon.
-pub(super) fn module(source: &Source<'_>, name: &str, summary: &str, category: &str, description: &str) -> String {
-    card(source, &[name], &[summary, category, description])
+/// An addon: a line for what is said of it, and one for what it stands on, which [`with_words`] goes on with.
+pub(super) fn module(source: &Source<'_>, name: &str, [summary, category, description]: [&str; 3], depends: &str) -> String {
+    [card(source, &[name], &[summary, category, description]), card(source, &[name], &[category, depends])].join("\n")
+}
+
+/// The card of an addon with the names of what it brings.
+pub fn with_words(card: &str, words: &str) -> String {
+    let brought = plain(words, MAX_BROUGHT);
+    if brought.is_empty() { card.to_owned() } else { format!("{card}; {brought}") }
 }
 
 /// A section of prose.
@@ -223,6 +231,18 @@ fn parts_of(name: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addon_has_a_line_for_what_it_brings() {
+        let source = Source { module: Some("sale_extra"), path: "", text: "" };
+        let card = module(&source, "Extra Sales", ["More sales", "Sales", ""], "sale sale_stock");
+        let expected = "sale extra: Extra Sales; More sales; Sales\nsale extra: Extra Sales; Sales; sale sale stock";
+        assert_eq!(card, expected);
+        assert_eq!(with_words(&card, "gift.card\nGift Card"), format!("{expected}; gift card Gift Card"));
+        assert_eq!(with_words(&card, ""), expected);
+        let long = with_words(&card, &"gift_card ".repeat(5_000));
+        assert!(long.lines().all(|line| line.split(' ').count() <= MAX_WORDS + MAX_BROUGHT));
+    }
 
     #[test]
     fn card_is_short_and_plain() {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::lines::{Lines, short};
-use super::{Chunk, FileChunks, Kind, ModuleCard, Source, Symbol, Zone, card, context};
+use super::{Chunk, FileChunks, Kind, ModuleCard, Source, Symbol, Zone, abbreviations, card};
 use crate::odoo::Manifest;
 
 /// What of a manifest is kept as it stands, with the name that it is kept under.
@@ -33,6 +33,7 @@ pub(super) fn cut(source: &Source<'_>, found: &mut FileChunks) {
     let lines = Lines::of(source.text);
     let prose = format!("{}\n{}\n{}", text("name"), text("summary"), text("description"));
     let about = [texts("depends").join(" "), text("category").to_owned(), texts("data").join(" ")].join("\n");
+    let assets = manifest.as_ref().and_then(|manifest| source.text.get(manifest.value("assets")?)).map(assets).unwrap_or_default();
     let chunk = Chunk {
         kind: Kind::Module,
         symbol: module.to_owned(),
@@ -42,8 +43,17 @@ pub(super) fn cut(source: &Source<'_>, found: &mut FileChunks) {
         end_line: lines.last(),
         title: short(if text("name").is_empty() { module } else { text("name") }, 100),
         text: lines.text(1, lines.last()).to_owned(),
-        zones: vec![(Zone::Name, module.to_owned()), (Zone::Prose, prose), (Zone::Body, about), context(source)],
-        card: Some(card::module(source, text("name"), text("summary"), text("category"), text("description"))),
+        zones: vec![
+            (Zone::Name, module.to_owned()),
+            (Zone::Name, in_one(&[module])),
+            (Zone::Prose, prose),
+            (Zone::Prose, abbreviations::in_full(module)),
+            (Zone::Body, about),
+            (Zone::Body, in_one(&texts("depends"))),
+            (Zone::Body, assets),
+            (Zone::Context, place(text("website")).to_owned()),
+        ],
+        card: Some(card::module(source, text("name"), ["summary", "category", "description"].map(text), &texts("depends").join(" "))),
     };
     let Some(place) = found.add(chunk) else { return };
     let Some(manifest) = &manifest else { return };
@@ -55,6 +65,31 @@ pub(super) fn cut(source: &Source<'_>, found: &mut FileChunks) {
         found.define(Symbol { kind: "depends", odoo_model: None, name, target, line, detail: None, chunk: place });
     }
     found.module = Some(card);
+}
+
+/// The repository in the address of one: `OCA/sale-workflow`.
+pub fn repository(website: &str) -> Option<&str> {
+    let path = ["github.com/", "gitlab.com/"].iter().find_map(|host| website.split_once(host)).map(|(_, path)| path)?;
+    let end = path.match_indices('/').nth(1).map_or(path.len(), |(end, _)| end);
+    path[..end].split_once('/').filter(|(owner, name)| !owner.is_empty() && !name.is_empty()).map(|_| &path[..end])
+}
+
+/// What the address of an addon says of it: the name of its repository, or the path to its page.
+fn place(website: &str) -> &str {
+    let path = || website.split_once("://").map_or(website, |(_, rest)| rest).split_once('/').map_or("", |(_, path)| path);
+    repository(website).and_then(|repository| repository.split_once('/')).map_or_else(path, |(_, name)| name)
+}
+
+/// Names of several words in one word, as they are where the text was formatted: `sale_stock` becomes `salestock`.
+fn in_one(names: &[&str]) -> String {
+    names.iter().filter(|name| name.contains('_')).map(|name| name.replace('_', "")).collect::<Vec<_>>().join(" ")
+}
+
+/// The files under `assets`, without the folders that all of them are in.
+fn assets(value: &str) -> String {
+    let files =
+        value.split(['\'', '"', '\n']).filter_map(|path| path.split_once("/static/")).map(|(_, path)| path.trim_start_matches("src/"));
+    files.collect::<Vec<_>>().join(" ")
 }
 
 fn module_card(manifest: &Manifest) -> ModuleCard {
@@ -100,9 +135,29 @@ mod tests {
         assert_eq!(card.detail, detail);
         let chunk = &found.chunks[0];
         assert_eq!((chunk.kind, chunk.symbol.as_str(), chunk.start_line, chunk.end_line), (Kind::Module, "sale_extra", 1, 8));
-        assert_eq!(chunk.card.as_deref(), Some("sale extra: Sale Extra; More sales"));
+        assert_eq!(chunk.card.as_deref(), Some("sale extra: Sale Extra; More sales\nsale extra: Sale Extra; sale stock"));
         let depends: Vec<_> = found.symbols.iter().map(|symbol| (symbol.kind, symbol.target.as_deref(), symbol.line)).collect();
         assert_eq!(depends, [("depends", Some("sale"), 4), ("depends", Some("stock"), 4)]);
+    }
+
+    #[test]
+    fn names_are_found_in_whatever_form() {
+        let found = of(
+            "{\n    'name': 'Sale Extra',\n    'depends': ['sale', 'sale_stock'],\n    'website': 'https://github.com/OCA/sale-workflow',\n\
+             'assets': {'web.assets_backend': ['sale_extra/static/src/js/gift_button.js', ('remove', 'web/x.js')]},\n}\n",
+        );
+        let zones: Vec<(Zone, &str)> = found.chunks[0].zones.iter().map(|(zone, text)| (*zone, text.as_str())).collect();
+        let expected =
+            [(Zone::Name, "saleextra"), (Zone::Body, "salestock"), (Zone::Body, "js/gift_button.js"), (Zone::Context, "sale-workflow")];
+        assert!(expected.iter().all(|zone| zones.contains(zone)), "{zones:?}");
+    }
+
+    #[test]
+    fn addresses_of_repositories_are_told_from_others() {
+        assert_eq!(repository("https://github.com/OCA/sale-workflow/tree/19.0/sale_extra"), Some("OCA/sale-workflow"));
+        assert_eq!(["", "https://github.com", "https://github.com//x", "https://github.com/OCA/", "é/"].map(repository), [None; 5]);
+        assert_eq!(place("https://www.odoo.com/app/invoicing"), "app/invoicing");
+        assert_eq!(["", "odoo.com", "https://"].map(place), [""; 3]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! Pure: text in, values out. It never fails: what cannot be read gives fewer pieces, and says why.
 
+mod abbreviations;
 mod card;
 mod csv;
 mod lines;
@@ -18,11 +19,13 @@ mod xml;
 
 use serde_json::Value;
 
+pub use card::with_words;
+pub use manifest::repository;
 pub use wanted::wanted;
 pub use words::module_words;
 
 /// The version of what is in this folder: raise it when the same file gives other pieces, and files are cut up anew when they are next seen.
-pub const CHUNKER: i32 = 2;
+pub const CHUNKER: i32 = 3;
 
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -244,5 +244,6 @@ fn add_words(cut: &mut [(&Found, blake3::Hash, FileChunks, bool)]) {
     let words = chunk::module_words(&files);
     for piece in cut.iter_mut().flat_map(|(_, _, pieces, _)| &mut pieces.chunks).filter(|piece| piece.kind == Kind::Module) {
         piece.zones.push((Zone::Members, words.clone()));
+        piece.card = piece.card.as_deref().map(|card| chunk::with_words(card, &words));
     }
 }

@@ -58,13 +58,19 @@ pub(super) async fn in_words(
     text: &str,
     vector: Option<&QueryVector>,
     found: Vec<Candidate>,
+    limit: usize,
 ) -> Result<Vec<Candidate>, DbError> {
     if !(scope.wants("errors") || scope.wants("tickets")) || wordings::groups(&said(text)).is_empty() {
         return Ok(found);
     }
     let past = past(tx, scope, text, vector).await?;
     let is_known = past.first().is_some_and(|best| best.score >= ALIKE);
-    Ok(rank::descending(if scope.version.is_some() || !is_known { [found, past].concat() } else { [past, found].concat() }))
+    if scope.version.is_some() || !is_known {
+        return Ok(rank::descending([found, past].concat()));
+    }
+    // If it is no error after all, that costs places, not answers.
+    let lead = past.len().min(limit.saturating_sub(limit / 5).max(1));
+    Ok(rank::descending([&past[..lead], &found, &past[lead..]].concat()))
 }
 
 /// Code and data that the error names or passes through, and what may have given a value that did not fit.

@@ -17,6 +17,8 @@ const COMPARED: usize = 60;
 const MAX_TEXT: usize = 8 * 1024;
 /// The fewest letters of a message that must be the same.
 const MIN_LITERAL: usize = 8;
+/// A label stands in many a sentence by chance; a message of so many letters does not.
+const LONG: usize = 30;
 
 #[expect(clippy::expect_used, reason = "the pattern is a constant, and a test reads it")]
 static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
@@ -45,12 +47,18 @@ pub(super) fn terms(text: &str) -> Vec<Term> {
 /// The functions whose message the text holds, best first.
 pub(super) async fn sources(tx: &mut TenantTx, scope: &Scope, text: &str) -> Result<Vec<Candidate>, DbError> {
     let matches = alike(tx, &scope.anywhere(), text).await?;
-    sources_of(tx, scope, text, &matches).await
+    let said = said(tx, text, &matches).await?;
+    best(tx, scope, said).await
 }
 
-/// The same where it is known already which messages share words with the text.
-pub(super) async fn sources_of(tx: &mut TenantTx, scope: &Scope, text: &str, matches: &[Match]) -> Result<Vec<Candidate>, DbError> {
+/// The functions whose message these words are for the most part, or quote, out of the messages that share words with them.
+pub(super) async fn quoted(tx: &mut TenantTx, scope: &Scope, text: &str, matches: &[Match]) -> Result<Vec<Candidate>, DbError> {
     let mut said = said(tx, text, matches).await?;
+    said.retain(|said| is_quoted(said.letters, end(text)));
+    best(tx, scope, said).await
+}
+
+async fn best(tx: &mut TenantTx, scope: &Scope, mut said: Vec<Said>) -> Result<Vec<Candidate>, DbError> {
     // The longest message is the most certain; a part of it may be a message too.
     said.sort_by_key(|said| std::cmp::Reverse(said.letters));
     let Some(most) = said.first().map(|said| said.letters) else { return Ok(Vec::new()) };
@@ -138,9 +146,18 @@ fn letters_in(message: &str, text: &str) -> usize {
         let literal = literal.replace("%%", "%");
         let Some(found) = text[at..].find(&literal) else { return 0 };
         at += found + literal.len();
-        letters += literal.chars().filter(|c| c.is_alphanumeric()).map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>();
+        letters += letters_of(&literal);
     }
     letters
+}
+
+/// Letters of other scripts than Latin say more each.
+fn letters_of(text: &str) -> usize {
+    text.chars().filter(|c| c.is_alphanumeric()).map(|c| if c.is_ascii() { 1 } else { 2 }).sum()
+}
+
+fn is_quoted(letters: usize, text: &str) -> bool {
+    letters >= LONG || letters * 2 >= letters_of(text)
 }
 
 #[cfg(test)]
@@ -153,6 +170,17 @@ mod tests {
         assert_eq!(letters_in("Mandate '%s' should be", "Mandate 'A B' must be"), 0);
         assert_eq!(letters_in("100%% of {count:d} lines", "100% of 5 lines"), 10);
         assert_eq!(letters_in("%s", "anything"), 0);
+    }
+
+    #[test]
+    fn labels_in_a_sentence_are_not_quoted() {
+        let of = |message: &str, text: &str| is_quoted(letters_in(message, text), text);
+        assert!(of("Mandate '%s' should be open", "Mandate 'A B' should be open") && of("没有过账", "没有过账"));
+        assert!(of(
+            "You cannot delete a posted entry of %s.",
+            "It says: You cannot delete a posted entry of A. What now? I did nothing else."
+        ));
+        assert!(!of("Sales Orders", "This module adds an agreement to Sales Orders"));
     }
 
     #[test]

@@ -8,9 +8,11 @@ mod constraints;
 mod culprits;
 mod errors;
 mod exact;
+mod form;
 mod found;
 mod frames;
 mod messages;
+mod modules;
 mod near;
 mod rank;
 mod rendering;
@@ -159,7 +161,7 @@ pub(super) async fn search(
         Some(report) => errors::answer(tx, &scope, text, report, vector, limit).await?,
         None => {
             let prose = rank::prose(tx, &scope, text, &asked, vector, limit).await?;
-            errors::in_words(tx, &scope, text, vector, prose).await?
+            errors::in_words(tx, &scope, text, vector, prose, limit).await?
         }
     };
     found::hits(tx, ranked, limit).await

@@ -3,18 +3,22 @@
 use std::collections::{HashMap, HashSet};
 
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::asked::Asked;
 use super::found::{Candidate, Scope};
 use super::near::{Near, QueryVector};
 use super::words::{self, Ask, Match, Term};
-use super::{messages, near};
+use super::{form, messages, modules, near};
 use crate::db::{DbError, TenantTx};
 use crate::knowledge::chunk::Corpus;
 
 /// Texts of one corpus that are compared.
 const COMPARED: usize = 80;
+
+/// From here on it is as good as certain whether an addon is asked for.
+const CERTAIN: f32 = 0.98;
 
 /// What a record counts beside code that shares as many words.
 const DATA: f32 = 0.75;
@@ -32,26 +36,24 @@ pub(super) async fn prose(
     let prior = if scope.version.is_some() { 0.1 } else { 0.9 };
     let addon = asked.addon * prior / (asked.addon * prior + (1.0 - asked.addon) * (1.0 - prior));
     let (terms, said) = (words::terms(&[(text, 1.0)]), messages::terms(text));
-    let any = scope.anywhere();
-    let mut found = Found::of(
-        tx,
-        scope,
-        &[Corpus::Code, Corpus::Data, Corpus::Module, Corpus::Doc, Corpus::Error, Corpus::Ticket],
-        &terms,
-        scope.wants_code().then_some(Ask { corpus: Corpus::Message, terms: &said, scope: &any }),
-        vector,
-    )
-    .await?;
-    let said = messages::sources_of(tx, scope, text, &found.besides).await?;
-    let (modules, code) = (found.blend(Corpus::Module), found.code(COMPARED));
+    let (telling, any) = (modules::telling(&terms), scope.anywhere());
+    let of = |corpus| Ask { corpus, terms: if corpus == Corpus::Module { &telling } else { &terms }, scope };
+    let asks = [Corpus::Code, Corpus::Data, Corpus::Module, Corpus::Doc, Corpus::Error, Corpus::Ticket].map(of);
+    let besides = scope.wants_code().then_some(Ask { corpus: Corpus::Message, terms: &said, scope: &any });
+    let mut found = Found::of(tx, scope, &asks, besides, vector).await?;
+    let said = messages::quoted(tx, scope, text, &found.besides).await?;
+    let modules = modules::at_home(tx, found.blend(Corpus::Module)).await?;
+    let code = form::of_code(text, found.code(COMPARED), &found.classes);
     let rest = [Corpus::Doc, Corpus::Error, Corpus::Ticket].into_iter().flat_map(|corpus| found.blend(corpus)).collect();
-    let found = interleaved(if addon >= 0.5 { [modules, code] } else { [code, modules] }, rest, limit);
+    let others = if addon >= CERTAIN { limit / 10 } else { limit / 5 };
+    let found = interleaved(if addon >= 0.5 { [modules, code] } else { [code, modules] }, rest, limit, others);
     Ok(descending([said, found].concat()))
 }
 
 /// Code and data that share most with the words.
 pub(super) async fn code(tx: &mut TenantTx, scope: &Scope, terms: &[Term], n: usize) -> Result<Vec<Candidate>, DbError> {
-    Ok(Found::of(tx, scope, &[Corpus::Code, Corpus::Data], terms, None, None).await?.code(n))
+    let asks = [Corpus::Code, Corpus::Data].map(|corpus| Ask { corpus, terms, scope });
+    Ok(Found::of(tx, scope, &asks, None, None).await?.code(n))
 }
 
 /// What shares words and what is near, of several corpora.
@@ -60,6 +62,8 @@ struct Found<'a> {
     nearest: HashMap<Corpus, Vec<Near>>,
     /// How good those are known to be that are only near.
     quality: HashMap<Uuid, f32>,
+    /// Which of all of them are heads of classes.
+    classes: HashSet<Uuid>,
     vector: Option<&'a QueryVector>,
     /// What was found for what was asked besides.
     besides: Vec<Match>,
@@ -69,18 +73,16 @@ impl<'a> Found<'a> {
     async fn of(
         tx: &mut TenantTx,
         scope: &Scope,
-        corpora: &[Corpus],
-        terms: &[Term],
+        asks: &[Ask<'_>],
         besides: Option<Ask<'_>>,
         vector: Option<&'a QueryVector>,
     ) -> Result<Self, DbError> {
-        let mut asks: Vec<Ask<'_>> = corpora.iter().map(|corpus| Ask { corpus: *corpus, terms, scope }).collect();
-        asks.extend(besides);
-        let mut matches = words::best(tx, &asks, COMPARED).await?;
-        let besides = matches.split_off(corpora.len()).into_iter().flatten().collect();
-        let words: HashMap<Corpus, Vec<Match>> = corpora.iter().copied().zip(matches).collect();
+        let all: Vec<Ask<'_>> = asks.iter().copied().chain(besides).collect();
+        let mut matches = words::best(tx, &all, COMPARED).await?;
+        let besides = matches.split_off(asks.len()).into_iter().flatten().collect();
+        let words: HashMap<Corpus, Vec<Match>> = asks.iter().map(|ask| ask.corpus).zip(matches).collect();
         // Records are found by their names; what they say is mostly markup.
-        let embedded: Vec<Corpus> = corpora.iter().copied().filter(|corpus| *corpus != Corpus::Data).collect();
+        let embedded: Vec<Corpus> = asks.iter().map(|ask| ask.corpus).filter(|corpus| *corpus != Corpus::Data).collect();
         let nearest: HashMap<Corpus, Vec<Near>> = match vector {
             Some(vector) => {
                 let nearest = near::nearest(tx, scope, &embedded, vector, COMPARED).await?;
@@ -90,7 +92,16 @@ impl<'a> Found<'a> {
         };
         let rated: HashSet<Uuid> = words.values().flatten().map(|found| found.id).collect();
         let unrated: Vec<Uuid> = nearest.values().flatten().map(|(id, _)| *id).filter(|id| !rated.contains(id)).collect();
-        Ok(Self { words, nearest, quality: quality(tx, &unrated).await?, vector, besides })
+        let mut classes: HashSet<Uuid> = words.values().flatten().filter(|found| found.is_class).map(|found| found.id).collect();
+        let mut quality = HashMap::new();
+        for row in rates(tx, &unrated).await? {
+            let id: Uuid = row.try_get("id")?;
+            quality.insert(id, row.try_get("quality")?);
+            if row.try_get("is_class")? {
+                classes.insert(id);
+            }
+        }
+        Ok(Self { words, nearest, quality, classes, vector, besides })
     }
 
     /// Code and data together.
@@ -135,12 +146,12 @@ impl<'a> Found<'a> {
     }
 }
 
-async fn quality(tx: &mut TenantTx, ids: &[Uuid]) -> Result<HashMap<Uuid, f32>, DbError> {
+async fn rates(tx: &mut TenantTx, ids: &[Uuid]) -> Result<Vec<PgRow>, DbError> {
     if ids.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Vec::new());
     }
-    let rows = sqlx::query("select id, quality from knowledge where id = any($1)").bind(ids).fetch_all(tx.conn()).await?;
-    rows.iter().map(|row| Ok((row.try_get("id")?, row.try_get("quality")?))).collect()
+    let sql = "select id, quality, kind = 'class' as is_class from knowledge where id = any($1)";
+    Ok(sqlx::query(sql).bind(ids).fetch_all(tx.conn()).await?)
 }
 
 /// How much nearness counts beside shared words: people describe code in other words than it is written in, addons in much the same.
@@ -152,14 +163,14 @@ const fn nearness(corpus: Corpus) -> f32 {
 }
 
 /// The first list leads; of the second and of the rest the best stand among the first ten, so that a wrong guess costs places, not answers.
-fn interleaved([first, second]: [Vec<Candidate>; 2], mut rest: Vec<Candidate>, limit: usize) -> Vec<Candidate> {
+fn interleaved([first, second]: [Vec<Candidate>; 2], mut rest: Vec<Candidate>, limit: usize, others: usize) -> Vec<Candidate> {
     rest.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let lead = limit.saturating_sub(limit / 5).max(1);
+    let lead = limit.saturating_sub(others).max(1);
     let mut first = first.into_iter();
     let mut found: Vec<Candidate> = first.by_ref().take(lead).collect();
     let mut second = second.into_iter();
-    found.extend(second.by_ref().take(limit / 5));
-    found.extend(rest.iter().take(limit / 5).cloned());
+    found.extend(second.by_ref().take(others));
+    found.extend(rest.iter().take(others).cloned());
     found.extend(first);
     found.extend(second);
     found.extend(rest);

@@ -57,6 +57,8 @@ pub(super) struct Match {
     pub(super) coverage: f32,
     /// What is known of how good it is, from 0 to 1.
     pub(super) quality: f32,
+    /// Whether it is the head of a class.
+    pub(super) is_class: bool,
     /// The rarest words that both have.
     pub(super) shared: Vec<String>,
 }
@@ -79,7 +81,7 @@ pub(super) async fn best(tx: &mut TenantTx, asks: &[Ask<'_>], n: usize) -> Resul
         for shelf in ["odoo_knowledge", "tenant_knowledge"] {
             sql.push(if first { "(" } else { ") union all (" });
             first = false;
-            push(&mut sql, ask, plan, &format!("select {nth} as of, id, lexemes, quality"), shelf);
+            push(&mut sql, ask, plan, &format!("select {nth} as of, id, lexemes, quality, kind = 'class' as is_class"), shelf);
             sql.push(" order by score limit ").push_bind(i64::try_from(n).unwrap_or(100));
         }
     }
@@ -97,7 +99,13 @@ pub(super) async fn best(tx: &mut TenantTx, asks: &[Ask<'_>], n: usize) -> Resul
         let lexemes: Vec<i32> = row.try_get("lexemes")?;
         let shared = plan.rarest.iter().filter(|number| lexemes.contains(number)).filter_map(|number| words.get(number));
         let shared = shared.take(MAX_NAMED).map(|word| (*word).to_owned()).collect();
-        found.push(Match { id: row.try_get("id")?, coverage: score / plan.ideal, quality: row.try_get("quality")?, shared });
+        found.push(Match {
+            id: row.try_get("id")?,
+            coverage: score / plan.ideal,
+            quality: row.try_get("quality")?,
+            is_class: row.try_get("is_class")?,
+            shared,
+        });
     }
     for found in &mut found {
         found.sort_by(|a, b| b.coverage.total_cmp(&a.coverage));
