@@ -152,6 +152,8 @@ impl Db {
         first.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(config.max_connections.max(1))
+            // A search reads at two places at once where it can.
+            .min_connections(config.max_connections.clamp(1, 2))
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(|conn, _| Box::pin(become_app(conn)))
             .test_before_acquire(false)
@@ -162,9 +164,8 @@ impl Db {
 
     /// A transaction that sees and writes only this tenant's rows.
     pub async fn tenant(&self, tenant: &TenantId) -> Result<TenantTx, DbError> {
-        // One round trip for both. The name of a tenant is letters, digits, `-` and `_`: it cannot end the literal.
-        let tx = self.begin(format!("begin; set local odoo_agent.tenant = '{tenant}'")).await?;
-        Ok(TenantTx { tx, tenant: tenant.clone() })
+        let tx = self.begin(begin_of(tenant)).await?;
+        Ok(TenantTx { tx, tenant: tenant.clone(), db: self.clone() })
     }
 
     /// A transaction of no tenant: it sees no row of any, and can only call the functions that look across them.
@@ -188,6 +189,11 @@ impl Db {
     async fn begin(&self, statement: String) -> Result<Transaction<'static, Postgres>, DbError> {
         Ok(self.pool.begin_with(AssertSqlSafe(statement)).await?)
     }
+}
+
+/// Begins and says whose it is, in one round trip. The name of a tenant is letters, digits, `-` and `_`: it cannot end the literal.
+fn begin_of(tenant: &TenantId) -> String {
+    format!("begin; set local odoo_agent.tenant = '{tenant}'")
 }
 
 /// Whether a connection out of the pool can be used. One that was used a moment ago is not asked: that would be a round trip for nothing.
@@ -227,7 +233,7 @@ async fn become_app(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     // Several statements in one round trip; the macros check only one at a time.
     sqlx::raw_sql(
         "set role odoo_agent_app; set statement_timeout = '60s'; set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '120s';
-         set hnsw.iterative_scan = 'relaxed_order'; set hnsw.ef_search = '80'; set random_page_cost = 1.1;
+         set hnsw.iterative_scan = 'relaxed_order'; set random_page_cost = 1.1;
          set max_parallel_workers_per_gather = 0; set jit = off",
     )
     .execute(conn)
@@ -259,6 +265,7 @@ fn options(url: &SecretString) -> Result<PgConnectOptions, DbError> {
 pub struct TenantTx {
     tx: Transaction<'static, Postgres>,
     tenant: TenantId,
+    db: Db,
 }
 
 impl TenantTx {
@@ -270,6 +277,14 @@ impl TenantTx {
     /// The connection, for as long as the transaction lasts.
     pub fn conn(&mut self) -> &mut PgConnection {
         &mut self.tx
+    }
+
+    /// Another transaction of the same tenant, for what can be read at the same time. `None` where no connection is idle: who holds one does not
+    /// wait for a second, or all might wait for each other.
+    #[expect(clippy::disallowed_methods, reason = "it begins as every transaction of a tenant does")]
+    pub async fn beside(&self) -> Option<Self> {
+        let tx = self.db.pool.try_begin_with(AssertSqlSafe(begin_of(&self.tenant))).await.ok().flatten()?;
+        Some(Self { tx, tenant: self.tenant.clone(), db: self.db.clone() })
     }
 
     /// Makes everything permanent.

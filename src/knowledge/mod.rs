@@ -27,7 +27,7 @@ pub use errors::KnownError;
 pub use fixes::{PastFix, remember};
 pub use index::{SourceSettings, Sources};
 pub use pack::{Span, pack};
-pub use search::{BadQuery, Filters, Hit, MAX_HITS, Query, QueryVector};
+pub use search::{BadQuery, COMPARED, Filters, Hit, MAX_HITS, Query, QueryVector};
 pub use store::{DocType, Entry, UnknownDocType, forget, put};
 pub use uses::used;
 

@@ -31,6 +31,7 @@ use crate::db::{DbError, TenantTx};
 
 pub use found::Hit;
 pub use near::QueryVector;
+pub use rank::COMPARED;
 
 /// The most answers that one search gives.
 pub const MAX_HITS: usize = 100;

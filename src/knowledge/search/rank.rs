@@ -15,7 +15,7 @@ use crate::db::{DbError, TenantTx};
 use crate::knowledge::chunk::Corpus;
 
 /// Texts of one corpus that are compared.
-const COMPARED: usize = 80;
+pub const COMPARED: usize = 80;
 
 /// From here on it is as good as certain whether an addon is asked for.
 const CERTAIN: f32 = 0.98;
@@ -78,18 +78,20 @@ impl<'a> Found<'a> {
         vector: Option<&'a QueryVector>,
     ) -> Result<Self, DbError> {
         let all: Vec<Ask<'_>> = asks.iter().copied().chain(besides).collect();
-        let mut matches = words::best(tx, &all, COMPARED).await?;
-        let besides = matches.split_off(asks.len()).into_iter().flatten().collect();
-        let words: HashMap<Corpus, Vec<Match>> = asks.iter().map(|ask| ask.corpus).zip(matches).collect();
         // Records are found by their names; what they say is mostly markup.
         let embedded: Vec<Corpus> = asks.iter().map(|ask| ask.corpus).filter(|corpus| *corpus != Corpus::Data).collect();
-        let nearest: HashMap<Corpus, Vec<Near>> = match vector {
-            Some(vector) => {
-                let nearest = near::nearest(tx, scope, &embedded, vector, COMPARED).await?;
-                embedded.into_iter().zip(nearest).collect()
-            }
-            None => HashMap::new(),
+        let nearest = async |tx: &mut TenantTx| match vector {
+            Some(vector) => near::nearest(tx, scope, &embedded, vector, COMPARED).await,
+            None => Ok(Vec::new()),
         };
+        let other = if vector.is_some() { tx.beside().await } else { None };
+        let (mut matches, nearest) = match other {
+            Some(mut other) => tokio::try_join!(words::best(tx, &all, COMPARED), nearest(&mut other))?,
+            None => (words::best(tx, &all, COMPARED).await?, nearest(tx).await?),
+        };
+        let besides = matches.split_off(asks.len()).into_iter().flatten().collect();
+        let words: HashMap<Corpus, Vec<Match>> = asks.iter().map(|ask| ask.corpus).zip(matches).collect();
+        let nearest: HashMap<Corpus, Vec<Near>> = embedded.into_iter().zip(nearest).collect();
         let rated: HashSet<Uuid> = words.values().flatten().map(|found| found.id).collect();
         let unrated: Vec<Uuid> = nearest.values().flatten().map(|(id, _)| *id).filter(|id| !rated.contains(id)).collect();
         let mut classes: HashSet<Uuid> = words.values().flatten().filter(|found| found.is_class).map(|found| found.id).collect();

@@ -12,10 +12,12 @@ use super::own::Database;
 use super::plain::Plain;
 use super::times::{Speed, Times, rate};
 use crate::domain::TenantId;
-use crate::knowledge::{Embedder, Filters, Knowledge, QueryVector};
+use crate::knowledge::{COMPARED, Embedder, Filters, Knowledge, QueryVector};
 
 /// How often all queries are asked, ours and theirs in turn.
 const ROUNDS: usize = 3;
+/// How many texts ours are asked for.
+const OURS: [usize; 2] = [K, COMPARED];
 
 /// How good and fast one way is.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,20 +31,25 @@ pub(super) struct Way {
 /// Ours and the plain one, without a filter and with one that keeps 1 %.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Near {
+    pub(super) all: Beside,
+    pub(super) filtered: Beside,
+}
+
+/// The same questions asked in several ways.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Beside {
     pub(super) ours: Way,
+    /// As many as a search compares, of which the best ten count here.
+    pub(super) ours_as_searched: Way,
     pub(super) plain: Way,
-    pub(super) ours_filtered: Way,
-    pub(super) plain_filtered: Way,
-    /// The plain one with the filter, where the index goes on until there are enough.
+    /// The plain one where the index goes on until there are enough.
     pub(super) plain_iterative: Way,
 }
 
 pub(super) async fn measure(database: &Database, tenant: &TenantId, embedder: &Embedder, loaded: &Loaded) -> anyhow::Result<Near> {
     let knowledge = Knowledge::new(database.db.clone(), embedder.clone());
     let ways = |filtered| Ways { database, tenant, knowledge: &knowledge, loaded, filtered };
-    let [ours, plain, _] = ways(false).measure().await?;
-    let [ours_filtered, plain_filtered, plain_iterative] = ways(true).measure().await?;
-    Ok(Near { ours, plain, ours_filtered, plain_filtered, plain_iterative })
+    Ok(Near { all: ways(false).measure().await?, filtered: ways(true).measure().await? })
 }
 
 struct Ways<'a> {
@@ -54,32 +61,36 @@ struct Ways<'a> {
 }
 
 impl Ways<'_> {
-    /// Ours, the plain one, and the plain one with iterative scans; in turn, so that whatever else the machine does meets all of them.
-    async fn measure(&self) -> anyhow::Result<[Way; 3]> {
+    /// All ways in turn, so that whatever else the machine does meets each of them.
+    async fn measure(&self) -> anyhow::Result<Beside> {
         let mut plain = [Plain::of(self.database, false).await?, Plain::of(self.database, true).await?];
-        let mut times: [Times; 3] = Default::default();
-        let mut answers: [Vec<Vec<Uuid>>; 3] = Default::default();
+        let mut times: [Times; 4] = Default::default();
+        let mut answers: [Vec<Vec<Uuid>>; 4] = Default::default();
         for round in 0..=ROUNDS {
             // The first round only fills the caches.
             if round == 1 {
                 times = Default::default();
             }
-            answers[0] = self.ours(&mut times[0]).await?;
+            for (nth, n) in OURS.into_iter().enumerate() {
+                answers[nth] = self.ours(n, &mut times[nth]).await?;
+            }
             for (nth, plain) in plain.iter_mut().enumerate() {
-                answers[nth + 1] = self.plain(plain, &mut times[nth + 1]).await?;
+                answers[OURS.len() + nth] = self.plain(plain, &mut times[OURS.len() + nth]).await?;
             }
         }
         for plain in plain {
             plain.close().await?;
         }
-        let rates = [self.ours_rate().await?, self.plain_rate(false).await?, self.plain_rate(true).await?];
-        Ok(std::array::from_fn(|nth| self.way(&answers[nth], times[nth].speed(rates[nth]))))
+        let rates =
+            [self.ours_rate(OURS[0]).await?, self.ours_rate(OURS[1]).await?, self.plain_rate(false).await?, self.plain_rate(true).await?];
+        let way = |nth: usize| self.way(&answers[nth], times[nth].speed(rates[nth]));
+        Ok(Beside { ours: way(0), ours_as_searched: way(1), plain: way(2), plain_iterative: way(3) })
     }
 
-    async fn ours_rate(&self) -> anyhow::Result<f64> {
+    async fn ours_rate(&self, n: usize) -> anyhow::Result<f64> {
         let started = Instant::now();
         let (mut a, mut b) = <(Times, Times)>::default();
-        tokio::try_join!(self.ours(&mut a), self.ours(&mut b))?;
+        tokio::try_join!(self.ours(n, &mut a), self.ours(n, &mut b))?;
         Ok(rate(2 * self.loaded.queries.len(), started))
     }
 
@@ -95,15 +106,17 @@ impl Ways<'_> {
         Ok(rate(2 * self.loaded.queries.len(), started))
     }
 
-    async fn ours(&self, times: &mut Times) -> anyhow::Result<Vec<Vec<Uuid>>> {
+    async fn ours(&self, n: usize, times: &mut Times) -> anyhow::Result<Vec<Vec<Uuid>>> {
         let mut answers = Vec::new();
         for (number, query) in self.loaded.queries.iter().enumerate() {
             let module = self.module(number).into_iter().collect();
             let filters = Filters { module, ..Filters::default() };
             let vector = QueryVector { embedder: EMBEDDER.to_owned(), values: query.clone() };
             let started = Instant::now();
-            answers.push(self.knowledge.nearest_code(self.tenant, &vector, &filters, K).await?);
+            let mut nearest = self.knowledge.nearest_code(self.tenant, &vector, &filters, n).await?;
             times.since(started);
+            nearest.truncate(K);
+            answers.push(nearest);
         }
         Ok(answers)
     }
