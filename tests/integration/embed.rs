@@ -10,8 +10,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
 use axum::routing::post;
-use odoo_agent::domain::{Failure, FailureKind};
+use futures::future::BoxFuture;
+use odoo_agent::domain::{Cost, Failure, FailureKind};
+use odoo_agent::knowledge::Knowledge;
 use odoo_agent::knowledge::embed::{Config, EmbedError, Embedder, Kind};
+use odoo_agent::knowledge::index::{Origin, Payer, Root, Tree};
 use serde_json::{Value, json};
 
 /// Made with a reference of its own in float64 over the same weights; the published examples show the same numbers.
@@ -224,4 +227,56 @@ async fn long_wait_goes_back_to_the_queue() {
     let (_far, config) = far(vec![(429, vec![("retry-after", "600".to_owned())], Vec::new())]).await;
     let failure = Failure::from(ask(&config, &["a"]).await.unwrap_err());
     assert_eq!(failure.kind, FailureKind::Unavailable { retry_after: Some(Duration::from_secs(600)) });
+}
+
+/// Pays until its money is gone.
+struct Purse {
+    left: Mutex<f64>,
+    payments: Mutex<Vec<f64>>,
+}
+
+impl Payer for Purse {
+    fn may(&self, usd: f64) -> BoxFuture<'_, Result<(), Failure>> {
+        let refused = usd > *self.left.lock().unwrap();
+        Box::pin(async move { if refused { Err(Failure::new(FailureKind::Budget, anyhow::anyhow!("no money"))) } else { Ok(()) } })
+    }
+
+    fn paid(&self, cost: Cost) -> BoxFuture<'_, Result<(), Failure>> {
+        *self.left.lock().unwrap() -= cost.usd;
+        self.payments.lock().unwrap().push(cost.usd);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test]
+async fn indexing_ends_where_the_money_does() {
+    let database = crate::support::database().await;
+    let tenant = crate::support::tenant("default");
+    odoo_agent::tenants::ensure(&database.db, &tenant).await.unwrap();
+    let (_far, config) = far(Vec::new()).await;
+    let embedder = Embedder::open(&Config { batch: 1_000, ..config }, std::path::Path::new("/nowhere")).unwrap();
+    let knowledge = Knowledge::new(database.db.clone(), embedder);
+    let dir = crate::support::temp_dir();
+    std::fs::create_dir_all(dir.path().join("addons/shop")).unwrap();
+    std::fs::write(dir.path().join("addons/shop/__manifest__.py"), "{'name': 'Shop'}").unwrap();
+    // More texts than are embedded at a time, no two alike.
+    let methods: String = (0..600).map(|n| format!("    def close_{n}(self):\n        return {n}\n\n")).collect();
+    std::fs::write(dir.path().join("addons/shop/m.py"), format!("class Desk(models.Model):\n    _name = 'shop.desk'\n\n{methods}"))
+        .unwrap();
+    let tree = Tree {
+        name: "own".to_owned(),
+        origin: Origin::Custom,
+        version: "19.0".parse().unwrap(),
+        roots: vec![Root { path: dir.path().to_owned(), translations_only: false }],
+        location: "own".to_owned(),
+    };
+    let run = async |purse: &Arc<Purse>| knowledge.index_for(&tree, &tenant, Arc::new(|_| {}), Arc::clone(purse) as Arc<dyn Payer>).await;
+    let poor = Arc::new(Purse { left: Mutex::new(15e-6), payments: Mutex::default() });
+    let ended = Failure::from(run(&poor).await.unwrap_err());
+    assert_eq!(ended.kind, FailureKind::Budget, "{ended:?}");
+    assert_eq!(poor.payments.lock().unwrap().len(), 1, "the second batch was not asked for");
+    let rich = Arc::new(Purse { left: Mutex::new(1.0), payments: Mutex::default() });
+    let report = run(&rich).await.unwrap();
+    assert_eq!((report.chunks, rich.payments.lock().unwrap().len()), (0, 2), "what was embedded stays");
+    assert!((report.usd - 20e-6).abs() < 1e-12, "{}", report.usd);
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::BoxFuture;
 use odoo_agent::db::Db;
-use odoo_agent::domain::{Cost, TenantId};
+use odoo_agent::domain::{Cost, Failure, TenantId};
 use odoo_agent::knowledge::index::{self, IndexError, Options, Origin, Report, Root, Status, Tree, Vectored, Vectors};
 use odoo_agent::knowledge::{Embedder, Filters, HashEmbedder, Knowledge, Query};
 use odoo_agent::tenants;
@@ -360,7 +360,7 @@ impl Vectors for Counting {
     fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Vectored> {
         self.asked.fetch_add(texts.len(), Ordering::Relaxed);
         let vectors = if self.away {
-            Err("no answer".to_owned())
+            Err(Failure::unavailable(anyhow::anyhow!("no answer")))
         } else {
             Ok((texts.iter().map(|_| vec![1.0, 0.0, 0.0]).collect(), Cost::default()))
         };

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::write::Writer;
 use super::{IndexError, Options, Status};
 use crate::db::{Db, TenantTx};
-use crate::domain::Cost;
+use crate::domain::{Cost, Failure};
 use crate::knowledge::embed::Embedder;
 
 /// How many texts are embedded and stored together.
@@ -23,7 +23,7 @@ const MAX_PARTS: usize = 256;
 const MANY: i64 = 10_000;
 
 /// Vectors with what they cost, or why there are none.
-pub type Vectored = Result<(Vec<Vec<f32>>, Cost), String>;
+pub type Vectored = Result<(Vec<Vec<f32>>, Cost), Failure>;
 
 /// Makes vectors of texts that are to be found.
 pub trait Vectors: Send + Sync {
@@ -47,7 +47,7 @@ impl Vectors for Embedder {
     fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Vectored> {
         Box::pin(async move {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let embedded = Embedder::documents(self, &texts).await.map_err(|error| error.to_string())?;
+            let embedded = Embedder::documents(self, &texts).await?;
             Ok((embedded.vectors, embedded.cost))
         })
     }
@@ -252,7 +252,8 @@ async fn vectors(embedder: &dyn Vectors, lacking: &[Lacking]) -> Result<(Vec<Par
     let wanted = lines.len();
     let (made, cost) = embedder.documents(lines).await.map_err(IndexError::Embedder)?;
     if made.len() != wanted || made.iter().any(|vector| vector.len() != embedder.dims()) {
-        return Err(IndexError::Embedder(format!("{} gave vectors of another number or size", embedder.name())));
+        let wrong = anyhow::anyhow!("{} gave vectors of another number or size", embedder.name());
+        return Err(IndexError::Embedder(Failure::unavailable(wrong)));
     }
     let half: Vec<HalfVector> = made.iter().map(|vector| HalfVector::from_f32_slice(vector)).collect();
     let part = |(text, number, place): (usize, i16, usize)| Some(Part { text, number, vector: half.get(place)?.clone() });

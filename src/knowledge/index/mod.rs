@@ -3,6 +3,7 @@
 
 mod cut;
 mod embed;
+mod paid;
 mod read;
 mod report;
 mod run;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use embed::{Vectored, Vectors};
+pub use paid::Payer;
 pub use report::{Files, Report, Seconds, Skipped, Skips, Status};
 pub use run::run;
 pub use series::series;
@@ -120,7 +122,7 @@ pub enum IndexError {
     Db(#[from] DbError),
     /// The embedder.
     #[error("the embedder failed: {0}")]
-    Embedder(String),
+    Embedder(Failure),
     /// A fault of ours.
     #[error("the indexing broke: {0}")]
     Broken(String),
@@ -137,7 +139,7 @@ impl From<IndexError> for Failure {
         match error {
             IndexError::Db(error) => error.into(),
             IndexError::Gone(_) | IndexError::Empty(_) | IndexError::TooMany(_) => Self::bad_input(error.to_string()),
-            IndexError::Embedder(_) => Self::unavailable(error),
+            IndexError::Embedder(failure) => Self::new(failure.kind, IndexError::Embedder(failure)),
             IndexError::Broken(_) => Self::bug(error),
         }
     }
@@ -147,6 +149,12 @@ impl Knowledge {
     /// Brings a tree into the knowledge base, in the name of this tenant.
     pub async fn index(&self, tree: &Tree, tenant: &TenantId, progress: Tell) -> Result<Report, IndexError> {
         run(&self.db, tree, &self.options(tenant, progress)).await
+    }
+
+    /// The same where somebody pays for the vectors. Where a limit ends it, what is written by then is found by words, and the next run goes on.
+    pub async fn index_for(&self, tree: &Tree, tenant: &TenantId, progress: Tell, payer: Arc<dyn Payer>) -> Result<Report, IndexError> {
+        let embedder: Arc<dyn Vectors> = Arc::new(paid::Paid::new(self.embedder.clone(), payer));
+        run(&self.db, tree, &Options { embedder: Some(embedder), ..self.options(tenant, progress) }).await
     }
 
     /// Brings the tenant's tickets into its knowledge; says how many are new or have changed.
