@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::sys::sysinfo::sysinfo;
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection as _, PgConnection};
 
@@ -41,6 +42,7 @@ pub(super) async fn start(runtime: &Path, paths: &Paths, account: Option<&Accoun
     for text in ["listen_addresses=", "unix_socket_permissions=0700", "max_connections=100", "timezone=UTC", "log_timezone=UTC"] {
         args.extend(setting(text));
     }
+    args.extend(setting(&format!("shared_buffers={}MB", buffers_mb(sysinfo().map_or(0, |machine| machine.ram_total())))));
     let program = Program {
         name: "postgres",
         path: found.bin.join("postgres"),
@@ -59,6 +61,12 @@ pub(super) async fn start(runtime: &Path, paths: &Paths, account: Option<&Accoun
     ready(&server, &log, || check(&maintenance)).await?;
     provision(&maintenance).await?;
     Ok((Urls { owner: url(&socket_dir, "postgres", "odoo_agent"), app: url(&socket_dir, "odoo_agent_app", "odoo_agent") }, server))
+}
+
+/// The memory in which it keeps what it has read: an eighth of the machine's, for sandboxes need the rest. By itself it takes so little that an index
+/// of a million vectors is read anew with every search. `total` is in bytes.
+fn buffers_mb(total: u64) -> u64 {
+    (total / (1024 * 1024) / 8).clamp(128, 2_048)
 }
 
 fn prepare(runtime: &Path, paths: &Paths, account: Option<&Account>) -> Result<(binaries::Postgres, PathBuf), StackError> {
@@ -164,6 +172,11 @@ mod tests {
         let long = PathBuf::from(format!("/srv/{}/run", "x".repeat(120)));
         assert!(socket_dir(&long).as_os_str().len() <= LONGEST_SOCKET_DIR);
         assert_ne!(socket_dir(&long), socket_dir(&long.join("other")));
+    }
+
+    #[test]
+    fn buffers_leave_room_for_sandboxes() {
+        assert_eq!([0, 1, 8, 64].map(|gigabytes| buffers_mb(gigabytes << 30)), [128, 128, 1_024, 2_048]);
     }
 
     #[test]
