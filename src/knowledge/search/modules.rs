@@ -13,6 +13,8 @@ use crate::knowledge::{chunk, lexical};
 
 /// How many of the best answers say in which area of the business the description is at home.
 const BEST: usize = 10;
+/// How many of the best may be moved up: what is far behind stays there.
+const MOVED: usize = 40;
 /// What it counts, beside the best score, to be of the area that all of the best are of: it puts in order those that fit about as well.
 const AT_HOME: f32 = 0.1;
 
@@ -32,7 +34,7 @@ pub(super) fn telling(terms: &[Term]) -> Vec<Term> {
 
 /// Moves those up that are of the same area as the best: of two that fit as well, the likelier one is at home where the others are.
 pub(super) async fn at_home(tx: &mut TenantTx, mut found: Vec<Candidate>) -> Result<Vec<Candidate>, DbError> {
-    let ids: Vec<Uuid> = found.iter().map(|candidate| candidate.id).collect();
+    let ids: Vec<Uuid> = found.iter().take(MOVED).map(|candidate| candidate.id).collect();
     let rows = sqlx::query(
         "select k.id, m.detail ->> 'category' as category, m.detail ->> 'website' as website
            from knowledge k join knowledge_modules m on m.source_id = k.source_id and m.module = k.module where k.id = any($1)",

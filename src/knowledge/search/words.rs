@@ -16,7 +16,7 @@ use crate::knowledge::lexical::{self, rarity};
 use crate::knowledge::store::sparse;
 
 /// How many texts are looked at for one query, about.
-const LOOKED_AT: u64 = 2_500;
+const LOOKED_AT: u64 = 2_000;
 /// The most terms of one query that count, the rarest.
 const MAX_TERMS: usize = 48;
 /// The most words that a reason names.
