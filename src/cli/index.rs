@@ -17,6 +17,7 @@ use super::{Exit, show};
 use crate::config::Config;
 use crate::domain::{Failure, OdooVersion, TenantId};
 use crate::knowledge::index::{Arrival, Origin, Report, Root, Status, Tell, Tree, has_translations, series};
+use crate::sandbox::Engine;
 use crate::tenants;
 
 /// How often a person is told how far it is.
@@ -52,7 +53,7 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<Exit> {
     }
     let mut tree = tree(&config, &args)?;
     let connected = connect(config).await?;
-    add_translations(&connected, &mut tree).await;
+    add_translations(&connected.app.sandbox, &mut tree).await;
     let ended = indexed(&connected, &args, &tree).await;
     connected.close().await;
     let Some(report) = ended? else { return Ok(Exit::Outside) };
@@ -100,11 +101,10 @@ fn version(config: &Config, args: &Args, path: &std::path::Path) -> OdooVersion 
 
 /// What an error says in another language leads to its source only through translations. Where the sources have none they come out of the
 /// sandbox image of the series, if it is there.
-async fn add_translations(connected: &Connected, tree: &mut Tree) {
+pub(super) async fn add_translations(sandbox: &Engine, tree: &mut Tree) {
     if tree.origin != Origin::Core || tree.roots.iter().any(|root| has_translations(&root.path)) {
         return;
     }
-    let sandbox = &connected.app.sandbox;
     if !matches!(sandbox.image(&tree.version).await, Ok(Some(_))) {
         show::line("the sources have no translations, and there is no sandbox image to take them from: messages are known in English only");
         return;

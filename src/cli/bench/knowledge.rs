@@ -20,6 +20,7 @@ use crate::cli::Exit;
 use crate::config::Config;
 use crate::domain::{OdooVersion, TenantId};
 use crate::knowledge::Embedder;
+use crate::sandbox::Engine;
 
 use own::Own;
 
@@ -75,16 +76,16 @@ pub async fn run(config: &Config, mut args: Args) -> anyhow::Result<Exit> {
     }
     let embedder = Embedder::open(&config.knowledge.embedder, &config.runtime_dir)?;
     let own = Own::start(config).await?;
-    let measured = Box::pin(all(&own, &args, &embedder)).await;
+    let measured = Box::pin(all(config, &own, &args, &embedder)).await;
     own.stop().await;
     measured?;
     Ok(Exit::Done)
 }
 
-async fn all(own: &Own, args: &Args, embedder: &Embedder) -> anyhow::Result<()> {
+async fn all(config: &Config, own: &Own, args: &Args, embedder: &Embedder) -> anyhow::Result<()> {
     let tenant: TenantId = "default".parse()?;
     if args.has_sources() {
-        let text = sources::measure(own, args, embedder, &tenant).await?;
+        let text = sources::measure(own, args, embedder, &tenant, &Engine::new(&config.sandbox)).await?;
         told(args, SOURCES, &text)?;
     }
     for chunks in &args.chunks {

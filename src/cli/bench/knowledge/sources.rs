@@ -14,10 +14,11 @@ use super::own::Own;
 use super::score::{Asked, Score, score};
 use super::times::Times;
 use super::{Args, show, table};
-use crate::cli::index::read_errors;
+use crate::cli::index::{add_translations, read_errors};
 use crate::domain::TenantId;
 use crate::knowledge::index::{Origin, Report, Root, Tree};
 use crate::knowledge::{Embedder, Knowledge, Query};
+use crate::sandbox::Engine;
 
 /// Answers of one search.
 const LIMIT: usize = 10;
@@ -28,7 +29,7 @@ const MAX_QUERIES: u64 = 64 * 1024 * 1024;
 /// How many errors are kept together.
 const BATCH: usize = 200;
 
-pub(super) async fn measure(own: &Own, args: &Args, embedder: &Embedder, tenant: &TenantId) -> anyhow::Result<String> {
+pub(super) async fn measure(own: &Own, args: &Args, embedder: &Embedder, tenant: &TenantId, sandbox: &Engine) -> anyhow::Result<String> {
     let queries = args.queries.as_ref().map(|folder| read_queries(folder)).transpose()?.unwrap_or_default();
     let database = own.database("sources", tenant).await?;
     let knowledge = Knowledge::new(database.db.clone(), embedder.clone());
@@ -36,7 +37,7 @@ pub(super) async fn measure(own: &Own, args: &Args, embedder: &Embedder, tenant:
     text.push_str("\n| indexed | files | read | texts | seconds | files/s | texts/s | share of the embedder | most memory |\n|---|---|---|---|---|---|---|---|---|\n");
     for (origin, folder) in [(Origin::Core, &args.core), (Origin::Oca, &args.oca)] {
         if let Some(folder) = folder {
-            index(&knowledge, args, tenant, (origin, folder), &mut text).await?;
+            index(&knowledge, args, tenant, (origin, folder, sandbox), &mut text).await?;
         }
     }
     if let Some(file) = &args.errors {
@@ -62,18 +63,19 @@ async fn index(
     knowledge: &Knowledge,
     args: &Args,
     tenant: &TenantId,
-    (origin, folder): (Origin, &Path),
+    (origin, folder, sandbox): (Origin, &Path, &Engine),
     text: &mut String,
 ) -> anyhow::Result<()> {
     let copied = tempfile::Builder::new().prefix("odoo-agent-bench").tempdir()?;
     let files = copy(folder, copied.path())?;
-    let tree = Tree {
+    let mut tree = Tree {
         name: origin.as_str().to_owned(),
         origin,
         version: args.odoo_version.clone(),
         roots: vec![Root { path: copied.path().to_owned(), translations_only: false }],
         location: folder.display().to_string(),
     };
+    add_translations(sandbox, &mut tree).await;
     let mut first = None;
     for run in ["first run", "nothing changed", "1 % of the files changed"] {
         if run.starts_with("1 %") {
