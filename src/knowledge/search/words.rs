@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn rare_terms_choose_what_is_looked_at() {
         let all = [term(1), term(2), term(3), term(4)];
-        let known: Vec<(&Term, u64)> = vec![(&all[0], 10), (&all[1], 2_000), (&all[2], 20_000), (&all[3], 30_000)];
+        let known: Vec<(&Term, u64)> = vec![(&all[0], 10), (&all[1], LOOKED_AT / 2), (&all[2], 20_000), (&all[3], 30_000)];
         let (single, pairs) = looked_at(&known, 10_000_000);
         assert_eq!(single, [1, 2]);
         assert_eq!(pairs, [[3, 4]]);
