@@ -20,6 +20,8 @@ use crate::db::Db;
 const BATCH: (usize, usize, usize) = (1_500, 400, 16 * 1024 * 1024);
 /// How many units may wait to be written.
 const WAITING: usize = 16;
+/// From so many new rows on the statistics are made anew at once.
+const MANY: u64 = 1_000;
 /// The most threads that cut up.
 const THREADS: usize = 8;
 
@@ -79,11 +81,13 @@ impl<'a> Run<'a> {
         let task = Task { origin: self.writer.tree.origin, version: self.writer.tree.version.to_string(), known, dirty };
         self.cut_and_write(task, walked.units).await?;
         self.take_away(gone).await?;
+        self.settle(self.report.chunks).await?;
         let embedding = Instant::now();
         if let Some(embedder) = &self.writer.options.embedder {
             let embedded = self.writer.embed(embedder.as_ref(), self.report.chunks).await?;
             (self.report.embedded, self.report.reused) = (embedded.embedded, embedded.reused);
             self.report.usd = embedded.cost.usd;
+            self.settle(embedded.embedded).await?;
         }
         Ok(self.finished(embedding.elapsed()))
     }
@@ -172,6 +176,16 @@ impl<'a> Run<'a> {
             self.write(Batch { files: Vec::new(), gone: gone.to_vec() }).await?;
         }
         Ok(())
+    }
+
+    /// After many new rows a search would be planned for what was there before.
+    async fn settle(&self, written: u64) -> Result<(), IndexError> {
+        if written < MANY {
+            return Ok(());
+        }
+        let mut tx = self.writer.db.tenant(&self.writer.options.tenant).await?;
+        sqlx::query("select knowledge_settle()").execute(tx.conn()).await?;
+        Ok(tx.commit().await?)
     }
 
     fn finished(mut self, embedding: Duration) -> Report {
