@@ -93,7 +93,7 @@ pub async fn combined_view(tx: &mut TenantTx, modules: &Modules, xmlid: &str, ve
                union
                select s.name, down.level + case when s.detail ->> 'mode' = 'primary' then 100 else 1 end
                  from down join knowledge_symbols s on s.target = down.name and s.kind in ('view', 'template')
-                where down.level % 100 < $3 and ($2::text is null or s.version = $2)
+                where down.level % 100 < $3 and down.level < 100 * $3 and ($2::text is null or s.version = $2)
                   and (s.detail ->> 'mode' is distinct from 'primary' or s.name in (select name from up))
            )
            select s.chunk_id as chunk, coalesce(s.module, '') as "module!", s.version, s.file, s.line, min(down.level) as "level!"

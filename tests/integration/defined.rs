@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use odoo_agent::domain::FailureKind;
-use odoo_agent::knowledge::index::{self, Options, Origin, Root, Tree};
+use odoo_agent::knowledge::index::{self, Options, Origin};
 use odoo_agent::knowledge::{Defined, Embedder, HashEmbedder, Question};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::{self, TestApp};
@@ -39,23 +40,21 @@ const FILES: &[(&str, &str)] = &[
 
 async fn indexed() -> TestApp {
     let test = support::app(&[], |_| {}).await;
+    index(&test, FILES).await;
+    test
+}
+
+async fn index(test: &TestApp, files: &[(&str, &str)]) {
     let dir = support::temp_dir();
-    for (path, text) in FILES {
+    for (path, text) in files {
         let file = dir.path().join("addons").join(path);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, text).unwrap();
     }
-    let tree = Tree {
-        name: "own".to_owned(),
-        origin: Origin::Custom,
-        version: "19.0".parse().unwrap(),
-        roots: vec![Root { path: dir.path().to_owned(), translations_only: false }],
-        location: "own".to_owned(),
-    };
+    let tree = support::tree(dir.path(), Origin::Custom);
     let options =
         Options { tenant: support::tenant("acme"), embedder: Some(Arc::new(Embedder::Hash(HashEmbedder))), progress: Arc::new(|_| {}) };
     index::run(&test.app.db, &tree, &options).await.unwrap();
-    test
 }
 
 async fn asked(test: &TestApp, tenant: &str, kind: &str, name: &str) -> Vec<Defined> {
@@ -87,6 +86,43 @@ async fn combined_view_has_its_parts_only() {
     assert_eq!(modules(&asked(&test, "acme", "view", "deep.desk_deep").await), ["shop", "deep"]);
     assert_eq!(modules(&asked(&test, "acme", "view", "a_later.desk_wide").await), ["shop", "deep", "a_later"]);
     assert!(asked(&test, "acme", "view", "shop.nothing").await.is_empty());
+}
+
+/// Odoo refuses such views, but anybody may have them in a folder.
+#[tokio::test]
+async fn views_in_a_circle_come_to_an_end() {
+    let test = support::app(&[], |_| {}).await;
+    let view = |id: &str, of: &str, mode: &str| {
+        format!(
+            "<record id=\"{id}\" model=\"ir.ui.view\"><field name=\"model\">a.b</field><field name=\"inherit_id\" ref=\"{of}\"/>\
+             <field name=\"mode\">{mode}</field><field name=\"arch\" type=\"xml\"><form/></field></record>"
+        )
+    };
+    let views = [view("a", "b", "primary"), view("b", "a", "primary"), view("c", "d", "extension"), view("d", "c", "extension")];
+    let file = format!("<odoo>{}</odoo>", views.concat());
+    index(&test, &[("loop/__manifest__.py", "{'name': 'Loop', 'data': ['v.xml']}"), ("loop/v.xml", &file)]).await;
+    for name in ["loop.a", "loop.b", "loop.c"] {
+        assert_eq!(asked(&test, "acme", "view", name).await.len(), 2, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_answers_the_same_and_names_what_is_wrong() {
+    let door = crate::knowledge::door().await;
+    index(&door.test, FILES).await;
+    let get = async |tenant: &str, query: &str| crate::knowledge::get(&door, tenant, &format!("definitions?{query}")).await;
+    let (status, answer) = get("acme", "kind=method&name=shop.desk.close&version=19.0").await;
+    assert_eq!((status, answer["definitions"].as_array().unwrap().len()), (StatusCode::OK, 4), "{answer}");
+    let (status, answer) = get("other", "kind=method&name=shop.desk.close").await;
+    assert_eq!((status, &answer["definitions"]), (StatusCode::OK, &json!([])));
+    let long = format!("kind=view&name={}", "x".repeat(5_000));
+    for query in
+        ["", "kind=view", "kind=views&name=a.b", "kind=method&name=close", "kind=view&name=a.b&version=19", "kind=view&name=%00", &long]
+    {
+        let (status, answer) = get("acme", query).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {answer}");
+        assert!(answer["detail"].as_str().is_some_and(|text| !text.is_empty()), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::BoxFuture;
 use odoo_agent::db::Db;
 use odoo_agent::domain::{Cost, Failure, TenantId};
-use odoo_agent::knowledge::index::{self, IndexError, Options, Origin, Report, Root, Status, Tree, Vectored, Vectors};
+use odoo_agent::knowledge::index::{self, IndexError, Options, Origin, Report, Status, Tree, Vectored, Vectors};
 use odoo_agent::knowledge::{Embedder, Filters, HashEmbedder, Knowledge, Query};
 use odoo_agent::tenants;
 use sqlx::Row;
 use uuid::Uuid;
 
-use crate::support;
+use crate::support::{self, tree};
 
 const MANIFEST: &str = "{'name': 'Shop', 'version': '19.0.1.0.0', 'depends': ['sale']}\n";
 const ORDER: &str = "from odoo import models, fields\n\n\nclass Order(models.Model):\n    _name = 'shop.order'\n    _description = 'Shop order'\n\n    \
@@ -36,16 +36,6 @@ fn write(root: &Path, path: &str, text: impl AsRef<[u8]>) {
     let file = root.join(path);
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(file, text).unwrap();
-}
-
-fn tree(path: &Path, origin: Origin) -> Tree {
-    Tree {
-        name: origin.as_str().to_owned(),
-        origin,
-        version: "19.0".parse().unwrap(),
-        roots: vec![Root { path: path.to_owned(), translations_only: false }],
-        location: path.display().to_string(),
-    }
 }
 
 fn options(tenant: &TenantId) -> Options {

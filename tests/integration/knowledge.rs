@@ -77,14 +77,14 @@ async fn answers_are_kept_until_something_changes() {
     assert_eq!(found(&test, &acme, SINGLETON).await.len(), 2);
 }
 
-struct Door {
-    test: TestApp,
+pub struct Door {
+    pub test: TestApp,
     url: String,
     base: String,
     _stop: DropGuard,
 }
 
-async fn door() -> Door {
+pub async fn door() -> Door {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let test = support::app(&[], |_| {}).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -92,6 +92,13 @@ async fn door() -> Door {
     let stop = CancellationToken::new();
     tokio::spawn(api::serve(test.app.clone(), listener, stop.clone().cancelled_owned()));
     Door { test, url: format!("{base}/search"), base, _stop: stop.drop_guard() }
+}
+
+/// `path` is below `/v1/`.
+pub async fn get(door: &Door, tenant: &str, path: &str) -> (StatusCode, Value) {
+    let (_, key) = keys::create(&door.test.app.db, &support::tenant(tenant), "test").await.unwrap();
+    let response = Client::new().get(format!("{}/{path}", door.base)).bearer_auth(key.expose_secret()).send().await.unwrap();
+    (response.status(), response.json().await.unwrap())
 }
 
 async fn post(door: &Door, tenant: &str, body: String) -> (StatusCode, Value) {

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use odoo_agent::knowledge::index::{self, Options, Origin, Root, Tree};
+use odoo_agent::knowledge::index::{self, Options, Origin};
 use odoo_agent::knowledge::{Filters, Hit, Query};
 
 use crate::support::{self, TestApp};
@@ -29,13 +29,7 @@ async fn knowing(files: &[(&str, &str)]) -> TestApp {
     for (path, text) in files {
         write(dir.path(), path, text);
     }
-    let tree = Tree {
-        name: "core".to_owned(),
-        origin: Origin::Core,
-        version: "19.0".parse().unwrap(),
-        roots: vec![Root { path: dir.path().to_owned(), translations_only: false }],
-        location: dir.path().display().to_string(),
-    };
+    let tree = support::tree(dir.path(), Origin::Core);
     let options = Options { tenant: support::tenant("default"), embedder: None, progress: Arc::new(|_| {}) };
     odoo_agent::tenants::ensure(&test.app.db, &options.tenant).await.unwrap();
     index::run(&test.app.db, &tree, &options).await.unwrap();

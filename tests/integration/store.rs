@@ -12,7 +12,7 @@ use odoo_agent::domain::{
     RunState, Source, TenantId,
 };
 use odoo_agent::domain::{Lesson, Ticket};
-use odoo_agent::knowledge::index::{self, Options, Origin, Root, Tree};
+use odoo_agent::knowledge::index::{self, Options, Origin};
 use odoo_agent::knowledge::{self, Embedder, HashEmbedder, Knowledge};
 use odoo_agent::runs::groups::{self, EventVerdict, Occurrence};
 use odoo_agent::runs::{self, AttemptToken, Claim};
@@ -133,13 +133,7 @@ async fn index_addon(db: &Db, tenant: &TenantId) {
     std::fs::write(addon.join("__manifest__.py"), "{'name': 'Demo', 'depends': ['base']}").unwrap();
     std::fs::write(addon.join("demo.py"), "class Demo(models.Model):\n    _name = 'demo.demo'\n\n    def go(self):\n        return 1\n")
         .unwrap();
-    let tree = Tree {
-        name: "own".to_owned(),
-        origin: Origin::Custom,
-        version: "19.0".parse().unwrap(),
-        roots: vec![Root { path: dir.path().to_owned(), translations_only: false }],
-        location: "a folder".to_owned(),
-    };
+    let tree = crate::support::tree(dir.path(), Origin::Custom);
     let options = Options { tenant: tenant.clone(), embedder: Some(Arc::new(Embedder::Hash(HashEmbedder))), progress: Arc::new(|_| {}) };
     index::run(db, &tree, &options).await.unwrap();
 }

@@ -12,6 +12,7 @@ use odoo_agent::app::App;
 use odoo_agent::config::Config;
 use odoo_agent::db::{self, Db};
 use odoo_agent::domain::TenantId;
+use odoo_agent::knowledge::index::{Origin, Root, Tree};
 use odoo_agent::stack::{self, Stack};
 use serde_json::Value;
 
@@ -23,6 +24,17 @@ pub fn runtime_dir() -> PathBuf {
 /// A folder that the servers' unprivileged user can reach too.
 pub fn temp_dir() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("odoo-agent-test-").tempdir_in("/var/tmp").unwrap()
+}
+
+/// Sources in a folder, as a source of Odoo 19 that is named after what it is.
+pub fn tree(path: &Path, origin: Origin) -> Tree {
+    Tree {
+        name: origin.as_str().to_owned(),
+        origin,
+        version: "19.0".parse().unwrap(),
+        roots: vec![Root { path: path.to_owned(), translations_only: false }],
+        location: path.display().to_string(),
+    }
 }
 
 struct Servers {
