@@ -33,13 +33,13 @@ struct Payload {
 /// Indexes one source, each of its series.
 pub(super) async fn run(ctx: &Ctx, payload: &Value) -> Result<Outcome, Failure> {
     let payload: Payload = serde_json::from_value(payload.clone()).map_err(|error| Failure::bad_input(format!("the payload: {error}")))?;
+    let payer = Arc::new(Purse { ledger: ctx.ledger.clone(), payments: AtomicU64::new(0) });
     if payload.source == TICKETS {
-        let kept = ctx.knowledge.index_tickets(&ctx.tenant, teller(ctx, TICKETS)).await?;
+        let kept = ctx.knowledge.index_tickets(&ctx.tenant, teller(ctx, TICKETS), payer).await?;
         return Ok(outcome(ctx, format!("{kept} tickets are new or have changed"), &[]));
     }
     let (name, settings) = named(ctx, &payload.source)?;
     let mut reports = Vec::new();
-    let payer = Arc::new(Purse { ledger: ctx.ledger.clone(), payments: AtomicU64::new(0) });
     for version in versions(settings, payload.version)? {
         let roots = fetch(ctx, name, settings, &version).await?;
         let location =

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use odoo_agent::domain::{Cost, Failure, FailureKind};
 use odoo_agent::knowledge::Knowledge;
 use odoo_agent::knowledge::embed::{Config, EmbedError, Embedder, Kind};
-use odoo_agent::knowledge::index::{Origin, Payer, Root, Tree};
+use odoo_agent::knowledge::index::{Origin, Payer};
 use serde_json::{Value, json};
 
 /// Made with a reference of its own in float64 over the same weights; the published examples show the same numbers.
@@ -230,9 +230,15 @@ async fn long_wait_goes_back_to_the_queue() {
 }
 
 /// Pays until its money is gone.
-struct Purse {
+pub struct Purse {
     left: Mutex<f64>,
     payments: Mutex<Vec<f64>>,
+}
+
+impl Purse {
+    pub fn with(usd: f64) -> Arc<Self> {
+        Arc::new(Self { left: Mutex::new(usd), payments: Mutex::default() })
+    }
 }
 
 impl Payer for Purse {
@@ -263,19 +269,16 @@ async fn indexing_ends_where_the_money_does() {
     let methods: String = (0..600).map(|n| format!("    def close_{n}(self):\n        return {n}\n\n")).collect();
     std::fs::write(dir.path().join("addons/shop/m.py"), format!("class Desk(models.Model):\n    _name = 'shop.desk'\n\n{methods}"))
         .unwrap();
-    let tree = Tree {
-        name: "own".to_owned(),
-        origin: Origin::Custom,
-        version: "19.0".parse().unwrap(),
-        roots: vec![Root { path: dir.path().to_owned(), translations_only: false }],
-        location: "own".to_owned(),
-    };
+    let tree = crate::support::tree(dir.path(), Origin::Custom);
     let run = async |purse: &Arc<Purse>| knowledge.index_for(&tree, &tenant, Arc::new(|_| {}), Arc::clone(purse) as Arc<dyn Payer>).await;
-    let poor = Arc::new(Purse { left: Mutex::new(15e-6), payments: Mutex::default() });
+    let poor = Purse::with(15e-6);
     let ended = Failure::from(run(&poor).await.unwrap_err());
     assert_eq!(ended.kind, FailureKind::Budget, "{ended:?}");
     assert_eq!(poor.payments.lock().unwrap().len(), 1, "the second batch was not asked for");
-    let rich = Arc::new(Purse { left: Mutex::new(1.0), payments: Mutex::default() });
+    let broke = Purse::with(-1e-9);
+    assert_eq!(Failure::from(run(&broke).await.unwrap_err()).kind, FailureKind::Budget);
+    assert!(broke.payments.lock().unwrap().is_empty(), "who has nothing left does not pay for a first batch either");
+    let rich = Purse::with(1.0);
     let report = run(&rich).await.unwrap();
     assert_eq!((report.chunks, rich.payments.lock().unwrap().len()), (0, 2), "what was embedded stays");
     assert!((report.usd - 20e-6).abs() < 1e-12, "{}", report.usd);

@@ -86,6 +86,11 @@ impl Embedder {
         }
     }
 
+    /// Whether somebody else makes the vectors, and may bill them.
+    pub const fn is_remote(&self) -> bool {
+        matches!(self, Self::Remote(_))
+    }
+
     /// The vectors of texts that are to be found. Some hundreds at a time keep every core busy; work in this process cannot be cancelled.
     pub async fn documents(&self, texts: &[&str]) -> Result<Embedded, EmbedError> {
         match self {

@@ -153,20 +153,23 @@ impl Knowledge {
 
     /// The same where somebody pays for the vectors. Where a limit ends it, what is written by then is found by words, and the next run goes on.
     pub async fn index_for(&self, tree: &Tree, tenant: &TenantId, progress: Tell, payer: Arc<dyn Payer>) -> Result<Report, IndexError> {
-        let embedder: Arc<dyn Vectors> = Arc::new(paid::Paid::new(self.embedder.clone(), payer));
-        run(&self.db, tree, &Options { embedder: Some(embedder), ..self.options(tenant, progress) }).await
+        run(&self.db, tree, &self.paid_options(tenant, progress, payer)).await
     }
 
     /// Brings the tenant's tickets into its knowledge; says how many are new or have changed.
-    pub async fn index_tickets(&self, tenant: &TenantId, progress: Tell) -> Result<u64, IndexError> {
+    pub async fn index_tickets(&self, tenant: &TenantId, progress: Tell, payer: Arc<dyn Payer>) -> Result<u64, IndexError> {
         let kept = tickets::keep(&self.db, tenant).await?;
-        self.embed_texts(tenant, progress).await?;
+        embed::texts(&self.db, &self.paid_options(tenant, progress, payer)).await?;
         Ok(kept)
     }
 
     /// Gives the texts of this tenant that no file holds the vectors that they lack; says how many.
     pub async fn embed_texts(&self, tenant: &TenantId, progress: Tell) -> Result<u64, IndexError> {
         embed::texts(&self.db, &self.options(tenant, progress)).await
+    }
+
+    fn paid_options(&self, tenant: &TenantId, progress: Tell, payer: Arc<dyn Payer>) -> Options {
+        Options { tenant: tenant.clone(), embedder: Some(Arc::new(paid::Paid::new(self.embedder.clone(), payer))), progress }
     }
 
     fn options(&self, tenant: &TenantId, progress: Tell) -> Options {

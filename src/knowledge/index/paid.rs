@@ -20,7 +20,7 @@ pub trait Payer: Send + Sync {
 pub(super) struct Paid {
     embedder: Embedder,
     payer: Arc<dyn Payer>,
-    /// What the dearest batch has cost: about what the next one will.
+    /// What the dearest batch has cost: about what the next one will. Nothing is known of the first, which is a few hundred texts.
     dearest: Mutex<f64>,
 }
 
@@ -55,9 +55,8 @@ impl Vectors for Paid {
 
     fn documents(&self, texts: Vec<String>) -> BoxFuture<'_, Vectored> {
         Box::pin(async move {
-            let estimate = self.estimate();
-            if estimate > 0.0 {
-                self.payer.may(estimate).await?;
+            if self.embedder.is_remote() {
+                self.payer.may(self.estimate()).await?;
             }
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             match self.embedder.documents(&texts).await {

@@ -81,13 +81,13 @@ impl<'a> Run<'a> {
         let task = Task { origin: self.writer.tree.origin, version: self.writer.tree.version.to_string(), known, dirty };
         self.cut_and_write(task, walked.units).await?;
         self.take_away(gone).await?;
-        self.settle(self.report.chunks).await?;
+        self.settle(self.report.chunks).await;
         let embedding = Instant::now();
         if let Some(embedder) = &self.writer.options.embedder {
             let embedded = self.writer.embed(embedder.as_ref(), self.report.chunks).await?;
             (self.report.embedded, self.report.reused) = (embedded.embedded, embedded.reused);
             self.report.usd = embedded.cost.usd;
-            self.settle(embedded.embedded).await?;
+            self.settle(embedded.embedded).await;
         }
         Ok(self.finished(embedding.elapsed()))
     }
@@ -178,14 +178,15 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// After many new rows a search would be planned for what was there before.
-    async fn settle(&self, written: u64) -> Result<(), IndexError> {
+    /// After many new rows a search would be planned for what was there before. Where it cannot be done, because somebody builds an index of
+    /// the same table, the server does it by itself a little later: nothing ends for it.
+    async fn settle(&self, written: u64) {
         if written < MANY {
-            return Ok(());
+            return;
         }
-        let mut tx = self.writer.db.tenant(&self.writer.options.tenant).await?;
-        sqlx::query("select knowledge_settle()").execute(tx.conn()).await?;
-        Ok(tx.commit().await?)
+        if let Err(error) = self.writer.settle().await {
+            tracing::warn!(%error, "the statistics of the knowledge base were not made anew; searches may be slow for some minutes");
+        }
     }
 
     fn finished(mut self, embedding: Duration) -> Report {

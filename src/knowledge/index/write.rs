@@ -58,6 +58,13 @@ impl Writer<'_> {
         if self.tree.origin.is_shared() { "odoo_knowledge" } else { "tenant_knowledge" }
     }
 
+    /// Makes the statistics anew that searches are planned by.
+    pub(super) async fn settle(&self) -> Result<(), IndexError> {
+        let mut tx = self.db.tenant(&self.options.tenant).await?;
+        sqlx::query("select knowledge_settle()").execute(tx.conn()).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Writes one batch.
     pub(super) async fn write(&self, batch: Batch) -> Result<Written, IndexError> {
         let mut tx = self.db.tenant(&self.options.tenant).await?;
