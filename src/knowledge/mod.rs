@@ -27,7 +27,7 @@ pub use errors::KnownError;
 pub use fixes::{PastFix, remember};
 pub use index::{SourceSettings, Sources};
 pub use pack::{Span, pack};
-pub use search::{BadQuery, COMPARED, Filters, Hit, MAX_HITS, Query, QueryVector};
+pub use search::{BadQuery, COMPARED, Filters, Hit, MAX_HITS, Meaning, Query, QueryVector};
 pub use store::{DocType, Entry, UnknownDocType, forget, put};
 pub use uses::used;
 
@@ -97,18 +97,25 @@ impl Knowledge {
         if let Some(hits) = self.answers.get(tenant, query, changes) {
             return Ok(hits);
         }
-        // Embedding may take long where it is done elsewhere; nothing is held meanwhile.
-        tx.commit().await?;
-        let vector = self.vector(&search::embedded_text(&query.text)).await;
-        let hits = Arc::new(self.search_with(tenant, query, vector.as_ref()).await?);
+        let text = search::embedded_text(&query.text);
+        let hits = if self.embedder.is_remote() {
+            // Embedding may take long where it is done elsewhere; nothing is held meanwhile.
+            tx.commit().await?;
+            let meaning = self.vector(&text).await.map_or(Meaning::none(), Meaning::known);
+            Arc::new(self.search_with(tenant, query, &meaning).await?)
+        } else {
+            let knowledge = self.clone();
+            let meaning = Meaning::coming(async move { knowledge.vector(&text).await });
+            Arc::new(search::search(&mut tx, &self.modules, query, &meaning).await?)
+        };
         self.answers.put(tenant, query, changes, hits.clone());
         Ok(hits)
     }
 
-    /// The same for a query whose vector is there already; nothing is kept of it.
-    pub async fn search_with(&self, tenant: &TenantId, query: &Query, vector: Option<&QueryVector>) -> Result<Vec<Hit>, DbError> {
+    /// The same for a query whose meaning somebody else knows; nothing is kept of the answer.
+    pub async fn search_with(&self, tenant: &TenantId, query: &Query, meaning: &Meaning) -> Result<Vec<Hit>, DbError> {
         let mut tx = self.db.tenant(tenant).await?;
-        search::search(&mut tx, &self.modules, query, vector).await
+        search::search(&mut tx, &self.modules, query, meaning).await
     }
 
     /// The `n` texts of code whose vectors are nearest, by their ids: the part of a search that vectors answer, for whoever measures it.

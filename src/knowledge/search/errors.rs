@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::found::{Candidate, Scope};
 use super::frames::{self, Place};
-use super::near::QueryVector;
+use super::meaning::Meaning;
 use super::words::Ask;
 use super::{culprits, exact, messages, near, rank, words};
 use crate::db::{DbError, TenantTx};
@@ -39,11 +39,11 @@ pub(super) async fn answer(
     scope: &Scope,
     text: &str,
     report: &ErrorReport,
-    vector: Option<&QueryVector>,
+    meaning: &Meaning,
     limit: usize,
 ) -> Result<Vec<Candidate>, DbError> {
     let code = if scope.wants_code() { code(tx, scope, text, report, limit).await? } else { Vec::new() };
-    let past = if scope.wants("errors") || scope.wants("tickets") { past(tx, scope, text, vector).await? } else { Vec::new() };
+    let past = if scope.wants("errors") || scope.wants("tickets") { past(tx, scope, text, meaning).await? } else { Vec::new() };
     let mut found = if scope.version.is_some() { [code, past].concat() } else { [past, code].concat() };
     if found.len() < limit && scope.wants_code() {
         found.extend(rank::code(tx, scope, &words::terms(&[(&essence(text), 2.0), (&said(text), 1.0)]), limit).await?);
@@ -56,14 +56,14 @@ pub(super) async fn in_words(
     tx: &mut TenantTx,
     scope: &Scope,
     text: &str,
-    vector: Option<&QueryVector>,
+    meaning: &Meaning,
     found: Vec<Candidate>,
     limit: usize,
 ) -> Result<Vec<Candidate>, DbError> {
     if !(scope.wants("errors") || scope.wants("tickets")) || wordings::groups(&said(text)).is_empty() {
         return Ok(found);
     }
-    let past = past(tx, scope, text, vector).await?;
+    let past = past(tx, scope, text, meaning).await?;
     let is_known = past.first().is_some_and(|best| best.score >= ALIKE);
     if scope.version.is_some() || !is_known {
         return Ok(rank::descending([found, past].concat()));
@@ -119,7 +119,7 @@ fn passed_through(frames: &[&Frame], places: &[Option<Place>]) -> Vec<Candidate>
 }
 
 /// Known errors, fixes and tickets that say the same, those of one cause together.
-async fn past(tx: &mut TenantTx, scope: &Scope, text: &str, vector: Option<&QueryVector>) -> Result<Vec<Candidate>, DbError> {
+async fn past(tx: &mut TenantTx, scope: &Scope, text: &str, meaning: &Meaning) -> Result<Vec<Candidate>, DbError> {
     // What was said in another language is known by what it is in the source.
     let english = messages::english(tx, scope, &said(text)).await?;
     let plain = english.as_deref().map(essence).unwrap_or_default();
@@ -149,8 +149,8 @@ async fn past(tx: &mut TenantTx, scope: &Scope, text: &str, vector: Option<&Quer
         let entry = scores.entry(found.id).or_insert_with(|| (0.0, format!("the same in other words: {}", named.join(", "))));
         entry.0 += SAME_WORDING * found.coverage.min(1.0);
     }
-    if let Some(vector) = vector {
-        for (id, cosine) in near::nearest(tx, scope, &corpora, vector, COMPARED).await?.into_iter().flatten() {
+    if let Some(vector) = meaning.vector().await {
+        for (id, cosine) in near::nearest(tx, scope, &corpora, &vector, COMPARED).await?.into_iter().flatten() {
             let entry = scores.entry(id).or_insert_with(|| (0.0, format!("near by {}", vector.embedder)));
             entry.0 += NEARNESS * cosine.max(0.0);
         }

@@ -11,6 +11,7 @@ mod exact;
 mod form;
 mod found;
 mod frames;
+mod meaning;
 mod messages;
 mod modules;
 mod near;
@@ -30,7 +31,7 @@ use super::store::DocType;
 use crate::db::{DbError, TenantTx};
 
 pub use found::Hit;
-pub use near::QueryVector;
+pub use meaning::{Meaning, QueryVector};
 pub use rank::COMPARED;
 
 /// The most answers that one search gives.
@@ -147,22 +148,17 @@ pub(super) async fn nearest_code(
     Ok(found.into_iter().flatten().map(|(id, _)| id).collect())
 }
 
-/// Answers one query. `vector` is its embedding, where there is an embedder.
-pub(super) async fn search(
-    tx: &mut TenantTx,
-    kept: &KeptModules,
-    query: &Query,
-    vector: Option<&QueryVector>,
-) -> Result<Vec<Hit>, DbError> {
+/// Answers one query. Its meaning is waited for only where everything else has been looked up.
+pub(super) async fn search(tx: &mut TenantTx, kept: &KeptModules, query: &Query, meaning: &Meaning) -> Result<Vec<Hit>, DbError> {
     let limit = query.limit.clamp(1, MAX_HITS);
     let text = &query.text[query.text.ceil_char_boundary(query.text.len().saturating_sub(MAX_TEXT))..];
     let scope = found::Scope::of(tx, &query.filters, kept).await?;
     let asked = asked::Asked::read(text);
     let ranked = match &asked.report {
-        Some(report) => errors::answer(tx, &scope, text, report, vector, limit).await?,
+        Some(report) => errors::answer(tx, &scope, text, report, meaning, limit).await?,
         None => {
-            let prose = rank::prose(tx, &scope, text, &asked, vector, limit).await?;
-            errors::in_words(tx, &scope, text, vector, prose, limit).await?
+            let prose = rank::prose(tx, &scope, text, &asked, meaning, limit).await?;
+            errors::in_words(tx, &scope, text, meaning, prose, limit).await?
         }
     };
     found::hits(tx, ranked, limit).await

@@ -18,6 +18,9 @@ const MOVED: usize = 40;
 /// What it counts, beside the best score, to be of the area that all of the best are of: it puts in order those that fit about as well.
 const AT_HOME: f32 = 0.1;
 
+/// What a number counts beside a word.
+const DESIGNATOR: f32 = 4.0;
+
 /// What any description of an addon says. Few addons have it in their names or code, so it would be taken for rare, and for telling.
 #[rustfmt::skip]
 const ANNOUNCING: &[&str] = &[
@@ -28,8 +31,15 @@ static ANNOUNCING_TERMS: LazyLock<HashSet<i32>> = LazyLock::new(|| ANNOUNCING.it
 
 /// The terms that tell addons apart; all of them where there are no others.
 pub(super) fn telling(terms: &[Term]) -> Vec<Term> {
-    let telling: Vec<Term> = terms.iter().filter(|term| !ANNOUNCING_TERMS.contains(&term.number)).cloned().collect();
+    let telling = terms.iter().filter(|term| !ANNOUNCING_TERMS.contains(&term.number));
+    let telling: Vec<Term> = telling.map(|term| Term { weight: term.weight * worth(&term.word), ..term.clone() }).collect();
     if telling.is_empty() { terms.to_vec() } else { telling }
+}
+
+/// A number of several digits is the name of a form or a standard, if it is no year: `296` and `216` are two, however much else they share.
+fn worth(word: &str) -> f32 {
+    let is_year = word.len() == 4 && (word.starts_with("19") || word.starts_with("20"));
+    if word.len() > 2 && !is_year && word.bytes().all(|byte| byte.is_ascii_digit()) { DESIGNATOR } else { 1.0 }
 }
 
 /// Moves those up that are of the same area as the best: of two that fit as well, the likelier one is at home where the others are.
@@ -99,6 +109,8 @@ mod tests {
         assert_eq!(said("This module allows you to add pickup points"), ["pickup", "points"]);
         assert_eq!(said("Odoo modules"), ["odoo", "modules"]);
         assert!(said("").is_empty());
+        let weights: Vec<f32> = telling(&terms(&[("Form 296 of 2015, part 12", 1.0)])).into_iter().map(|term| term.weight).collect();
+        assert_eq!(weights, [1.0, DESIGNATOR, 1.0, 1.0, 1.0]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use sqlx::{QueryBuilder, Row};
 use uuid::Uuid;
 
 use super::found::Scope;
+use super::meaning::QueryVector;
 use crate::db::{DbError, TenantTx};
 use crate::knowledge::chunk::Corpus;
 
@@ -15,15 +16,6 @@ use crate::knowledge::chunk::Corpus;
 const EXACT: i64 = 20_000;
 /// How many vectors are asked for where one text is wanted.
 const PARTS: usize = 2;
-
-/// The embedding of a query.
-#[derive(Debug, Clone, PartialEq)]
-pub struct QueryVector {
-    /// The name of the embedder that made it.
-    pub embedder: String,
-    /// Its numbers, of length 1 together.
-    pub values: Vec<f32>,
-}
 
 /// A text whose vector is near, with its cosine.
 pub(super) type Near = (Uuid, f32);

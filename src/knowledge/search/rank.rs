@@ -1,6 +1,7 @@
 //! Words: by what is shared and by what is near, weighed together.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -8,7 +9,8 @@ use uuid::Uuid;
 
 use super::asked::Asked;
 use super::found::{Candidate, Scope};
-use super::near::{Near, QueryVector};
+use super::meaning::{Meaning, QueryVector};
+use super::near::Near;
 use super::words::{self, Ask, Match, Term};
 use super::{form, messages, modules, near};
 use crate::db::{DbError, TenantTx};
@@ -29,7 +31,7 @@ pub(super) async fn prose(
     scope: &Scope,
     text: &str,
     asked: &Asked,
-    vector: Option<&QueryVector>,
+    meaning: &Meaning,
     limit: usize,
 ) -> Result<Vec<Candidate>, DbError> {
     // Who names a series looks for code of it; who names none looks around.
@@ -40,8 +42,8 @@ pub(super) async fn prose(
     let of = |corpus| Ask { corpus, terms: if corpus == Corpus::Module { &telling } else { &terms }, scope };
     let asks = [Corpus::Code, Corpus::Data, Corpus::Module, Corpus::Doc, Corpus::Error, Corpus::Ticket].map(of);
     let besides = scope.wants_code().then_some(Ask { corpus: Corpus::Message, terms: &said, scope: &any });
-    let mut found = Found::of(tx, scope, &asks, besides, vector).await?;
-    let said = messages::quoted(tx, scope, text, &found.besides).await?;
+    let mut found = Found::of(tx, scope, &asks, besides.map(|ask| (ask, text)), meaning).await?;
+    let said = std::mem::take(&mut found.said);
     let modules = modules::at_home(tx, found.blend(Corpus::Module)).await?;
     let code = form::of_code(text, found.code(COMPARED), &found.classes);
     let rest = [Corpus::Doc, Corpus::Error, Corpus::Ticket].into_iter().flat_map(|corpus| found.blend(corpus)).collect();
@@ -53,43 +55,37 @@ pub(super) async fn prose(
 /// Code and data that share most with the words.
 pub(super) async fn code(tx: &mut TenantTx, scope: &Scope, terms: &[Term], n: usize) -> Result<Vec<Candidate>, DbError> {
     let asks = [Corpus::Code, Corpus::Data].map(|corpus| Ask { corpus, terms, scope });
-    Ok(Found::of(tx, scope, &asks, None, None).await?.code(n))
+    Ok(Found::of(tx, scope, &asks, None, &Meaning::none()).await?.code(n))
 }
 
 /// What shares words and what is near, of several corpora.
-struct Found<'a> {
+struct Found {
     words: HashMap<Corpus, Vec<Match>>,
     nearest: HashMap<Corpus, Vec<Near>>,
     /// How good those are known to be that are only near.
     quality: HashMap<Uuid, f32>,
     /// Which of all of them are heads of classes.
     classes: HashSet<Uuid>,
-    vector: Option<&'a QueryVector>,
-    /// What was found for what was asked besides.
-    besides: Vec<Match>,
+    vector: Option<Arc<QueryVector>>,
+    /// The functions whose message the text is.
+    said: Vec<Candidate>,
 }
 
-impl<'a> Found<'a> {
+impl Found {
     async fn of(
         tx: &mut TenantTx,
         scope: &Scope,
         asks: &[Ask<'_>],
-        besides: Option<Ask<'_>>,
-        vector: Option<&'a QueryVector>,
+        said: Option<(Ask<'_>, &str)>,
+        meaning: &Meaning,
     ) -> Result<Self, DbError> {
-        let all: Vec<Ask<'_>> = asks.iter().copied().chain(besides).collect();
         // Records are found by their names; what they say is mostly markup.
         let embedded: Vec<Corpus> = asks.iter().map(|ask| ask.corpus).filter(|corpus| *corpus != Corpus::Data).collect();
-        let nearest = async |tx: &mut TenantTx| match vector {
-            Some(vector) => near::nearest(tx, scope, &embedded, vector, COMPARED).await,
-            None => Ok(Vec::new()),
+        let other = if meaning.is_wanted() { tx.beside().await } else { None };
+        let ((matches, said), (vector, nearest)) = match other {
+            Some(mut other) => tokio::try_join!(shared(tx, scope, asks, said), meant(&mut other, scope, &embedded, meaning))?,
+            None => (shared(tx, scope, asks, said).await?, meant(tx, scope, &embedded, meaning).await?),
         };
-        let other = if vector.is_some() { tx.beside().await } else { None };
-        let (mut matches, nearest) = match other {
-            Some(mut other) => tokio::try_join!(words::best(tx, &all, COMPARED), nearest(&mut other))?,
-            None => (words::best(tx, &all, COMPARED).await?, nearest(tx).await?),
-        };
-        let besides = matches.split_off(asks.len()).into_iter().flatten().collect();
         let words: HashMap<Corpus, Vec<Match>> = asks.iter().map(|ask| ask.corpus).zip(matches).collect();
         let nearest: HashMap<Corpus, Vec<Near>> = embedded.into_iter().zip(nearest).collect();
         let rated: HashSet<Uuid> = words.values().flatten().map(|found| found.id).collect();
@@ -103,7 +99,7 @@ impl<'a> Found<'a> {
                 classes.insert(id);
             }
         }
-        Ok(Self { words, nearest, quality, classes, vector, besides })
+        Ok(Self { words, nearest, quality, classes, vector, said })
     }
 
     /// Code and data together.
@@ -119,7 +115,7 @@ impl<'a> Found<'a> {
 
     /// One corpus by words and vectors together.
     fn blend(&mut self, corpus: Corpus) -> Vec<Candidate> {
-        let vector = self.vector.filter(|_| corpus != Corpus::Data);
+        let vector = self.vector.clone().filter(|_| corpus != Corpus::Data);
         let nearest = self.nearest.remove(&corpus).unwrap_or_default();
         // What is not among the nearest is at most as near as the last of them.
         let far = nearest.last().map_or(0.0, |(_, cosine)| *cosine) * 0.9;
@@ -140,11 +136,41 @@ impl<'a> Found<'a> {
         }
         for (id, cosine) in cosines {
             // A text that was taken away meanwhile is not rated.
-            let (Some(quality), Some(vector)) = (self.quality.get(&id), vector) else { continue };
+            let (Some(quality), Some(vector)) = (self.quality.get(&id), &vector) else { continue };
             found.push(Candidate::new(id, score(0.0, cosine, *quality), format!("near by {}", vector.embedder)));
         }
         found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
         found
+    }
+}
+
+/// What shares words with a query, one list for each that is asked; and the functions whose message the text is, where that is asked too.
+async fn shared(
+    tx: &mut TenantTx,
+    scope: &Scope,
+    asks: &[Ask<'_>],
+    said: Option<(Ask<'_>, &str)>,
+) -> Result<(Vec<Vec<Match>>, Vec<Candidate>), DbError> {
+    let all: Vec<Ask<'_>> = asks.iter().copied().chain(said.map(|(ask, _)| ask)).collect();
+    let mut matches = words::best(tx, &all, COMPARED).await?;
+    let messages: Vec<Match> = matches.split_off(asks.len()).into_iter().flatten().collect();
+    let said = match said {
+        Some((_, text)) => messages::quoted(tx, scope, text, &messages).await?,
+        None => Vec::new(),
+    };
+    Ok((matches, said))
+}
+
+/// What is near, once it is known what the query means.
+async fn meant(
+    tx: &mut TenantTx,
+    scope: &Scope,
+    corpora: &[Corpus],
+    meaning: &Meaning,
+) -> Result<(Option<Arc<QueryVector>>, Vec<Vec<Near>>), DbError> {
+    match meaning.vector().await {
+        Some(vector) => Ok((Some(vector.clone()), near::nearest(tx, scope, corpora, &vector, COMPARED).await?)),
+        None => Ok((None, Vec::new())),
     }
 }
 

@@ -8,7 +8,7 @@ use super::own::Database;
 use super::plain::Plain;
 use super::times::{Speed, Times, rate};
 use crate::domain::TenantId;
-use crate::knowledge::{Embedder, Filters, Knowledge, Query, QueryVector};
+use crate::knowledge::{Embedder, Filters, Knowledge, Meaning, Query, QueryVector};
 
 /// Answers of one search.
 const LIMIT: usize = 10;
@@ -100,6 +100,11 @@ impl Asker<'_> {
         Ok((times.speed(rate), 100.0 * found as f64 / queries.len().max(1) as f64))
     }
 
+    fn embedded_first(&self, text: String, vector: QueryVector) -> Meaning {
+        let embedder = self.embedder.clone();
+        Meaning::coming(async move { embedder.query(&text).await.ok().map(|_| vector) })
+    }
+
     /// Asks every query; says how many found what they were made of.
     async fn round(&self, queries: &[(String, u64)], times: &mut Times) -> anyhow::Result<usize> {
         let mut found = 0;
@@ -107,10 +112,8 @@ impl Asker<'_> {
             let query = Query { text: text.clone(), filters: Filters::default(), limit: LIMIT };
             let vector = QueryVector { embedder: EMBEDDER.to_owned(), values: values.clone() };
             let started = Instant::now();
-            if self.embedded {
-                self.embedder.query(text).await?;
-            }
-            let hits = self.knowledge.search_with(self.tenant, &query, Some(&vector)).await?;
+            let meaning = if self.embedded { self.embedded_first(text.clone(), vector) } else { Meaning::known(vector) };
+            let hits = self.knowledge.search_with(self.tenant, &query, &meaning).await?;
             times.since(started);
             let symbol = self.loaded.made.text(*number).symbol;
             found += usize::from(hits.iter().any(|hit| hit.symbol.as_deref() == Some(symbol.as_str())));
