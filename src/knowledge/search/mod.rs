@@ -14,6 +14,7 @@ mod frames;
 mod messages;
 mod modules;
 mod near;
+mod precedence;
 mod rank;
 mod rendering;
 mod rules;
