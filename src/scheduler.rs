@@ -1,6 +1,7 @@
 //! The cron table: when its hour has come, a row is submitted like any other job. It only submits, it never executes.
 //!
-//! The run of a tick is named by its row and its time, so that two schedulers, or one that starts again, submit each tick once.
+//! The run of a tick is named by its row and its time, and by its tenant where the row is for all of them, so that two schedulers, or one
+//! that starts again, submit each tick once.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -14,7 +15,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::domain::{Failure, FailureKind, Job, JobKind, RunId, TenantId};
+use crate::domain::{Failure, FailureKind, InvalidId, Job, JobKind, RunId, TenantId};
 
 /// The table that is used where the settings name no other.
 const TABLE: &str = include_str!("../jobs/schedule.toml");
@@ -38,6 +39,23 @@ pub enum Missed {
     Skip,
 }
 
+/// Whose jobs a row submits.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Whose {
+    /// Those of every tenant that is known to the settings.
+    All,
+    /// Those of one.
+    One(TenantId),
+}
+
+impl TryFrom<String> for Whose {
+    type Error = InvalidId;
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        if text == "*" { Ok(Self::All) } else { text.parse().map(Self::One) }
+    }
+}
+
 /// One row of the table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,8 +69,8 @@ pub struct Row {
     /// With what.
     #[serde(default)]
     pub payload: Value,
-    /// Whose job it is.
-    pub tenant: TenantId,
+    /// Whose job it is: a tenant, or `*` for one of each.
+    pub tenant: Whose,
     /// What happens to ticks whose time passed while nobody looked.
     pub missed: Missed,
     #[serde(skip)]
@@ -125,14 +143,19 @@ impl Row {
         (self.missed == Missed::Once || now - tick <= LATE).then_some(tick)
     }
 
-    /// The job of a tick: the same one, whoever makes it and however often.
-    pub fn job(&self, tick: DateTime<Utc>) -> Job {
+    /// The jobs of a tick: the same ones, whoever makes them and however often. `all`: who `*` stands for.
+    pub fn jobs<'a>(&self, tick: DateTime<Utc>, all: impl IntoIterator<Item = &'a TenantId>) -> Vec<Job> {
         let name = format!("{}/{}", self.name, tick.timestamp());
-        Job {
+        let job = |name: &str, tenant: &TenantId| Job {
             run_id: RunId(Uuid::new_v5(&NAMESPACE, name.as_bytes())),
-            tenant: self.tenant.clone(),
+            tenant: tenant.clone(),
             kind: self.kind,
             payload: self.payload.clone(),
+        };
+        match &self.tenant {
+            Whose::One(tenant) => vec![job(&name, tenant)],
+            // No name of a plain row ends so.
+            Whose::All => all.into_iter().map(|tenant| job(&format!("{name}@{tenant}"), tenant)).collect(),
         }
     }
 }
@@ -160,21 +183,16 @@ impl Scheduler {
                 *seen = tick;
                 continue;
             }
-            match app.submit(&row.job(tick), None).await {
-                Ok(submitted) => {
-                    if !submitted.duplicate {
-                        tracing::info!(row = row.name, tick = %tick, run = %submitted.run_id, "submitted by the schedule");
-                        new += 1;
-                    }
-                    *seen = tick;
+            let mut is_done = true;
+            for job in row.jobs(tick, app.tenants()) {
+                match submit(app, row, &job).await {
+                    Some(submitted) => new += usize::from(submitted),
+                    // The others get theirs all the same, and next time they have it already.
+                    None => is_done = false,
                 }
-                Err(error) if matches!(error.kind, FailureKind::Unavailable { .. }) => {
-                    tracing::warn!(row = row.name, %error, "the schedule could not submit; it tries again");
-                }
-                Err(error) => {
-                    tracing::error!(row = row.name, %error, "the schedule cannot submit this row");
-                    *seen = tick;
-                }
+            }
+            if is_done {
+                *seen = tick;
             }
         }
         new
@@ -185,6 +203,27 @@ impl Scheduler {
         let next = self.rows.iter().filter_map(|(row, seen)| row.next((*seen).max(now))).min();
         let wait = next.and_then(|next| (next - now).to_std().ok()).unwrap_or(LONGEST);
         wait.clamp(Duration::from_millis(50), LONGEST)
+    }
+}
+
+/// Submits one job; says whether it is new. `None`: a server is away, and it is worth another try.
+async fn submit(app: &App, row: &Row, job: &Job) -> Option<bool> {
+    let tenant = &job.tenant;
+    match app.submit(job, None).await {
+        Ok(submitted) => {
+            if !submitted.duplicate {
+                tracing::info!(row = row.name, %tenant, run = %submitted.run_id, "submitted by the schedule");
+            }
+            Some(!submitted.duplicate)
+        }
+        Err(error) if matches!(error.kind, FailureKind::Unavailable { .. }) => {
+            tracing::warn!(row = row.name, %tenant, %error, "the schedule could not submit; it tries again");
+            None
+        }
+        Err(error) => {
+            tracing::error!(row = row.name, %tenant, %error, "the schedule cannot submit this row");
+            Some(false)
+        }
     }
 }
 
@@ -233,9 +272,13 @@ mod tests {
         assert!(row("missed = 'once'").is_ok());
         assert!(row("missed = 'never'").is_err());
         assert!(format!("{WEEKLY}missed = 'skip'\n{WEEKLY}missed = 'skip'\n").parse::<Table>().is_err(), "one name twice");
-        for (from, to) in
-            [("0 3 * * 1", "61 3 * * 1"), ("'reindex'", "'rm_rf'"), ("source = 'core'", "path = '/etc'"), ("'default'", "'A.*'")]
-        {
+        for (from, to) in [
+            ("0 3 * * 1", "61 3 * * 1"),
+            ("'reindex'", "'rm_rf'"),
+            ("source = 'core'", "path = '/etc'"),
+            ("'default'", "'A.*'"),
+            ("'default'", "'**'"),
+        ] {
             let table = format!("{WEEKLY}missed = 'once'\n").replace(from, to);
             assert!(table.parse::<Table>().is_err(), "{table}");
         }
@@ -247,8 +290,24 @@ mod tests {
     fn tick_has_one_run() {
         let row = row("once");
         let tick = at("2026-11-23T03:00:00Z");
-        assert_eq!(row.job(tick).run_id, row.job(tick).run_id);
-        assert_ne!(row.job(tick).run_id, row.job(at("2026-11-30T03:00:00Z")).run_id);
+        let job = |tick| row.jobs(tick, []).remove(0);
+        assert_eq!(job(tick).run_id.to_string(), "eea5a515-d9cd-5a80-aa24-af5fae81e457", "a tick that was submitted already stays so");
+        assert_ne!(job(tick).run_id, job(at("2026-11-30T03:00:00Z")).run_id);
+    }
+
+    #[test]
+    fn row_of_all_has_a_run_a_tenant() {
+        let all: Row = format!("{WEEKLY}missed = 'once'\n").replace("'default'", "'*'").parse::<Table>().unwrap().rows.remove(0);
+        let tenants: Vec<TenantId> = ["acme", "default"].iter().map(|name| name.parse().unwrap()).collect();
+        let runs = |row: &Row, tick: &str| row.jobs(at(tick), &tenants).into_iter().map(|job| (job.tenant, job.run_id)).collect::<Vec<_>>();
+        let (tick, next) = ("2026-11-23T03:00:00Z", "2026-11-30T03:00:00Z");
+        let first = runs(&all, tick);
+        assert_eq!(first, runs(&all, tick));
+        assert_eq!(first.iter().map(|(tenant, _)| tenant).collect::<Vec<_>>(), tenants.iter().collect::<Vec<_>>());
+        let ids: std::collections::HashSet<_> =
+            [first, runs(&all, next), runs(&row("once"), tick)].concat().into_iter().map(|(_, run)| run).collect();
+        assert_eq!(ids.len(), 5, "no two are the same");
+        assert_eq!(all.jobs(at(tick), []), [], "nobody is named");
     }
 
     #[test]

@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sandbox", &["domain", "odoo"]),
     ("runs", &["domain", "db"]),
     ("tenants", &["domain", "db"]),
-    ("tickets", &["domain", "db"]),
+    ("tickets", &["domain", "db", "odoo"]),
     ("sources", &["domain"]),
     ("knowledge", &["domain", "db", "odoo"]),
     ("stack", &[]),

@@ -10,6 +10,7 @@ mod health;
 mod ingest;
 mod jobs;
 mod search;
+mod tickets;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,6 +41,9 @@ pub fn router(app: App) -> Router {
         .route("/v1/groups/{group}", get(groups::group))
         .route("/v1/groups/{group}/split", post(groups::split))
         .route("/v1/groups/{group}/state", post(groups::state))
+        .route("/v1/tickets", get(tickets::list))
+        .route("/v1/tickets/{ticket}", get(tickets::ticket))
+        .route("/v1/tickets/{ticket}/resolve", post(tickets::resolve))
         .route("/v1/jobs", post(jobs::submit))
         .route("/v1/jobs/{run}", get(jobs::status))
         .route("/v1/jobs/{run}/events", get(events::follow))

@@ -6,7 +6,9 @@ mod groups;
 mod search;
 mod settle;
 mod submit;
+mod tickets;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -28,6 +30,7 @@ use crate::tenants::{self, Settings};
 
 pub use crate::knowledge::{Answer as SearchAnswer, Question as DefinitionQuestion, Request as SearchRequest};
 pub use crate::runs::groups::{Filter as GroupFilter, GroupPage, GroupState, GroupView, MAX_PAGE};
+pub use crate::tickets::{BadResolution, Filter as TicketFilter, Resolution, TicketLine, TicketPage, TicketState, TicketView};
 pub use submit::Submitted;
 
 /// Everything that is connected. Cheap to clone.
@@ -80,6 +83,11 @@ impl App {
     /// What a tenant is allowed, with the defaults where the settings do not name it.
     pub fn settings(&self, tenant: &TenantId) -> Settings {
         self.config.tenants.get(tenant).cloned().unwrap_or_default()
+    }
+
+    /// The tenants that the settings name, and the operator.
+    pub fn tenants(&self) -> BTreeSet<&TenantId> {
+        self.config.tenants.keys().chain([&self.sources.operator]).collect()
     }
 
     /// Whose key this is. Unknown, revoked and malformed keys are all `None`.

@@ -26,7 +26,7 @@ impl App {
     /// Gives what runs left behind the vectors that it lacks: it is found by words at once, and by meaning from then on. Says how many.
     pub async fn embed_outcomes(&self) -> Result<u64, Failure> {
         let mut embedded = 0;
-        for tenant in self.config.tenants.keys() {
+        for tenant in self.tenants() {
             embedded += self.knowledge.embed_texts(tenant, Arc::new(|_| {})).await?;
         }
         Ok(embedded)

@@ -7,8 +7,7 @@ use super::connect::connect;
 use super::{Exit, show};
 use crate::app::{App, GroupFilter, GroupPage, GroupState, GroupView};
 use crate::config::Config;
-use crate::domain::{ErrorClass, Failure, Fingerprint, GroupId, ModuleName, TenantId};
-use crate::runs::groups::Cursor;
+use crate::domain::{Cursor, ErrorClass, Failure, Fingerprint, GroupId, ModuleName, TenantId};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

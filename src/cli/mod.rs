@@ -17,6 +17,7 @@ mod show;
 mod status;
 mod submit;
 mod test;
+mod ticket;
 mod up;
 mod upgrade;
 
@@ -76,6 +77,8 @@ enum Command {
     Index(index::Args),
     /// Groups of errors: list, show, split, or say how one stands.
     Group(group::Args),
+    /// Tickets: list, show, or say what mended one.
+    Ticket(ticket::Args),
     /// API keys.
     Key(key::Args),
 }
@@ -138,6 +141,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Defined(args) => Box::pin(defined::run(config, args)).await,
         Command::Index(args) => Box::pin(index::run(config, args)).await,
         Command::Group(args) => Box::pin(group::run(config, args)).await,
+        Command::Ticket(args) => Box::pin(ticket::run(config, args)).await,
         Command::Key(args) => Box::pin(key::run(config, args)).await,
     };
     ended.unwrap_or_else(|error| report(&error))

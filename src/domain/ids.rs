@@ -183,6 +183,10 @@ uuid_id!(
     /// A group of events that are the same error.
     GroupId
 );
+uuid_id!(
+    /// A ticket.
+    TicketId
+);
 
 impl RunId {
     /// The run of a group's `opening`-th opening: the same for every delivery of the event that opened it.

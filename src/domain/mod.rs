@@ -1,5 +1,6 @@
 //! The nouns that cross three rooms: jobs, reports, patches, evidence, failures, ids. Only values; never IO, never async.
 
+mod cursor;
 mod evidence;
 mod failure;
 mod ids;
@@ -7,9 +8,10 @@ mod job;
 mod patch;
 mod report;
 
+pub use cursor::Cursor;
 pub use evidence::{Confidence, Cost, Diagnosis, Evidence, Finding, Grade, ProvenPatch, Severity, Source, Suspect};
 pub use failure::{Failure, FailureKind, Verdict};
-pub use ids::{Domain, EventId, Fingerprint, GroupId, HostName, InvalidId, ModuleName, OdooVersion, Release, RunId, TenantId};
+pub use ids::{Domain, EventId, Fingerprint, GroupId, HostName, InvalidId, ModuleName, OdooVersion, Release, RunId, TenantId, TicketId};
 pub use job::{Effect, Job, JobKind, Lesson, Outcome, Progress, RunState, Ticket, UnknownKind};
 pub use patch::{FileChange, Patch, PatchError, RelPath};
 pub use report::{ErrorClass, ErrorReport, Fault, Frame, Location, ObjectRef, Owner, Raised, Subclass};

@@ -6,10 +6,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::ModuleName;
+
 /// The most files that one patch may touch.
 const MAX_FILES: usize = 60;
 /// The most bytes that one patch may leave in the files it touches.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
+/// What a diff calls the side on which there is no file.
+const NO_FILE: &str = "/dev/null";
 
 /// Why something is no patch that may be handled further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -148,7 +152,7 @@ impl Patch {
         }
         let mut changes = Vec::new();
         for part in split_files(diff) {
-            let parsed = diffy::Patch::from_str(part).map_err(|error| PatchError::Malformed(error.to_string()))?;
+            let parsed = parse(part)?;
             let target = parsed.modified().or(parsed.original()).ok_or_else(|| PatchError::Malformed("no file name".to_owned()))?;
             let path: RelPath = target.strip_prefix("b/").unwrap_or(target).parse()?;
             let before = read(&path);
@@ -158,6 +162,42 @@ impl Patch {
         }
         Self::new(changes)
     }
+
+    /// Checks a unified diff as far as that goes without the files that it is against, and gives their paths. It may delete files.
+    pub fn files_of(diff: &str) -> Result<Vec<RelPath>, PatchError> {
+        let parts = split_files(diff);
+        if diff.len() > MAX_BYTES || parts.len() > MAX_FILES {
+            return Err(PatchError::TooLarge);
+        }
+        if parts.is_empty() {
+            return Err(PatchError::Malformed("no line '--- a/addon/file' is followed by one '+++ b/addon/file'".to_owned()));
+        }
+        let mut files = Vec::new();
+        for part in parts {
+            let parsed = parse(part)?;
+            if parsed.hunks().is_empty() {
+                return Err(PatchError::Empty);
+            }
+            let named = [(parsed.original(), "a/"), (parsed.modified(), "b/")];
+            let named = named.into_iter().filter_map(|(name, side)| name.map(|name| name.strip_prefix(side).unwrap_or(name)));
+            for name in named.filter(|name| *name != NO_FILE) {
+                files.push(inside_an_addon(name)?);
+            }
+        }
+        files.sort();
+        files.dedup();
+        if files.is_empty() { Err(PatchError::Malformed("no file name".to_owned())) } else { Ok(files) }
+    }
+}
+
+fn parse(part: &str) -> Result<diffy::Patch<'_, str>, PatchError> {
+    diffy::Patch::from_str(part).map_err(|error| PatchError::Malformed(error.to_string()))
+}
+
+fn inside_an_addon(name: &str) -> Result<RelPath, PatchError> {
+    let path: RelPath = name.parse()?;
+    let is_inside = path.module().parse::<ModuleName>().is_ok() && !path.within_module().is_empty();
+    if is_inside { Ok(path) } else { Err(PatchError::Path(name.chars().take(120).collect())) }
 }
 
 impl TryFrom<Vec<FileChange>> for Patch {
@@ -175,7 +215,7 @@ impl From<Patch> for Vec<FileChange> {
 
 fn file_diff(change: &FileChange) -> String {
     let before = change.before.as_deref().unwrap_or_default();
-    let old_name = if change.before.is_some() { format!("a/{}", change.path) } else { "/dev/null".to_owned() };
+    let old_name = if change.before.is_some() { format!("a/{}", change.path) } else { NO_FILE.to_owned() };
     let diff = similar::TextDiff::from_lines(before, change.after.as_str());
     let text = diff.unified_diff().context_radius(3).header(&old_name, &format!("b/{}", change.path)).to_string();
     if text.is_empty() {
@@ -263,6 +303,34 @@ mod tests {
     fn garbage_is_no_diff() {
         assert!(Patch::from_unified_diff("hello\u{0}\u{1}", |_| None).is_err());
         assert!(Patch::from_unified_diff("--- a/m/x\n+++ b/m/x\n@@ broken\n", |_| None).is_err());
+    }
+
+    #[test]
+    fn files_of_a_diff_need_no_sources() {
+        let files = |diff: &str| Patch::files_of(diff).map(|files| files.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let patch = Patch::new(vec![change("m/a.py", Some("a\nb\n"), "a\nB\n"), change("m/new.csv", None, "id,name\n")]).unwrap();
+        assert_eq!(files(&patch.unified_diff()).unwrap(), ["m/a.py", "m/new.csv"]);
+        let mail = "Subject: x\n\ndiff --git a/m/x b/m/x\nindex 1..2 100644\n--- a/m/x\n+++ b/m/x\n@@ -1 +1 @@\n-a\n+b\ndiff --git a/m/y b/m/y\n\
+                    deleted file mode 100644\n--- a/m/y\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n";
+        assert_eq!(files(mail).unwrap(), ["m/x", "m/y"]);
+        assert_eq!(files("--- m/x\n+++ m/x\n@@ -1 +1 @@\n-a\n+b\n").unwrap(), ["m/x"], "not everybody has git's prefixes");
+    }
+
+    #[test]
+    fn files_outside_of_addons_are_refused() {
+        let diff = |from: &str, to: &str| format!("--- {from}\n+++ {to}\n@@ -1 +1 @@\n-a\n+b\n");
+        let outside =
+            [("a/../x", "b/m/x"), ("a/m/x", "b/m/../../x"), ("/etc/passwd", "/etc/passwd"), ("a/x", "b/x"), ("a/.git/x", "b/.git/x")];
+        for (from, to) in outside {
+            assert!(matches!(Patch::files_of(&diff(from, to)), Err(PatchError::Path(_))), "{from} {to}");
+        }
+        let head = "--- a/m/x\n+++ b/m/x\n";
+        let garbage = ["", "hello", "\u{0}", "@@ -1 +1 @@\n-a\n+b\n", &format!("{head}@@ broken\n"), &diff("/dev/null", "/dev/null")];
+        for text in garbage {
+            assert!(matches!(Patch::files_of(text), Err(PatchError::Malformed(_))), "{text:?}");
+        }
+        assert_eq!(Patch::files_of(head), Err(PatchError::Empty));
+        assert_eq!(Patch::files_of(&diff("a/m/x", "b/m/x").repeat(MAX_FILES + 1)), Err(PatchError::TooLarge));
     }
 
     #[test]

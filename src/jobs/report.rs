@@ -233,10 +233,13 @@ impl<'a> Told<'a> {
     fn ticket(&self) -> Ticket {
         let place = self.place();
         let module = self.error.module.as_ref().map_or("unknown addon", |module| module.as_str());
+        let mut evidence = self.result();
+        // A ticket is found again by the whole error.
+        evidence["report"] = json!(self.error);
         Ticket {
             title: format!("[{module}] {}", self.error.title),
             body: self.body(place.as_deref()),
-            evidence: self.result(),
+            evidence,
             patch: self.patch.map(crate::domain::Patch::unified_diff),
         }
     }

@@ -82,7 +82,7 @@ fn quality(grade: Option<Grade>) -> f32 {
 }
 
 /// What a search compares: what the error is, not when and where in the log it stood.
-fn text_of(report: &ErrorReport) -> String {
+pub(super) fn text_of(report: &ErrorReport) -> String {
     let mut text = format!("{} {}", report.class.as_str(), report.title);
     for raised in &report.chain {
         text.push('\n');

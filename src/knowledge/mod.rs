@@ -17,6 +17,7 @@ mod modules;
 mod pack;
 mod search;
 mod store;
+mod tickets;
 mod uses;
 mod wordings;
 
@@ -29,6 +30,7 @@ pub use index::{SourceSettings, Sources};
 pub use pack::{Span, pack};
 pub use search::{BadQuery, COMPARED, Filters, Hit, MAX_HITS, Meaning, Query, QueryVector};
 pub use store::{DocType, Entry, UnknownDocType, forget, put};
+pub use tickets::keep_ticket;
 pub use uses::used;
 
 use std::collections::BTreeMap;

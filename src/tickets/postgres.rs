@@ -2,9 +2,9 @@
 
 use uuid::Uuid;
 
-use super::{TicketId, TicketView};
+use super::{Filter, MAX_PAGE, Resolution, TicketId, TicketLine, TicketPage, TicketState, TicketView};
 use crate::db::{Db, DbError, TenantTx, storable, storable_json};
-use crate::domain::{RunId, TenantId, Ticket};
+use crate::domain::{Cursor, RunId, TenantId, Ticket};
 
 /// The most characters of a title.
 const MAX_TITLE: usize = 300;
@@ -33,17 +33,67 @@ pub async fn file(tx: &mut TenantTx, run: RunId, ticket: &Ticket) -> Result<Tick
     Ok(TicketId(row.id))
 }
 
+/// Keeps what a person says mended the ticket, in the place of what was said before. `false`: this tenant has no such ticket.
+pub async fn resolve(tx: &mut TenantTx, id: TicketId, resolution: &Resolution) -> Result<bool, DbError> {
+    let done = sqlx::query!(
+        "update tickets set state = 'closed', closed_at = now(), resolution = $2, correction = $3 where id = $1",
+        id.0,
+        storable(resolution.text()),
+        resolution.correction().map(storable),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// One ticket, or `None` if this tenant has no such ticket.
 pub async fn get(db: &Db, tenant: &TenantId, id: TicketId) -> Result<Option<TicketView>, DbError> {
     let mut tx = db.tenant(tenant).await?;
-    let row = sqlx::query!("select run_id, title, body, evidence, patch, state, created_at from tickets where id = $1", id.0)
-        .fetch_optional(tx.conn())
-        .await?;
+    let row = sqlx::query!(
+        "select run_id, title, body, evidence, patch, state, created_at, closed_at, resolution, correction from tickets where id = $1",
+        id.0
+    )
+    .fetch_optional(tx.conn())
+    .await?;
     Ok(row.map(|row| TicketView {
         id,
         run: RunId(row.run_id),
         state: row.state,
         created_at: row.created_at,
+        closed_at: row.closed_at,
+        resolution: row.resolution,
+        correction: row.correction,
         ticket: Ticket { title: row.title, body: row.body, evidence: row.evidence, patch: row.patch },
     }))
+}
+
+/// A page of the tenant's tickets, the newest first.
+pub async fn list(db: &Db, tenant: &TenantId, filter: &Filter) -> Result<TicketPage, DbError> {
+    let limit = filter.limit.unwrap_or(50).clamp(1, MAX_PAGE);
+    let mut tx = db.tenant(tenant).await?;
+    let rows = sqlx::query!(
+        "select id, run_id, title, state, created_at, closed_at from tickets
+          where ($1::text is null or state = $1)
+            and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
+          order by created_at desc, id desc limit $4",
+        filter.state.map(TicketState::as_str),
+        filter.after.map(|after| after.at),
+        filter.after.map(|after| after.id),
+        i64::from(limit) + 1,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let lines = rows.into_iter().map(|row| TicketLine {
+        id: TicketId(row.id),
+        run: RunId(row.run_id),
+        state: row.state,
+        created_at: row.created_at,
+        closed_at: row.closed_at,
+        title: row.title,
+    });
+    let mut tickets: Vec<TicketLine> = lines.collect();
+    let more = tickets.len() > limit as usize;
+    tickets.truncate(limit as usize);
+    let next = tickets.last().filter(|_| more).map(|last| Cursor { at: last.created_at, id: last.id.0 });
+    Ok(TicketPage { tickets, next })
 }

@@ -28,4 +28,5 @@ mod sandbox;
 mod schedule;
 mod stack;
 mod store;
+mod tickets;
 mod upgrade;

@@ -61,6 +61,32 @@ async fn two_schedulers_fire_each_tick_once() {
     assert_eq!(one.tick(&app, later).await + two.tick(&app, later).await, 0);
 }
 
+const EVERYBODY: &str =
+    "[[job]]\nname = 'tickets'\ncron = '0 * * * *'\nkind = 'reindex'\npayload = { source = 'tickets' }\ntenant = '*'\nmissed = 'once'\n";
+
+#[tokio::test]
+async fn every_tenant_gets_its_own_run() {
+    let mut app = support::app(&[], |_| {}).await.app;
+    // One that the settings name and the database refuses: there is no such tenant in it.
+    let mut config = (*app.config).clone();
+    config.tenants.entry(tenant("absent")).or_default();
+    // The operator is one of them even where the settings do not name it.
+    assert!(config.tenants.remove(&config.operator).is_some());
+    app.config = std::sync::Arc::new(config);
+    let scheduler = || Scheduler::new(EVERYBODY.parse::<Table>().unwrap(), at("2026-11-28T10:30:00Z"));
+    let (mut one, mut two) = (scheduler(), scheduler());
+    let tick = at("2026-11-28T11:00:10Z");
+    let (first, second) = tokio::join!(one.tick(&app, tick), two.tick(&app, tick));
+    assert_eq!(first + second, 3, "acme, default and other; who is refused keeps nobody from theirs");
+    for of in ["acme", "default", "other"] {
+        let mut tx = app.db.tenant(&tenant(of)).await.unwrap();
+        let payloads: Vec<Value> = sqlx::query_scalar("select payload from runs").fetch_all(tx.conn()).await.unwrap();
+        assert_eq!(payloads, [json!({ "source": "tickets" })], "{of}");
+    }
+    assert_eq!(one.tick(&app, tick).await + scheduler().tick(&app, tick).await, 0);
+    assert_eq!(two.tick(&app, at("2026-11-28T12:00:10Z")).await, 3, "the next tick is another");
+}
+
 /// The run of a job, once it has come to its end.
 async fn ended(app: &App, of: &str, payload: Value) -> RunView {
     let job = Job { run_id: RunId::generate(), tenant: tenant(of), kind: JobKind::Reindex, payload };

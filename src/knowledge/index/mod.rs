@@ -11,7 +11,6 @@ mod series;
 mod settings;
 mod source;
 mod terms;
-mod tickets;
 mod tree;
 mod write;
 
@@ -26,10 +25,13 @@ pub use series::series;
 pub use settings::{Arrival, SourceSettings, Sources, default_sources, with_defaults};
 pub use tree::has_translations;
 
-use super::Knowledge;
 use super::chunk::ModuleCard;
+use super::{Knowledge, tickets};
 use crate::db::DbError;
 use crate::domain::{Failure, OdooVersion, TenantId};
+
+/// How many tickets are written together.
+const TICKETS_AT_ONCE: usize = 100;
 
 /// Where sources come from; their `doc_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -158,8 +160,22 @@ impl Knowledge {
 
     /// Brings the tenant's tickets into its knowledge; says how many are new or have changed.
     pub async fn index_tickets(&self, tenant: &TenantId, progress: Tell, payer: Arc<dyn Payer>) -> Result<u64, IndexError> {
-        let kept = tickets::keep(&self.db, tenant).await?;
+        let kept = self.keep_tickets(tenant).await?;
         embed::texts(&self.db, &self.paid_options(tenant, progress, payer)).await?;
+        Ok(kept)
+    }
+
+    /// Keeps the tickets that are new or have changed; says how many.
+    async fn keep_tickets(&self, tenant: &TenantId) -> Result<u64, IndexError> {
+        let mut tx = self.db.tenant(tenant).await?;
+        let stale = tickets::stale(&mut tx).await?;
+        tx.commit().await?;
+        let mut kept = 0;
+        for batch in stale.chunks(TICKETS_AT_ONCE) {
+            let mut tx = self.db.tenant(tenant).await?;
+            kept += tickets::keep(&mut tx, batch).await?;
+            tx.commit().await?;
+        }
         Ok(kept)
     }
 

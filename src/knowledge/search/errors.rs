@@ -158,7 +158,7 @@ async fn past(tx: &mut TenantTx, scope: &Scope, text: &str, meaning: &Meaning) -
     if let Some(class) = &class {
         of_class(tx, scope, class, &mut scores).await?;
     }
-    by_cause(tx, scores).await
+    by_cause(tx, scores, class.as_deref()).await
 }
 
 /// Errors of the same class are likelier to have the same cause, those of the same subclass more so.
@@ -170,20 +170,24 @@ async fn of_class(tx: &mut TenantTx, scope: &Scope, class: &str, scores: &mut Ha
     sql.push_bind(class.to_owned()).push(" or id = any(").push_bind(known).push("))");
     scope.push(&mut sql);
     sql.push(" order by quality desc, created_at desc limit ").push_bind(i64::try_from(COMPARED * 3).unwrap_or(200));
-    let family = class.split('/').next();
     for row in sql.build().fetch_all(tx.conn()).await? {
         let found: Option<String> = row.try_get("class")?;
         let Some(found) = found else { continue };
-        let bonus = match () {
-            () if found == class => SAME_SUBCLASS,
-            () if found.split('/').next() == family => SAME_CLASS,
-            () => continue,
-        };
-        let bonus = if is_broad(&found) { bonus * BROAD } else { bonus };
+        let Some(bonus) = kinship(class, &found) else { continue };
         let entry = scores.entry(row.try_get("id")?).or_insert_with(|| (0.0, format!("the same class of error: {found}")));
         entry.0 += bonus;
     }
     Ok(())
+}
+
+/// What it counts that a past error is of this class; `None` where it is of another.
+fn kinship(class: &str, found: &str) -> Option<f32> {
+    let bonus = match () {
+        () if found == class => SAME_SUBCLASS,
+        () if found.split('/').next() == class.split('/').next() => SAME_CLASS,
+        () => return None,
+    };
+    Some(if is_broad(found) { bonus * BROAD } else { bonus })
 }
 
 /// Whether errors of many causes are of this class.
@@ -192,17 +196,23 @@ fn is_broad(class: &str) -> bool {
 }
 
 /// Texts of one cause stand together, the best cause first: what helped one of them is likely to help all.
-async fn by_cause(tx: &mut TenantTx, scores: HashMap<Uuid, (f32, String)>) -> Result<Vec<Candidate>, DbError> {
+async fn by_cause(tx: &mut TenantTx, scores: HashMap<Uuid, (f32, String)>, class: Option<&str>) -> Result<Vec<Candidate>, DbError> {
     let ids: Vec<Uuid> = scores.keys().copied().collect();
-    let rows = sqlx::query("select id, quality, coalesce(made_by ->> 'cause', ref) as cause from knowledge where id = any($1)")
-        .bind(&ids)
-        .fetch_all(tx.conn())
-        .await?;
+    let rows = sqlx::query(
+        "select id, quality, coalesce(made_by ->> 'cause', ref) as cause, case when corpus = 'ticket' then made_by ->> 'class' end as class
+           from knowledge where id = any($1)",
+    )
+    .bind(&ids)
+    .fetch_all(tx.conn())
+    .await?;
     let mut causes: HashMap<String, Vec<Candidate>> = HashMap::new();
     for row in rows {
         let id: Uuid = row.try_get("id")?;
         let quality: f32 = row.try_get("quality")?;
         let Some((score, why)) = scores.get(&id) else { continue };
+        // Tickets are not looked for by their class, but it counts as it does for past errors.
+        let of_ticket: Option<String> = row.try_get("class")?;
+        let score = score + class.zip(of_ticket).and_then(|(class, found)| kinship(class, &found)).unwrap_or(0.0);
         let candidate = Candidate::new(id, score * (0.8 + 0.4 * quality), why.clone());
         causes.entry(row.try_get("cause")?).or_default().push(candidate);
     }

@@ -8,8 +8,8 @@ use sqlx::postgres::{PgRow, Postgres};
 use sqlx::{QueryBuilder, Row};
 use uuid::Uuid;
 
-use super::Filters;
 use super::shown::{self, Lines};
+use super::{Filters, precedence};
 use crate::db::{DbError, TenantTx};
 use crate::knowledge::modules::{KeptModules, Modules};
 
@@ -155,6 +155,7 @@ pub(super) async fn hits(tx: &mut TenantTx, ranked: Vec<Candidate>, limit: usize
         loaded.insert(row.try_get("id")?, row);
     }
     let ranked = by_record(ranked, &loaded)?;
+    let ranked = precedence::by_word_and_proof(tx, ranked, &loaded).await?;
     let mut hits: Vec<Hit> = Vec::with_capacity(limit);
     let mut places: HashMap<(String, String, String, i32), usize> = HashMap::new();
     for candidate in ranked {

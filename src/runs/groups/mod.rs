@@ -15,7 +15,7 @@ use crate::domain::{EventId, GroupId, RunId, TenantId};
 pub use hand::{Rest, Split, mark_fixed, mark_fixed_by, set_state, split};
 pub use record::{Occurrence, record};
 pub use trend::{Direction, Trend};
-pub use view::{Cursor, Filter, FingerprintView, GroupPage, GroupState, GroupView, MAX_PAGE, Releases, get, list};
+pub use view::{Filter, FingerprintView, GroupPage, GroupState, GroupView, MAX_PAGE, Releases, get, list};
 
 /// What became of one error of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

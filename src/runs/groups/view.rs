@@ -1,17 +1,15 @@
 //! Groups as people and programs see them.
 
-use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::record::hour_of;
 use super::trend::Trend;
 use crate::db::{Db, DbError, TenantTx};
-use crate::domain::{ErrorClass, GroupId, ModuleName, RunId, TenantId};
+use crate::domain::{Cursor, ErrorClass, GroupId, ModuleName, RunId, TenantId};
 
 /// The most groups of one page.
 pub const MAX_PAGE: u32 = 200;
@@ -143,46 +141,6 @@ pub struct GroupPage {
     pub next: Option<Cursor>,
 }
 
-/// A place between two groups of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Cursor {
-    last_seen: DateTime<Utc>,
-    id: Uuid,
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.last_seen.timestamp_micros(), self.id.simple())
-    }
-}
-
-impl From<Cursor> for String {
-    fn from(cursor: Cursor) -> Self {
-        cursor.to_string()
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = &'static str;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parsed = || {
-            let (micros, id) = text.split_once('.')?;
-            // PostgreSQL's times end long before chrono's do.
-            let micros: i64 = micros.parse().ok().filter(|micros: &i64| micros.unsigned_abs() < 1 << 57)?;
-            Some(Self { last_seen: DateTime::from_timestamp_micros(micros)?, id: Uuid::try_parse(id).ok()? })
-        };
-        parsed().ok_or("it is no place in a list: use what `next` of the page before was")
-    }
-}
-
-impl TryFrom<String> for Cursor {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
 /// One group, or `None` if this tenant has no such group.
 pub async fn get(db: &Db, tenant: &TenantId, group: GroupId) -> Result<Option<GroupView>, DbError> {
     let mut tx = db.tenant(tenant).await?;
@@ -206,7 +164,7 @@ pub async fn list(db: &Db, tenant: &TenantId, filter: &Filter) -> Result<GroupPa
     let mut groups = views(&mut tx, filter, None, limit as i64 + 1).await?;
     let more = groups.len() > limit;
     groups.truncate(limit);
-    let next = groups.last().filter(|_| more).map(|last| Cursor { last_seen: last.last_seen, id: last.id.0 });
+    let next = groups.last().filter(|_| more).map(|last| Cursor { at: last.last_seen, id: last.id.0 });
     Ok(GroupPage { groups, next })
 }
 
@@ -237,7 +195,7 @@ async fn views(tx: &mut TenantTx, filter: &Filter, group: Option<GroupId>, limit
         filter.state.map(GroupState::as_str),
         filter.module.as_ref().map(ModuleName::as_str),
         filter.class.map(ErrorClass::as_str),
-        filter.after.map(|after| after.last_seen),
+        filter.after.map(|after| after.at),
         filter.after.map(|after| after.id),
         limit,
     )
@@ -261,25 +219,4 @@ async fn views(tx: &mut TenantTx, filter: &Filter, group: Option<GroupId>, limit
         report: Value::Null,
     });
     Ok(view.collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn cursor_survives_its_round_trip() {
-        let cursor = Cursor { last_seen: DateTime::from_timestamp_micros(1_790_000_000_123_456).unwrap(), id: Uuid::now_v7() };
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
-    }
-
-    proptest! {
-        #[test]
-        fn garbage_is_no_cursor(text: String, micros: i64) {
-            prop_assert!(text.parse::<Cursor>().is_err());
-            let _ = format!("{micros}.{}", Uuid::nil()).parse::<Cursor>();
-        }
-    }
 }
