@@ -410,3 +410,49 @@ async fn descriptions_lead_to_their_addon() {
     let label = described(db, "Shop Orders").await;
     assert_eq!(label[0], "title", "who says nothing but a message asks for its code: {label:?}");
 }
+
+/// What a search of this tenant finds: whether it is its own, the symbol or addon.
+async fn search(db: &Db, tenant: &TenantId, text: &str, filters: Filters) -> Vec<(String, String)> {
+    let query = Query { text: text.to_owned(), filters, limit: 10 };
+    let hits = Knowledge::new(db.clone(), Embedder::Hash(HashEmbedder)).search(tenant, &query).await.unwrap();
+    hits.iter().map(|hit| (hit.doc_type.clone(), hit.symbol.clone().or(hit.module.clone()).unwrap_or_default())).collect()
+}
+
+#[tokio::test]
+async fn own_texts_are_found_by_their_words() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    let (acme, other) = (tenant(db, "acme").await, tenant(db, "other").await);
+    index::run(db, &tree(dir.path(), Origin::Custom), &Options { embedder: None, ..options(&acme) }).await.unwrap();
+    let own = |symbol: &str| ("custom".to_owned(), symbol.to_owned());
+    let of_series = Filters { version: Some("19.0".to_owned()), ..Filters::default() };
+    assert_eq!(search(db, &acme, "cancel the pickup of an order", of_series).await[0], own("Order.cancel_pickup"));
+    assert!(search(db, &other, "cancel the pickup of an order", Filters::default()).await.is_empty());
+    let filters: Filters = serde_json::from_value(serde_json::json!({
+        "doc_type": "custom", "module": "shop", "version": "19.0", "kind": "method"
+    }))
+    .unwrap();
+    let found = search(db, &acme, "cancel pickup", filters.clone()).await;
+    assert!(found.iter().take(2).all(|(_, symbol)| symbol.ends_with(".cancel_pickup")), "{found:?}");
+    assert!(found.len() > 2 && found.iter().all(|(_, symbol)| symbol.contains('.')), "only methods: {found:?}");
+    for not in [
+        Filters { doc_type: vec!["oca".to_owned()], ..filters.clone() },
+        Filters { module: vec!["sale".to_owned()], ..filters.clone() },
+        Filters { version: Some("18.0".to_owned()), ..filters.clone() },
+        Filters { kind: vec!["template".to_owned()], ..filters },
+    ] {
+        assert!(search(db, &acme, "cancel pickup", not.clone()).await.is_empty(), "{not:?}");
+    }
+}
+
+#[tokio::test]
+async fn copy_of_what_everybody_sees_is_one_answer() {
+    let database = support::database().await;
+    let (db, dir) = (&database.db, shop());
+    let acme = tenant(db, "acme").await;
+    indexed(db, dir.path()).await;
+    index::run(db, &tree(dir.path(), Origin::Custom), &options(&acme)).await.unwrap();
+    let found = search(db, &acme, "cancel the pickup of an order", Filters::default()).await;
+    assert_eq!(found.iter().filter(|(_, symbol)| symbol == "Order.cancel_pickup").count(), 1, "{found:?}");
+    assert!(found.iter().any(|(_, symbol)| symbol == "Line.cancel_pickup"), "{found:?}");
+}

@@ -145,6 +145,15 @@ async fn no_door_shows_what_another_tenant_knows() {
         assert_eq!(sql().fetch_one(tx.conn()).await.unwrap(), 0, "{table} leaks");
         assert_eq!(sql().fetch_one(nobody.conn()).await.unwrap(), 0, "{table} leaks to nobody");
     }
+    // The function that looks into the index of everybody's words: with the very words, and with those that stand in the index.
+    let mut own = door.test.app.db.tenant(&acme).await.unwrap();
+    let words: Vec<i32> = sqlx::query_scalar("select lexemes from tenant_knowledge").fetch_one(own.conn()).await.unwrap();
+    for (conn, of, seen) in [(own.conn(), "acme", 1), (tx.conn(), "other", 0), (nobody.conn(), "nobody", 0)] {
+        let sql = "select count(*) from knowledge_own_words('error', $1, '{1:1}/536870912', 100, null, null, null, null)";
+        assert_eq!(sqlx::query_scalar::<_, i64>(sql).bind(&words).fetch_one(conn).await.unwrap(), seen, "{of}");
+    }
+    let sql = "select knowledge_own_terms('acme', 'error', $1)::int8[] <> knowledge_own_terms('other', 'error', $1)::int8[]";
+    assert!(sqlx::query_scalar::<_, bool>(sql).bind(&words).fetch_one(tx.conn()).await.unwrap(), "two tenants share an index entry");
 }
 
 /// The run of a search that was submitted over HTTP, once it has come to its end.

@@ -162,6 +162,9 @@ pub(super) async fn hits(tx: &mut TenantTx, ranked: Vec<Candidate>, limit: usize
         let Some(row) = loaded.remove(&candidate.id) else { continue };
         let others: Vec<PgRow> = candidate.with.iter().filter_map(|id| loaded.remove(id)).collect();
         let hit = hit(&row, candidate, &others)?;
+        if hits.iter().any(|other| is_copy(other, &hit)) {
+            continue;
+        }
         if let (Some(path), Some(symbol)) = (&hit.path, &hit.symbol) {
             // Several runs of one class's fields have the same symbol in the same series.
             let nth =
@@ -180,6 +183,12 @@ pub(super) async fn hits(tx: &mut TenantTx, ranked: Vec<Candidate>, limit: usize
         hits.push(hit);
     }
     Ok(hits)
+}
+
+/// Whether both are the same lines of the same file: tenants keep copies of the addons that everybody may see.
+fn is_copy(one: &Hit, other: &Hit) -> bool {
+    let place = |hit: &Hit| (hit.path.clone(), hit.start_line, hit.version.clone(), hit.kind.clone());
+    one.path.is_some() && one.text == other.text && place(one) == place(other)
 }
 
 /// Moves up what helped before and down what did not, among those that answer about as well.

@@ -15,6 +15,7 @@ mod meaning;
 mod messages;
 mod modules;
 mod near;
+mod plan;
 mod precedence;
 mod rank;
 mod rendering;

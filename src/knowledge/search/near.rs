@@ -12,13 +12,63 @@ use super::meaning::QueryVector;
 use crate::db::{DbError, TenantTx};
 use crate::knowledge::chunk::Corpus;
 
-/// Up to so many vectors are compared one by one where filters left no more: some 20 ms, and nothing is missed.
+/// Up to so many vectors are compared one by one where there are no more: some 20 ms, and nothing is missed.
 const EXACT: i64 = 20_000;
 /// How many vectors are asked for where one text is wanted.
 const PARTS: usize = 2;
 
 /// A text whose vector is near, with its cosine.
 pub(super) type Near = (Uuid, f32);
+
+/// One way to look at the vectors of a corpus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Way {
+    whose: Whose,
+    /// Each by itself, not by the index.
+    exact: bool,
+}
+
+/// Whose texts are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Those that everybody may see.
+    Shared,
+    /// Those that only the tenant may see.
+    Own,
+    /// Both.
+    Any,
+}
+
+/// How each corpus is looked at, by its place in the list. Only code has indexes, one for what everybody may see and one for what tenants have of
+/// their own: of everything else there is less, and so there is of what most tenants have.
+async fn ways(tx: &mut TenantTx, scope: &Scope, corpora: &[Corpus], vector: &QueryVector) -> Result<Vec<(usize, Way)>, DbError> {
+    let by_itself = Way { whose: Whose::Any, exact: true };
+    let few = corpora.contains(&Corpus::Code) && few(tx, scope, vector).await?;
+    let mut ways = Vec::new();
+    for (of, corpus) in corpora.iter().enumerate() {
+        if few || *corpus != Corpus::Code {
+            ways.push((of, by_itself));
+            continue;
+        }
+        ways.push((of, Way { whose: Whose::Shared, exact: false }));
+        let own = own(tx).await?;
+        if own > 0 {
+            ways.push((of, Way { whose: Whose::Own, exact: own <= EXACT }));
+        }
+    }
+    Ok(ways)
+}
+
+/// How many texts of code only the tenant may see.
+async fn own(tx: &mut TenantTx) -> Result<i64, DbError> {
+    let me = tx.tenant().as_str().to_owned();
+    let own = sqlx::query_scalar!(
+        "select texts from knowledge_terms where tenant_id = $1 and corpus = $2 and term = 0",
+        me,
+        Corpus::Code.as_str()
+    );
+    Ok(own.fetch_optional(tx.conn()).await?.unwrap_or(0))
+}
 
 /// The texts of each of these corpora that are nearest in meaning, in one statement.
 pub(super) async fn nearest(
@@ -28,13 +78,18 @@ pub(super) async fn nearest(
     vector: &QueryVector,
     n: usize,
 ) -> Result<Vec<Vec<Near>>, DbError> {
-    let few = corpora.contains(&Corpus::Code) && few(tx, scope, vector).await?;
+    let ways = ways(tx, scope, corpora, vector).await?;
+    let me = tx.tenant().clone();
     let mut sql = QueryBuilder::<Postgres>::new("");
-    for (nth, corpus) in corpora.iter().enumerate() {
+    for (nth, (of, way)) in ways.iter().enumerate() {
         sql.push(if nth == 0 { "(" } else { ") union all (" });
-        // Only code has an index: of everything else there is less.
-        let exact = few || *corpus != Corpus::Code;
-        push(&mut sql, scope, (nth, *corpus), vector, exact);
+        push(&mut sql, (*of, corpora[*of]), *way, vector);
+        match way.whose {
+            Whose::Shared => sql.push(" and v.tenant_id is null"),
+            Whose::Own => sql.push(" and v.tenant_id = ").push_bind(me.as_str()),
+            Whose::Any => &mut sql,
+        };
+        push_scope(&mut sql, scope);
         // A text with several vectors may come several times.
         sql.push(" order by distance limit ").push_bind(i64::try_from(n.saturating_mul(PARTS)).unwrap_or(500));
     }
@@ -64,14 +119,13 @@ fn in_order(found: &mut Vec<Near>, n: usize) {
 
 /// Built at run time: the name of the embedder must stand in the statement itself, or the partial index is not used, and the macros do not
 /// know the vector types. Names of embedders are checked where they are made, and nothing else in it comes from outside.
-fn push(sql: &mut QueryBuilder<Postgres>, scope: &Scope, (nth, corpus): (usize, Corpus), vector: &QueryVector, exact: bool) {
+fn push(sql: &mut QueryBuilder<Postgres>, (of, corpus): (usize, Corpus), way: Way, vector: &QueryVector) {
     let (dims, embedder, name) = (vector.values.len(), &vector.embedder, corpus.as_str());
-    sql.push(format!("select {nth} as of, v.chunk_id, ((v.embedding::halfvec({dims})) <=> "));
+    sql.push(format!("select {of} as of, v.chunk_id, ((v.embedding::halfvec({dims})) <=> "));
     sql.push_bind(HalfVector::from_f32_slice(&vector.values));
     // Nothing added to it, the distance is what the index is ordered by; something added keeps the index out.
-    sql.push(if exact { ") + 0" } else { ")" });
+    sql.push(if way.exact { ") + 0" } else { ")" });
     sql.push(format!(" as distance from knowledge_vectors v where v.embedder = '{embedder}' and v.corpus = '{name}'"));
-    push_scope(sql, scope);
 }
 
 fn push_scope(sql: &mut QueryBuilder<Postgres>, scope: &Scope) {

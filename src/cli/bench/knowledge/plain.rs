@@ -26,7 +26,7 @@ impl Plain {
     pub(super) async fn ask(&mut self, vector: &[f32], module: Option<String>) -> anyhow::Result<Vec<Uuid>> {
         let filter = if module.is_some() { "and module = $2" } else { "and $2::text is null" };
         let sql = format!(
-            "select chunk_id from knowledge_vectors where embedder = '{EMBEDDER}' and corpus = 'code' {filter}
+            "select chunk_id from knowledge_vectors where embedder = '{EMBEDDER}' and corpus = 'code' and tenant_id is null {filter}
               order by embedding::halfvec({DIMS}) <=> $1 limit {K}"
         );
         let found = sqlx::query_scalar(AssertSqlSafe(sql)).bind(HalfVector::from_f32_slice(vector)).bind(module);
