@@ -3,6 +3,7 @@
 //! Doors see only this; it never knows a door, a worker or a handler.
 
 mod groups;
+mod purse;
 mod search;
 mod settle;
 mod submit;
@@ -65,12 +66,15 @@ impl App {
         let db = Db::connect(&config.database).await?;
         let queue = Queue::connect(&config.queue).await?;
         queue.ensure_topology().await?;
+        let embedder = Embedder::open(&config.knowledge.embedder, &config.runtime_dir)?;
+        let config = Arc::new(config);
+        let purse = Arc::new(purse::Purse::new(db.clone(), config.clone()));
         let app = Self {
-            knowledge: Knowledge::new(db.clone(), Embedder::open(&config.knowledge.embedder, &config.runtime_dir)?),
+            knowledge: Knowledge::new(db.clone(), embedder).paid_by(purse),
             sandbox: Engine::new(&config.sandbox),
             claude: Claude::new(&config.claude)?,
             sources: Arc::new(config.sources()),
-            config: Arc::new(config),
+            config,
             db,
             queue,
         };
@@ -82,7 +86,7 @@ impl App {
 
     /// What a tenant is allowed, with the defaults where the settings do not name it.
     pub fn settings(&self, tenant: &TenantId) -> Settings {
-        self.config.tenants.get(tenant).cloned().unwrap_or_default()
+        allowed(&self.config, tenant)
     }
 
     /// The tenants that the settings name, and the operator.
@@ -150,4 +154,8 @@ impl App {
         }
         Ok(())
     }
+}
+
+fn allowed(config: &Config, tenant: &TenantId) -> Settings {
+    config.tenants.get(tenant).cloned().unwrap_or_default()
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::App;
-use crate::domain::{Failure, TenantId};
-use crate::knowledge::{Answer, Defined, Hit, Query, Question, Request};
+use crate::domain::{Failure, FailureKind, TenantId};
+use crate::knowledge::{Answer, Defined, Hit, Purpose, Query, Question, Request};
 
 impl App {
     /// The texts that answer a query, best first: what everybody may see, and the tenant's own.
@@ -23,12 +23,19 @@ impl App {
         self.knowledge.defined(tenant, question).await
     }
 
-    /// Gives what runs left behind the vectors that it lacks: it is found by words at once, and by meaning from then on. Says how many.
+    /// Gives what runs left behind the vectors that it lacks: it is found by words at once, and by meaning from then on. Says how many. A tenant
+    /// that may spend no more today waits; what goes wrong for one does not hold up the others.
     pub async fn embed_outcomes(&self) -> Result<u64, Failure> {
-        let mut embedded = 0;
+        let mut ended = Ok(0);
         for tenant in self.tenants() {
-            embedded += self.knowledge.embed_texts(tenant, Arc::new(|_| {})).await?;
+            match self.knowledge.embed_texts(tenant, Purpose::Outcomes, Arc::new(|_| {})).await.map_err(Failure::from) {
+                Ok(more) => ended = ended.map(|embedded| embedded + more),
+                Err(error) if error.kind == FailureKind::Budget => {
+                    tracing::info!(%error, %tenant, "what runs left behind is embedded later; it is found by its words");
+                }
+                Err(error) => ended = ended.and(Err(error)),
+            }
         }
-        Ok(embedded)
+        ended
     }
 }

@@ -18,6 +18,8 @@ pub struct Connected {
 
 /// How long a command waits for others that work on the servers that it started: as long as a job may take.
 pub const PATIENCE: Duration = Duration::from_secs(31 * 60);
+/// How long the end of a command waits for answers of the embedder that are billed, though nobody wants them any more.
+const BILLS: Duration = Duration::from_secs(10);
 
 impl Connected {
     /// Stops the servers that this process started, once nobody else works on them.
@@ -27,6 +29,9 @@ impl Connected {
 
     /// The same for a service, which is not to wait long when it is told to stop.
     pub async fn close_within(self, patience: Duration) {
+        if tokio::time::timeout(BILLS.min(patience), self.app.knowledge.bills_paid()).await.is_err() {
+            tracing::warn!("the embedder has not answered yet: what it bills for that is not written down");
+        }
         drop(self.app);
         if let Some(stack) = self.stack {
             stack.stop(patience).await;

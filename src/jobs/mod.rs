@@ -3,9 +3,12 @@
 //! A handler returns an [`Outcome`]; it never publishes, never acknowledges, and never writes outside its own run.
 
 mod debug_error;
+mod purse;
 mod reindex;
 mod report;
 mod search_knowledge;
+
+pub use purse::purse;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +30,7 @@ pub struct Ctx {
     pub run: RunId,
     /// What the tenant allows.
     pub settings: Settings,
-    /// What is known.
+    /// What is known; what is embedded for it is charged to the run.
     pub knowledge: Knowledge,
     /// The sources that may be indexed.
     pub sources: Arc<Sources>,

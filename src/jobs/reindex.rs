@@ -2,20 +2,17 @@
 //! nobody can have the server read what is not theirs.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Ctx;
-use crate::domain::{Cost, Failure, OdooVersion, Outcome, Progress};
+use crate::domain::{Failure, OdooVersion, Outcome, Progress};
 use crate::knowledge::SourceSettings;
-use crate::knowledge::index::{Arrival, Payer, Report, Root, Status, Tell, Tree};
+use crate::knowledge::index::{Arrival, Report, Root, Status, Tell, Tree};
 use crate::sources::{self, Bounds, Branch, GitUrl, Requirement};
-use crate::tenants::Ledger;
 
 /// The source that is not of files: the tenant's own tickets.
 const TICKETS: &str = "tickets";
@@ -33,9 +30,8 @@ struct Payload {
 /// Indexes one source, each of its series.
 pub(super) async fn run(ctx: &Ctx, payload: &Value) -> Result<Outcome, Failure> {
     let payload: Payload = serde_json::from_value(payload.clone()).map_err(|error| Failure::bad_input(format!("the payload: {error}")))?;
-    let payer = Arc::new(Purse { ledger: ctx.ledger.clone(), payments: AtomicU64::new(0) });
     if payload.source == TICKETS {
-        let kept = ctx.knowledge.index_tickets(&ctx.tenant, teller(ctx, TICKETS), payer).await?;
+        let kept = ctx.knowledge.index_tickets(&ctx.tenant, teller(ctx, TICKETS)).await?;
         return Ok(outcome(ctx, format!("{kept} tickets are new or have changed"), &[]));
     }
     let (name, settings) = named(ctx, &payload.source)?;
@@ -45,29 +41,10 @@ pub(super) async fn run(ctx: &Ctx, payload: &Value) -> Result<Outcome, Failure> 
         let location =
             settings.path.as_ref().map_or_else(|| format!("{:?}", settings.from).to_lowercase(), |path| path.display().to_string());
         let tree = Tree { name: name.to_owned(), origin: settings.doc_type, version, roots, location };
-        reports.push(ctx.knowledge.index_for(&tree, &ctx.tenant, teller(ctx, name), payer.clone()).await?);
+        reports.push(ctx.knowledge.index(&tree, &ctx.tenant, teller(ctx, name)).await?);
     }
     let written: u64 = reports.iter().map(|report| report.chunks).sum();
     Ok(outcome(ctx, format!("{name}, {written} texts written"), &reports))
-}
-
-/// The money of the tenant in whose name it happens.
-struct Purse {
-    ledger: Ledger,
-    payments: AtomicU64,
-}
-
-impl Payer for Purse {
-    fn may(&self, usd: f64) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(self.ledger.check(usd))
-    }
-
-    fn paid(&self, cost: Cost) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move {
-            let number = self.payments.fetch_add(1, Ordering::Relaxed);
-            self.ledger.charge(&format!("embed/{number}"), &cost).await
-        })
-    }
 }
 
 fn outcome(ctx: &Ctx, summary: String, reports: &[Report]) -> Outcome {

@@ -15,6 +15,7 @@ pub mod index;
 pub mod lexical;
 mod modules;
 mod pack;
+mod paid;
 mod search;
 mod store;
 mod tickets;
@@ -28,6 +29,7 @@ pub use errors::KnownError;
 pub use fixes::{PastFix, remember};
 pub use index::{SourceSettings, Sources};
 pub use pack::{Span, pack};
+pub use paid::{Payer, Purpose};
 pub use search::{BadQuery, COMPARED, Filters, Hit, MAX_HITS, Meaning, Query, QueryVector};
 pub use store::{DocType, Entry, UnknownDocType, forget, put};
 pub use tickets::keep_ticket;
@@ -36,6 +38,7 @@ pub use uses::used;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::db::{Db, DbError};
@@ -63,14 +66,33 @@ impl Default for Config {
 pub struct Knowledge {
     db: Db,
     embedder: Embedder,
+    payer: Arc<dyn Payer>,
+    bills: TaskTracker,
     answers: cache::Answers,
     modules: modules::KeptModules,
 }
 
 impl Knowledge {
-    /// Over this database, with what makes vectors of texts.
+    /// Over this database, with what makes vectors of texts. What that costs is nobody's until [`Knowledge::paid_by`] says whose.
     pub fn new(db: Db, embedder: Embedder) -> Self {
-        Self { db, embedder, answers: cache::Answers::default(), modules: modules::KeptModules::default() }
+        let (payer, bills) = (Arc::new(paid::Nobody), TaskTracker::new());
+        Self { db, embedder, payer, bills, answers: cache::Answers::default(), modules: modules::KeptModules::default() }
+    }
+
+    /// The same knowledge, the vectors of which somebody pays for.
+    #[must_use]
+    pub fn paid_by(self, payer: Arc<dyn Payer>) -> Self {
+        Self { payer, ..self }
+    }
+
+    /// Waits until every vector that was asked for is paid for.
+    pub async fn bills_paid(&self) {
+        self.bills.close();
+        self.bills.wait().await;
+    }
+
+    fn paid(&self, tenant: &TenantId, purpose: Purpose) -> paid::Paid {
+        paid::Paid::new(self.embedder.clone(), self.payer.clone(), tenant.clone(), purpose, self.bills.clone())
     }
 
     /// Fixes that were proven for this very error on this series, newest first.
@@ -103,12 +125,16 @@ impl Knowledge {
         let hits = if self.embedder.is_remote() {
             // Embedding may take long where it is done elsewhere; nothing is held meanwhile.
             tx.commit().await?;
-            let meaning = self.vector(&text).await.map_or(Meaning::none(), Meaning::known);
-            Arc::new(self.search_with(tenant, query, &meaning).await?)
+            let made = self.paid(tenant, Purpose::Search).query(&text).await;
+            let Some(vector) = self.vector(made) else {
+                // Not kept: when the embedder answers again, or a new day begins, the answer is a better one.
+                return Ok(Arc::new(self.search_with(tenant, query, &Meaning::none()).await?));
+            };
+            Arc::new(self.search_with(tenant, query, &Meaning::known(vector)).await?)
         } else {
             let knowledge = self.clone();
-            let meaning = Meaning::coming(async move { knowledge.vector(&text).await });
-            Arc::new(search::search(&mut tx, &self.modules, query, &meaning).await?)
+            let making = async move { knowledge.vector(knowledge.embedder.query(&text).await.map(|(values, _)| values)) };
+            Arc::new(search::search(&mut tx, &self.modules, query, &Meaning::coming(making)).await?)
         };
         self.answers.put(tenant, query, changes, hits.clone());
         Ok(hits)
@@ -126,10 +152,11 @@ impl Knowledge {
         search::nearest_code(&mut tx, &self.modules, vector, filters, n).await
     }
 
-    /// The vector of a text; `None`, with a word in the log, where the embedder does not answer: names and words find most things alone.
-    async fn vector(&self, text: &str) -> Option<QueryVector> {
-        match self.embedder.query(text).await {
-            Ok((values, _)) => Some(QueryVector { embedder: self.embedder.name().to_owned(), values }),
+    /// The vector of a text; `None`, with a word in the log, where the embedder does not answer or nobody pays for it: names and words find
+    /// most things alone.
+    fn vector(&self, made: Result<Vec<f32>, impl std::fmt::Display>) -> Option<QueryVector> {
+        match made {
+            Ok(values) => Some(QueryVector { embedder: self.embedder.name().to_owned(), values }),
             Err(error) => {
                 tracing::warn!(%error, embedder = self.embedder.name(), "a query was not embedded");
                 None

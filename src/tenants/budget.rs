@@ -1,4 +1,5 @@
-//! What a run may still spend. Runs side by side see the same remainder, so a day's limit can be passed by what the running ones spend at most.
+//! What a run, or a tenant without one, may still spend. Who asks at the same time sees the same remainder, so a day's limit can be passed by
+//! what those spend at most.
 
 use super::{Settings, usage};
 use crate::db::Db;
@@ -45,6 +46,13 @@ pub async fn check(db: &Db, tenant: &TenantId, run: RunId, settings: &Settings) 
     let by_run = usage::spent_by_run(db, tenant, run).await?;
     let today = usage::spent_today(db, tenant).await?;
     Left::new(settings, by_run, today).into_result(tenant, settings)
+}
+
+/// US dollars that are left for the tenant today, whoever spends them; fails with [`FailureKind::Budget`] if that is nothing.
+pub async fn check_day(db: &Db, tenant: &TenantId, settings: &Settings) -> Result<f64, Failure> {
+    let today = usage::spent_today(db, tenant).await?;
+    let alone = Settings { max_usd_per_job: f64::INFINITY, ..settings.clone() };
+    Ok(Left::new(&alone, 0.0, today).into_result(tenant, settings)?.day_usd)
 }
 
 #[cfg(test)]

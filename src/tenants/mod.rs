@@ -1,6 +1,7 @@
 //! Tenants: their settings, keys, what they have spent and may still spend, and what was done in their name.
 //! Never keeps a key, only its hash; never decides what a job does when the money is gone.
 
+mod account;
 pub mod audit;
 pub mod budget;
 pub mod keys;
@@ -8,6 +9,7 @@ mod ledger;
 mod settings;
 pub mod usage;
 
+pub use account::Account;
 pub use ledger::Ledger;
 pub use settings::Settings;
 

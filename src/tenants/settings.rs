@@ -23,7 +23,7 @@ pub struct Settings {
     /// The most US dollars that one run may spend.
     #[serde(deserialize_with = "dollars")]
     pub max_usd_per_job: f64,
-    /// The most US dollars that all runs of one day (UTC) may spend.
+    /// The most US dollars that may be spent on one day (UTC), by runs and by what has none.
     #[serde(deserialize_with = "dollars")]
     pub max_usd_per_day: f64,
     /// The series for logs that do not name one.

@@ -241,12 +241,13 @@ where
 fn context(worker: &Worker, job: &Job, number: u32, progress: Tell) -> Ctx {
     let app = &worker.app;
     let settings = app.settings(&job.tenant);
+    let ledger = Ledger::new(app.db.clone(), job.tenant.clone(), job.run_id, number, &settings);
     Ctx {
         tenant: job.tenant.clone(),
         run: job.run_id,
-        ledger: Ledger::new(app.db.clone(), job.tenant.clone(), job.run_id, number, &settings),
         settings,
-        knowledge: app.knowledge.clone(),
+        knowledge: app.knowledge.clone().paid_by(jobs::purse(ledger.clone())),
+        ledger,
         sources: app.sources.clone(),
         claude: app.claude.clone(),
         sandbox: app.sandbox.clone(),

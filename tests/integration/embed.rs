@@ -11,10 +11,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
 use axum::routing::post;
 use futures::future::BoxFuture;
-use odoo_agent::domain::{Cost, Failure, FailureKind};
-use odoo_agent::knowledge::Knowledge;
+use odoo_agent::domain::{Cost, Failure, FailureKind, TenantId};
 use odoo_agent::knowledge::embed::{Config, EmbedError, Embedder, Kind};
-use odoo_agent::knowledge::index::{Origin, Payer};
+use odoo_agent::knowledge::index::Origin;
+use odoo_agent::knowledge::{Knowledge, Payer, Purpose};
 use serde_json::{Value, json};
 
 /// Made with a reference of its own in float64 over the same weights; the published examples show the same numbers.
@@ -102,16 +102,16 @@ async fn other_weights_need_another_name() {
     assert_eq!((own_name.name(), one(&own_name, "x").await.len()), ("mine@1", 384));
 }
 
-type Answer = (u16, Vec<(&'static str, String)>, Vec<u8>);
+pub type Answer = (u16, Vec<(&'static str, String)>, Vec<u8>);
 
 #[derive(Default)]
-struct Far {
-    script: Mutex<VecDeque<Answer>>,
-    seen: Mutex<Vec<(HeaderMap, Value)>>,
+pub struct Far {
+    pub script: Mutex<VecDeque<Answer>>,
+    pub seen: Mutex<Vec<(HeaderMap, Value)>>,
 }
 
 /// A server that answers what it is told, and then vectors of two numbers.
-async fn far(script: Vec<Answer>) -> (Arc<Far>, Config) {
+pub async fn far(script: Vec<Answer>) -> (Arc<Far>, Config) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let far = Arc::new(Far { script: Mutex::new(script.into()), ..Far::default() });
     let router = Router::new().route("/v1/embeddings", post(answer)).with_state(Arc::clone(&far));
@@ -148,7 +148,7 @@ async fn answer(State(far): State<Arc<Far>>, headers: HeaderMap, body: Bytes) ->
     response
 }
 
-fn vectors(count: usize, dims: usize, tokens: u64) -> Vec<u8> {
+pub fn vectors(count: usize, dims: usize, tokens: u64) -> Vec<u8> {
     let data: Vec<Value> = (0..count).map(|index| json!({"object": "embedding", "index": index, "embedding": vec![2.0; dims]})).collect();
     json!({"object": "list", "data": data, "usage": {"total_tokens": tokens}}).to_string().into_bytes()
 }
@@ -230,9 +230,10 @@ async fn long_wait_goes_back_to_the_queue() {
 }
 
 /// Pays until its money is gone.
+#[derive(Debug)]
 pub struct Purse {
-    left: Mutex<f64>,
-    payments: Mutex<Vec<f64>>,
+    pub left: Mutex<f64>,
+    pub payments: Mutex<Vec<f64>>,
 }
 
 impl Purse {
@@ -242,12 +243,12 @@ impl Purse {
 }
 
 impl Payer for Purse {
-    fn may(&self, usd: f64) -> BoxFuture<'_, Result<(), Failure>> {
+    fn may<'a>(&'a self, _: &'a TenantId, usd: f64) -> BoxFuture<'a, Result<(), Failure>> {
         let refused = usd > *self.left.lock().unwrap();
         Box::pin(async move { if refused { Err(Failure::new(FailureKind::Budget, anyhow::anyhow!("no money"))) } else { Ok(()) } })
     }
 
-    fn paid(&self, cost: Cost) -> BoxFuture<'_, Result<(), Failure>> {
+    fn paid<'a>(&'a self, _: &'a TenantId, _: Purpose, cost: Cost) -> BoxFuture<'a, Result<(), Failure>> {
         *self.left.lock().unwrap() -= cost.usd;
         self.payments.lock().unwrap().push(cost.usd);
         Box::pin(async { Ok(()) })
@@ -270,7 +271,7 @@ async fn indexing_ends_where_the_money_does() {
     std::fs::write(dir.path().join("addons/shop/m.py"), format!("class Desk(models.Model):\n    _name = 'shop.desk'\n\n{methods}"))
         .unwrap();
     let tree = crate::support::tree(dir.path(), Origin::Custom);
-    let run = async |purse: &Arc<Purse>| knowledge.index_for(&tree, &tenant, Arc::new(|_| {}), Arc::clone(purse) as Arc<dyn Payer>).await;
+    let run = async |purse: &Arc<Purse>| knowledge.clone().paid_by(Arc::clone(purse) as _).index(&tree, &tenant, Arc::new(|_| {})).await;
     let poor = Purse::with(15e-6);
     let ended = Failure::from(run(&poor).await.unwrap_err());
     assert_eq!(ended.kind, FailureKind::Budget, "{ended:?}");

@@ -151,9 +151,7 @@ async fn tickets_become_knowledge_of_their_tenant() {
     };
     odoo_agent::tickets::postgres::file(&mut tx, job.run_id, &ticket).await.unwrap();
     tx.commit().await.unwrap();
-    let index = async |of: &odoo_agent::domain::TenantId| {
-        app.knowledge.index_tickets(of, std::sync::Arc::new(|_| {}), crate::embed::Purse::with(1.0)).await
-    };
+    let index = async |of: &odoo_agent::domain::TenantId| app.knowledge.index_tickets(of, std::sync::Arc::new(|_| {})).await;
     assert_eq!(index(&acme).await.unwrap(), 1);
     assert_eq!(index(&acme).await.unwrap(), 0, "it is there already");
     assert_eq!(index(&tenant("other")).await.unwrap(), 0);

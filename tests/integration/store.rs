@@ -8,19 +8,20 @@ use std::time::Duration;
 use chrono::Utc;
 use odoo_agent::db::{APP_ROLE, Db, DbError, TenantTx};
 use odoo_agent::domain::{
-    Cost, ErrorClass, ErrorReport, EventId, Fault, FileChange, Grade, GroupId, Job, JobKind, ObjectRef, OdooVersion, Patch, Raised, RunId,
-    RunState, Source, TenantId,
+    Cost, ErrorClass, ErrorReport, EventId, FailureKind, Fault, FileChange, Grade, GroupId, Job, JobKind, ObjectRef, OdooVersion, Patch,
+    Raised, RunId, RunState, Source, TenantId,
 };
 use odoo_agent::domain::{Lesson, Ticket};
 use odoo_agent::knowledge::index::{self, Options, Origin};
 use odoo_agent::knowledge::{self, Embedder, HashEmbedder, Knowledge};
 use odoo_agent::runs::groups::{self, EventVerdict, Occurrence};
 use odoo_agent::runs::{self, AttemptToken, Claim};
-use odoo_agent::tenants::{self, Settings, audit, budget, keys, usage};
+use odoo_agent::tenants::{self, Account, Settings, audit, budget, keys, usage};
 use odoo_agent::tickets::postgres as tickets;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use sqlx::{Connection, PgConnection, Row};
+use uuid::Uuid;
 
 const LEASE: Duration = Duration::from_secs(30);
 const FINGERPRINT: &str = "0123456789abcdef0123456789abcdef";
@@ -430,6 +431,57 @@ async fn step_is_charged_once() {
     assert_eq!(budget::check(&test.db, &a, job.run_id, &settings).await.unwrap().job_usd, 0.25);
     let settings = Settings { max_usd_per_day: 0.5, ..settings };
     assert!(budget::check(&test.db, &a, job.run_id, &settings).await.is_err());
+}
+
+#[tokio::test]
+async fn payment_without_a_run_is_charged_once() {
+    let test = crate::support::database().await;
+    let (a, b) = (tenant(&test.db, "a").await, tenant(&test.db, "b").await);
+    let job = submitted(&test.db, &a, None).await;
+    // Less than a millionth of a dollar: it must not be rounded away.
+    let cost = Cost { usd: 4e-7, input_tokens: 20, ..Cost::default() };
+    let payment = Uuid::now_v7();
+    let mut tx = test.db.tenant(&a).await.unwrap();
+    assert!(usage::record_payment(&mut tx, payment, "search/embed", &cost).await.unwrap());
+    assert!(!usage::record_payment(&mut tx, payment, "search/embed", &cost).await.unwrap());
+    assert!(usage::record_payment(&mut tx, Uuid::now_v7(), "nul \0 in it", &cost).await.unwrap());
+    for usd in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
+        assert!(usage::record_payment(&mut tx, Uuid::now_v7(), "garbage", &Cost { usd, ..cost }).await.is_err());
+    }
+    assert!(usage::record(&mut tx, job.run_id, "ask", &Cost { input_tokens: u64::MAX, ..cost }).await.unwrap());
+    assert!(usage::record(&mut tx, job.run_id, "ask again", &Cost { input_tokens: u64::MAX, ..cost }).await.unwrap());
+    tx.commit().await.unwrap();
+    assert!((usage::spent_today(&test.db, &a).await.unwrap() - 16e-7).abs() < 1e-12);
+    assert!((usage::spent_by_run(&test.db, &a, job.run_id).await.unwrap() - 8e-7).abs() < 1e-12);
+    assert!((runs::get(&test.db, &a, job.run_id).await.unwrap().unwrap().cost.usd - 8e-7).abs() < 1e-12);
+    assert_eq!(usage::spent_today(&test.db, &b).await.unwrap(), 0.0, "another tenant's is untouched");
+    let ghost: TenantId = "ghost".parse().unwrap();
+    assert!(matches!(usage::spent_today(&test.db, &ghost).await, Err(DbError::Missing { what: "tenant", .. })));
+    let mut tx = test.db.tenant(&ghost).await.unwrap();
+    assert!(matches!(usage::record_payment(&mut tx, Uuid::now_v7(), "search/embed", &cost).await, Err(DbError::Refused(_))));
+
+    let settings = Settings { max_usd_per_job: 0.0, max_usd_per_day: 2e-6, ..Settings::default() };
+    assert!((budget::check_day(&test.db, &a, &settings).await.unwrap() - 4e-7).abs() < 1e-12, "the limit of a run is none of it");
+    let account = Account::new(test.db.clone(), a.clone(), settings);
+    assert!(account.check(3e-7).await.is_ok());
+    assert_eq!(account.check(5e-7).await.unwrap_err().kind, FailureKind::Budget);
+    account.charge("search/embed", &cost).await.unwrap();
+    let spent = account.check(0.0).await.unwrap_err();
+    assert!(spent.kind == FailureKind::Budget && spent.to_string().contains("max_usd_per_day"), "{spent}");
+}
+
+#[tokio::test]
+async fn row_of_usage_has_one_payer() {
+    let test = crate::support::database().await;
+    let (a, b) = (tenant(&test.db, "a").await, tenant(&test.db, "b").await);
+    let job = submitted(&test.db, &a, None).await;
+    let columns = "insert into usage (tenant_id, run_id, payment, step, usd, input_tokens, output_tokens, cache_read_tokens)";
+    for (tenant, run, payment) in [(&a, None, None), (&a, Some(job.run_id.0), Some(Uuid::nil())), (&b, None, Some(Uuid::nil()))] {
+        let mut tx = test.db.tenant(&a).await.unwrap();
+        let sql = sqlx::AssertSqlSafe(format!("{columns} values ($1, $2, $3, 'x', 0, 0, 0, 0)"));
+        let refused = sqlx::query(sql).bind(tenant.as_str()).bind(run).bind(payment).execute(tx.conn()).await;
+        assert!(refused.is_err(), "{tenant} {run:?} {payment:?}");
+    }
 }
 
 #[tokio::test]

@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::embed::Purse;
 use crate::support::{self, TestApp};
 
 const DIFF: &str =
@@ -285,7 +284,7 @@ async fn nobody_else_sees_or_resolves_a_ticket() {
     assert!(!knowledge::keep_ticket(&mut tx, id).await.unwrap());
     tx.commit().await.unwrap();
     assert!(door.get(&door.key, &path).await.1["resolution"].as_str().unwrap().contains("amber"), "it is as it was");
-    let theirs = door.test.app.knowledge.index_tickets(&support::tenant("other"), Arc::new(|_| {}), Purse::with(1.0)).await;
+    let theirs = door.test.app.knowledge.index_tickets(&support::tenant("other"), Arc::new(|_| {})).await;
     assert_eq!(theirs.unwrap(), 0);
 }
 
@@ -359,7 +358,7 @@ async fn word_said_during_the_daily_run_stays() {
     for n in 0..20 {
         ids.push(file(&test, &acme, &format!("ticket {n}")).await);
     }
-    let daily = async || test.app.knowledge.index_tickets(&acme, Arc::new(|_| {}), Purse::with(1.0)).await.unwrap();
+    let daily = async || test.app.knowledge.index_tickets(&acme, Arc::new(|_| {})).await.unwrap();
     let word = Resolution::new("It was the weather.", None).unwrap();
     let resolved = futures::future::join_all(ids.iter().map(|id| test.app.resolve_ticket(&acme, *id, &word)));
     let (_, resolved) = tokio::join!(daily(), resolved);

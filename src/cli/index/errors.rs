@@ -11,7 +11,7 @@ use crate::cli::connect::connect;
 use crate::cli::{Exit, show};
 use crate::config::Config;
 use crate::domain::{Failure, OdooVersion};
-use crate::knowledge::KnownError;
+use crate::knowledge::{KnownError, Purpose};
 use crate::tenants;
 
 /// The most bytes of a line, and the most errors of a file.
@@ -40,7 +40,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<Exit> {
         for batch in errors.chunks(BATCH) {
             app.knowledge.keep_errors(&args.tenant, batch).await?;
         }
-        Ok::<_, Failure>(app.knowledge.embed_texts(&args.tenant, super::teller()).await?)
+        Ok::<_, Failure>(app.knowledge.embed_texts(&args.tenant, Purpose::Index, super::teller()).await?)
     };
     let embedded = kept.await;
     connected.close().await;

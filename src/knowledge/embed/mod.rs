@@ -91,6 +91,19 @@ impl Embedder {
         matches!(self, Self::Remote(_))
     }
 
+    /// Whether what it makes costs money.
+    pub fn has_price(&self) -> bool {
+        matches!(self, Self::Remote(remote) if remote.has_price())
+    }
+
+    /// The most US dollars that the vector of one text costs.
+    pub fn at_most(&self, text: &str) -> f64 {
+        match self {
+            Self::Hash(_) | Self::Local(_) => 0.0,
+            Self::Remote(remote) => remote.at_most(text),
+        }
+    }
+
     /// The vectors of texts that are to be found. Some hundreds at a time keep every core busy; work in this process cannot be cancelled.
     pub async fn documents(&self, texts: &[&str]) -> Result<Embedded, EmbedError> {
         match self {

@@ -17,6 +17,10 @@ const MAX_TEXT: usize = 8_000;
 const MAX_REQUEST: usize = 100_000;
 /// The most texts in one request; Voyage takes 1,000.
 const MAX_BATCH: usize = 1_000;
+/// The highest price of a million tokens that is believed: one more digit than was meant must not make bills that no account can hold.
+const MAX_PRICE: f64 = 10_000.0;
+/// Tokens that an API may put before and after a text.
+const AROUND: usize = 64;
 /// Bytes of an answer that a number, and a vector beside its numbers, may take.
 const NUMBER_BYTES: usize = 40;
 const ITEM_BYTES: usize = 4 * 1024;
@@ -68,8 +72,9 @@ impl RemoteEmbedder {
         }
         let listed = if api_name == offer.api_name { offer.usd_per_million } else { 0.0 };
         let price = config.usd_per_million_tokens.unwrap_or(listed);
-        if !price.is_finite() || price < 0.0 {
-            return Err(EmbedError::Config("`usd_per_million_tokens` must be 0 or more".to_owned()));
+        // NaN lies in no range.
+        if !(0.0..=MAX_PRICE).contains(&price) {
+            return Err(EmbedError::Config(format!("`usd_per_million_tokens` must be 0 to {MAX_PRICE}")));
         }
         let timeout = Duration::from_secs(config.timeout_seconds.max(1));
         Ok(Self {
@@ -92,6 +97,16 @@ impl RemoteEmbedder {
     /// How many numbers a vector has.
     pub fn dims(&self) -> usize {
         self.form.dims
+    }
+
+    /// Whether what it makes costs money.
+    pub fn has_price(&self) -> bool {
+        self.usd_per_token > 0.0
+    }
+
+    /// The most US dollars that the vector of one text costs: a token has at least one byte.
+    pub fn at_most(&self, text: &str) -> f64 {
+        (text.len().min(MAX_TEXT) + AROUND) as f64 * self.usd_per_token
     }
 
     /// One vector a text, in as many requests as the API's limits ask for, one after another.

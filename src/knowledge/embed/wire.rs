@@ -10,8 +10,8 @@ use super::{EmbedError, Kind, normalised};
 
 /// The longest wait that is believed.
 const LONGEST_WAIT: f64 = 24.0 * 3600.0;
-/// The most tokens that an answer is believed to have used.
-const MOST_TOKENS: u64 = 1 << 40;
+/// The most tokens that an answer is believed to have used for one text: no API reads more of one.
+const MOST_TOKENS: u64 = 1 << 15;
 
 /// What a text is for; Voyage tells the two apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,13 +52,15 @@ impl Form {
     }
 
     /// Reads an answer with status 200: the vectors in the order of the texts, and the tokens that it says it used. The tokens come also with
-    /// an answer that is no use, because they are billed.
+    /// an answer that is no use, because they are billed. A number that cannot be true is as good as none: nobody is charged for it.
     pub fn vectors(&self, bytes: &[u8], count: usize) -> (Result<Vec<Vec<f32>>, String>, Option<u64>) {
         let answer: Answer = match serde_json::from_slice(bytes) {
             Ok(answer) => answer,
             Err(error) => return (Err(format!("it is no list of vectors: {error}")), None),
         };
-        let used = answer.usage.as_ref().and_then(|usage| usage.total_tokens.or(usage.prompt_tokens)).map(|tokens| tokens.min(MOST_TOKENS));
+        let most = MOST_TOKENS.saturating_mul(count as u64);
+        let said = ["total_tokens", "prompt_tokens"].into_iter().find_map(|name| answer.usage[name].as_u64());
+        let used = said.filter(|tokens| *tokens <= most);
         (self.sorted(answer.data, count), used)
     }
 
@@ -91,19 +93,14 @@ impl Form {
 #[derive(Deserialize)]
 struct Answer {
     data: Vec<Item>,
-    usage: Option<Usage>,
+    #[serde(default)]
+    usage: Value,
 }
 
 #[derive(Deserialize)]
 struct Item {
     embedding: Vec<f32>,
     index: Option<usize>,
-}
-
-#[derive(Deserialize)]
-struct Usage {
-    total_tokens: Option<u64>,
-    prompt_tokens: Option<u64>,
 }
 
 /// Reads an answer with any other status.
@@ -162,6 +159,26 @@ mod tests {
         let answer = json!({"data": [{"index": 1, "embedding": [0, 2]}, {"index": 0, "embedding": [3, 4]}], "usage": {"total_tokens": 7}});
         let (vectors, used) = form(Kind::Voyage).vectors(answer.to_string().as_bytes(), 2);
         assert_eq!((vectors.unwrap(), used), (vec![vec![0.6, 0.8], vec![0.0, 1.0]], Some(7)));
+    }
+
+    #[test]
+    fn counts_that_cannot_be_true_are_not_believed() {
+        let used = |usage: &str| {
+            let answer = format!(r#"{{"data": [{{"embedding": [3, 4]}}], "usage": {usage}}}"#);
+            let (vectors, used) = form(Kind::OpenAi).vectors(answer.as_bytes(), 1);
+            assert_eq!(vectors.unwrap(), [[0.6, 0.8]], "{usage}");
+            used
+        };
+        for count in ["-1", "1.5", "1e30", "32769", "18446744073709551615", "18446744073709551616", "\"7\"", "null", "[]", "true"] {
+            assert_eq!(used(&format!(r#"{{"total_tokens": {count}}}"#)), None, "{count}");
+        }
+        for usage in ["null", "7", "[]", "\"x\"", "{}"] {
+            assert_eq!(used(usage), None, "{usage}");
+        }
+        assert_eq!(used(r#"{"total_tokens": -1, "prompt_tokens": 7}"#), Some(7));
+        assert_eq!(used(r#"{"total_tokens": 32768}"#), Some(32_768));
+        let nan = br#"{"data": [{"embedding": [3, 4]}], "usage": {"total_tokens": NaN}}"#;
+        assert!(matches!(form(Kind::OpenAi).vectors(nan, 1), (Err(_), None)));
     }
 
     #[test]

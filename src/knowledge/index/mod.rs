@@ -3,7 +3,6 @@
 
 mod cut;
 mod embed;
-mod paid;
 mod read;
 mod report;
 mod run;
@@ -18,7 +17,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use embed::{Vectored, Vectors};
-pub use paid::Payer;
 pub use report::{Files, Report, Seconds, Skipped, Skips, Status};
 pub use run::run;
 pub use series::series;
@@ -26,7 +24,7 @@ pub use settings::{Arrival, SourceSettings, Sources, default_sources, with_defau
 pub use tree::has_translations;
 
 use super::chunk::ModuleCard;
-use super::{Knowledge, tickets};
+use super::{Knowledge, Purpose, tickets};
 use crate::db::DbError;
 use crate::domain::{Failure, OdooVersion, TenantId};
 
@@ -148,20 +146,16 @@ impl From<IndexError> for Failure {
 }
 
 impl Knowledge {
-    /// Brings a tree into the knowledge base, in the name of this tenant.
+    /// Brings a tree into the knowledge base, in the name of this tenant. Where a limit of money ends it, what is written by then is found by
+    /// words, and the next run goes on.
     pub async fn index(&self, tree: &Tree, tenant: &TenantId, progress: Tell) -> Result<Report, IndexError> {
-        run(&self.db, tree, &self.options(tenant, progress)).await
-    }
-
-    /// The same where somebody pays for the vectors. Where a limit ends it, what is written by then is found by words, and the next run goes on.
-    pub async fn index_for(&self, tree: &Tree, tenant: &TenantId, progress: Tell, payer: Arc<dyn Payer>) -> Result<Report, IndexError> {
-        run(&self.db, tree, &self.paid_options(tenant, progress, payer)).await
+        run(&self.db, tree, &self.options(tenant, Purpose::Index, progress)).await
     }
 
     /// Brings the tenant's tickets into its knowledge; says how many are new or have changed.
-    pub async fn index_tickets(&self, tenant: &TenantId, progress: Tell, payer: Arc<dyn Payer>) -> Result<u64, IndexError> {
+    pub async fn index_tickets(&self, tenant: &TenantId, progress: Tell) -> Result<u64, IndexError> {
         let kept = self.keep_tickets(tenant).await?;
-        embed::texts(&self.db, &self.paid_options(tenant, progress, payer)).await?;
+        self.embed_texts(tenant, Purpose::Index, progress).await?;
         Ok(kept)
     }
 
@@ -180,16 +174,12 @@ impl Knowledge {
     }
 
     /// Gives the texts of this tenant that no file holds the vectors that they lack; says how many.
-    pub async fn embed_texts(&self, tenant: &TenantId, progress: Tell) -> Result<u64, IndexError> {
-        embed::texts(&self.db, &self.options(tenant, progress)).await
+    pub async fn embed_texts(&self, tenant: &TenantId, purpose: Purpose, progress: Tell) -> Result<u64, IndexError> {
+        embed::texts(&self.db, &self.options(tenant, purpose, progress)).await
     }
 
-    fn paid_options(&self, tenant: &TenantId, progress: Tell, payer: Arc<dyn Payer>) -> Options {
-        Options { tenant: tenant.clone(), embedder: Some(Arc::new(paid::Paid::new(self.embedder.clone(), payer))), progress }
-    }
-
-    fn options(&self, tenant: &TenantId, progress: Tell) -> Options {
-        Options { tenant: tenant.clone(), embedder: Some(Arc::new(self.embedder.clone())), progress }
+    fn options(&self, tenant: &TenantId, purpose: Purpose, progress: Tell) -> Options {
+        Options { tenant: tenant.clone(), embedder: Some(Arc::new(self.paid(tenant, purpose))), progress }
     }
 }
 

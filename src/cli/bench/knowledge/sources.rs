@@ -17,7 +17,7 @@ use super::{Args, show, table};
 use crate::cli::index::{add_translations, read_errors};
 use crate::domain::TenantId;
 use crate::knowledge::index::{Origin, Report, Root, Tree};
-use crate::knowledge::{Embedder, Knowledge, Query};
+use crate::knowledge::{Embedder, Knowledge, Purpose, Query};
 use crate::sandbox::Engine;
 
 /// Answers of one search.
@@ -46,7 +46,7 @@ pub(super) async fn measure(own: &Own, args: &Args, embedder: &Embedder, tenant:
         for batch in errors.chunks(BATCH) {
             knowledge.keep_errors(tenant, batch).await?;
         }
-        knowledge.embed_texts(tenant, Arc::new(|_| {})).await?;
+        knowledge.embed_texts(tenant, Purpose::Index, Arc::new(|_| {})).await?;
         let seconds = started.elapsed().as_secs_f64();
         let (count, rate) = (errors.len(), errors.len() as f64 / seconds.max(1e-9));
         let _ = writeln!(text, "| past errors | - | - | {count} | {seconds:.1} | - | {rate:.0} | - | - |");
