@@ -5,6 +5,7 @@ mod exact;
 mod load;
 mod made;
 mod near;
+mod neighbours;
 mod own;
 mod plain;
 mod score;
@@ -94,9 +95,10 @@ async fn all(config: &Config, own: &Own, args: &Args, embedder: &Embedder) -> an
         let loaded = load::load(&database, *chunks).await?;
         let near = near::measure(&database, &tenant, embedder, &loaded).await?;
         let whole = whole::measure(&database, &tenant, embedder, &loaded).await?;
+        let neighbours = neighbours::measure(&database, &tenant, embedder, &loaded).await?;
         database.db.close().await;
         own.drop_database(&name).await?;
-        told(args, &Args::mark(*chunks), &table::made(&loaded, &near, &whole))?;
+        told(args, &Args::mark(*chunks), &table::made(&loaded, &near, &whole, &neighbours))?;
     }
     Ok(())
 }

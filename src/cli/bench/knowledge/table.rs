@@ -6,6 +6,7 @@ use chrono::Utc;
 
 use super::load::Loaded;
 use super::near::{Beside, Near, Way};
+use super::neighbours::{self, Neighbours};
 use super::times::Speed;
 use super::whole::Whole;
 use crate::knowledge::COMPARED;
@@ -22,7 +23,7 @@ pub(super) fn head(what: &str) -> String {
 }
 
 /// Over made-up texts.
-pub(super) fn made(loaded: &Loaded, near: &Near, whole: &Whole) -> String {
+pub(super) fn made(loaded: &Loaded, near: &Near, whole: &Whole, neighbours: &Neighbours) -> String {
     let mut text = head(&format!(
         "{} made-up texts, vectors around {} centres; loaded in {:.0} s, the index of the vectors made in {:.0} s, {:.0} MB.",
         loaded.chunks,
@@ -47,8 +48,12 @@ pub(super) fn made(loaded: &Loaded, near: &Near, whole: &Whole) -> String {
         }
     }
     text.push_str("\n| whole searches | p50 | p99 | a second, two at once | p50 ÷ plain |\n|---|---|---|---|---|\n");
+    let among = format!("the same, with {} tenants that have {} texts each", neighbours::TENANTS, neighbours::TEXTS);
+    let (among, of_them) = (format!("{among}, as one that has none"), format!("{among}, as one of them"));
     for (what, speed, beside) in [
         ("a question in words, embedded already", &whole.words, &near.all.plain.speed),
+        (&among, &neighbours.without, &near.all.plain.speed),
+        (&of_them, &neighbours.with, &near.all.plain.speed),
         ("an error that names what it is about, embedded already", &whole.errors, &near.all.plain.speed),
         ("from the text of a question to the answers", &whole.from_text, &whole.plain_from_text),
         ("plain pgvector query, the question embedded first", &whole.plain_from_text, &whole.plain_from_text),

@@ -53,6 +53,15 @@ pub(super) async fn measure(database: &Database, tenant: &TenantId, embedder: &E
     Ok(Whole { words, errors, embedding, from_text, plain_from_text, embedder: embedder.name().to_owned(), found })
 }
 
+/// Questions in words, embedded already.
+pub(super) async fn questions(database: &Database, tenant: &TenantId, embedder: &Embedder, loaded: &Loaded) -> anyhow::Result<Speed> {
+    let knowledge = Knowledge::new(database.db.clone(), embedder.clone());
+    let step = loaded.chunks / loaded.queries.len() as u64;
+    let asked: Vec<(String, u64)> = (0..loaded.queries.len() as u64).map(|nth| (loaded.made.question(nth * step), nth * step)).collect();
+    let asker = Asker { knowledge: &knowledge, tenant, loaded, embedder: embedder.clone(), embedded: false };
+    Ok(asker.measure(&asked).await?.0)
+}
+
 /// What whoever writes the plain query waits for too: the embedding of the question, by the same embedder.
 async fn plain_from_text(database: &Database, embedder: &Embedder, loaded: &Loaded, questions: &[(String, u64)]) -> anyhow::Result<Speed> {
     let round = async |plain: &mut Plain, times: &mut Times| -> anyhow::Result<()> {
