@@ -5,9 +5,12 @@
 
 use super::attempts::{Attempt, Trial};
 use super::{Failure, Grade, Patch, Progress, Request, Source};
-use crate::domain::PatchError;
+use crate::domain::{PatchError, RelPath};
 use crate::knowledge::{Correction, PastFix};
 use crate::odoo::Addon;
+
+/// How many lines may be compared with lines to find where a diff fits.
+const MAX_COMPARED: usize = 1_000_000_000;
 
 /// What came of the memory.
 pub(super) struct Recalled {
@@ -80,19 +83,32 @@ fn in_order<'a>(corrections: &'a [Correction], past: &'a [PastFix]) -> impl Iter
     said(false).chain(past.iter().map(Known::Proven)).chain(said(true))
 }
 
-/// The correction as a patch of the addon as it is, or why it is none. A diff from outside may take long to fit, so nothing waits for it here.
+/// The correction as a patch of the addon as it is, or why it is none. A diff from outside may take a while to fit, in which nothing else could
+/// go on here.
 async fn read(correction: &Correction, addon: &Addon) -> Result<Result<Patch, String>, Failure> {
     let (diff, addon) = (correction.diff.clone(), addon.clone());
-    let read = move || match onto(&diff, &addon) {
-        Ok(patch) if masks_more(&patch) => Err("a secret in it was masked when it was kept".to_owned()),
-        Ok(patch) => Ok(patch),
-        Err(error) => Err(error.to_string()),
+    let read = move || {
+        let files = Patch::files_of(&diff).map_err(|error| error.to_string())?;
+        if comparisons(&diff, &files, &addon) > MAX_COMPARED {
+            return Err("it is too long to be fitted".to_owned());
+        }
+        match onto(&diff, &addon) {
+            Ok(patch) if masks_more(&patch) => Err("a secret in it was masked when it was kept".to_owned()),
+            Ok(patch) => Ok(patch),
+            Err(error) => Err(error.to_string()),
+        }
     };
     tokio::task::spawn_blocking(read).await.map_err(Failure::bug)
 }
 
 fn onto(diff: &str, addon: &Addon) -> Result<Patch, PatchError> {
     Patch::from_unified_diff(diff, |path| addon.text(path).map(str::to_owned))
+}
+
+/// How often lines are compared at worst: each of the diff at every place of the longest file that it names.
+fn comparisons(diff: &str, files: &[RelPath], addon: &Addon) -> usize {
+    let longest = files.iter().filter_map(|path| addon.text(path)).map(|text| text.lines().count()).max();
+    diff.lines().count().saturating_mul(longest.unwrap_or(0))
 }
 
 /// Whether the change would write what stands for a masked secret into a file. Rows of stars as ornament are longer.
@@ -144,6 +160,18 @@ mod tests {
         {
             assert!(of(garbage).await.is_err(), "{garbage:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn diff_that_takes_too_long_to_fit_is_left() {
+        let text = "a\n".repeat(200_000);
+        let addon = Addon::new("shop".parse().unwrap(), [("shop/long.py".parse().unwrap(), text.into_bytes())]);
+        let diff = |context: usize| {
+            let (lines, from) = (" a\n".repeat(context), context + 1);
+            correction(&format!("--- a/shop/long.py\n+++ b/shop/long.py\n@@ -1,{from} +1,{from} @@\n{lines}-c\n+d\n"), false)
+        };
+        assert!(read(&diff(10_000), &addon).await.unwrap().unwrap_err().contains("too long"));
+        assert!(read(&diff(3), &addon).await.unwrap().unwrap_err().contains("does not fit"));
     }
 
     #[tokio::test]

@@ -87,7 +87,7 @@ async fn correction_that_does_not_do_changes_nothing() {
         (new_file("p_limit/tests/test_limit.py"), "is a test"),
         (diff("p_limit/__init__.py", "LIMIT = int(\"ten\")", "LIMIT = eval(\"10\")"), "evaluates text as code"),
         // No folder can be named as a file is.
-        (new_file("p_limit/__init__.py/limit.py"), "(recall)"),
+        (new_file("p_limit/__init__.py/limit.py"), "(recall): not run"),
         (diff("p_limit/__init__.py", "LIMIT = int(\"ten\")", "LIMIT = int(\"twelve\")"), "(recall): refuted"),
     ] {
         shop.resolve(&ended, &said).await;
