@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::guard;
 use super::observe::{Observed, brings_tests, same_error};
 use super::verify::{judge, new_errors, not_run};
-use super::{Evidence, Failure, Grade, Patch, Progress, Request, Source, deduce};
+use super::{Evidence, Failure, FailureKind, Grade, Patch, Progress, Request, Source, deduce};
 use crate::domain::{ErrorReport, ModuleName};
 use crate::sandbox::{LintRun, Sandbox, SandboxError, TestPlan, TestRun};
 pub use reproduce::Reproduction;
@@ -39,6 +39,13 @@ pub struct Attempt {
     pub progress: u32,
     /// Why it may not be applied by a machine, so that it was not even run; empty if it may.
     pub forbidden: Vec<String>,
+}
+
+impl Attempt {
+    /// Whether it is known not to help: it was run to no avail, or never may be. One that there was no time for is not.
+    pub fn is_refuted(&self) -> bool {
+        self.evidence.grade == Grade::Refuted && (self.progress > 0 || !self.forbidden.is_empty())
+    }
 }
 
 /// Why a candidate was not run.
@@ -117,13 +124,23 @@ impl<'a> Trial<'a> {
     pub async fn attempt(&mut self, patch: &Patch, source: &Source, origin: Option<&Source>, summary: &str) -> Result<Grade, Failure> {
         let (mut patch, mut source, mut summary) = (patch.clone(), source.clone(), summary.to_owned());
         let mut origin = origin.cloned();
-        if let Some(refusal) = self.refuse(&patch, origin.as_ref().unwrap_or(&source)) {
-            (self.progress)(Progress::new("refused", refusal.why.join("; ")));
+        let refused = |trial: &mut Self, refusal: Refusal| {
+            (trial.progress)(Progress::new("refused", refusal.why.join("; ")));
             let forbidden = if refusal.forbidden { refusal.why.clone() } else { Vec::new() };
-            let evidence = not_run(&self.before, refusal.why);
-            return Ok(self.keep(Attempt { source, origin, summary, patch, evidence, progress: 0, forbidden }));
+            let evidence = not_run(&trial.before, refusal.why);
+            let (source, origin, summary, patch) = (source.clone(), origin.clone(), summary.clone(), patch.clone());
+            trial.keep(Attempt { source, origin, summary, patch, evidence, progress: 0, forbidden })
+        };
+        if let Some(refusal) = self.refuse(&patch, origin.as_ref().unwrap_or(&source)) {
+            return Ok(refused(self, refusal));
         }
-        let (mut evidence, mut after) = self.verify(&patch).await?;
+        let (mut evidence, mut after) = match self.verify(&patch).await {
+            // The untouched sources could be run, so it is the patch that makes them such as cannot.
+            Err(failure) if failure.kind == FailureKind::BadInput => {
+                return Ok(refused(self, Refusal { why: vec![failure.to_string()], forbidden: true }));
+            }
+            done => done?,
+        };
         let mut step = 0;
         while let Some(next) = self.uncovered(&evidence, &after).cloned() {
             step += 1;
@@ -229,6 +246,11 @@ impl<'a> Trial<'a> {
     /// Whether this very change came up before.
     pub fn knows(&self, patch: &Patch) -> bool {
         self.attempts.iter().any(|attempt| attempt.patch == *patch)
+    }
+
+    /// What came of the last candidate.
+    pub fn last(&self) -> Option<&Attempt> {
+        self.attempts.last()
     }
 
     /// What was tried so far, for whoever tries next.

@@ -11,6 +11,7 @@ mod guard;
 mod lint;
 mod observe;
 mod probe;
+mod recall;
 mod scan;
 mod sources;
 mod suspects;
@@ -31,7 +32,7 @@ use crate::claude::{Claude, ClaudeError};
 use crate::domain::{
     Cost, Diagnosis, ErrorReport, Evidence, Failure, FailureKind, Grade, ModuleName, OdooVersion, Patch, Progress, ProvenPatch, Source,
 };
-use crate::knowledge::{PastFix, Span};
+use crate::knowledge::{Correction, PastFix, Span};
 use crate::odoo::Addon;
 use crate::odoo::source::{Facts, Index, ModuleFacts};
 use crate::rules;
@@ -61,6 +62,8 @@ pub struct Request<'a> {
     pub own: &'a Facts,
     /// What Odoo's own addons define.
     pub core: &'a Facts,
+    /// What people said mends the same error, what was refuted since last.
+    pub corrections: Vec<Correction>,
     /// Fixes that were proven for the same error before, newest first.
     pub past: Vec<PastFix>,
     /// Code and past errors that may matter, for Claude.
@@ -87,6 +90,8 @@ pub struct Found {
     pub reproduction: Option<Reproduction>,
     /// The proven fix without that test: what is worth remembering.
     pub fix: Option<Patch>,
+    /// The names of the corrections by people that were tried and did not help.
+    pub refuted: Vec<String>,
     /// What was spent.
     pub cost: Cost,
     /// The names of what the knowledge base had, if Claude was shown it.
@@ -104,31 +109,38 @@ pub async fn run(
     progress(Progress::new("reproduce", "running the addon's tests on the untouched sources"));
     let mut trial = Trial::open(&request, sandbox, progress).await?;
     let mut notes = Vec::new();
+    let recalled = recall::attempt(&request, &mut trial, progress, &mut notes).await?;
+    let found = if recalled.is_proven {
+        finish(trial, &request, &notes, Cost::default())
+    } else {
+        reason(&request, trial, claude, ledger, progress, notes).await?
+    };
+    Ok(Found { refuted: recalled.refuted, ..found })
+}
 
-    for past in &request.past {
-        progress(Progress::new("recall", format!("a fix was proven before for this error ({})", past.source)));
-        // The fix was made for the sources of its day; what counts is whether it fits those of today.
-        let Ok(patch) = Patch::from_unified_diff(&past.patch.unified_diff(), |path| request.addons[0].text(path).map(str::to_owned)) else {
-            continue;
-        };
-        if trial.attempt(&patch, &Source::Recall, Some(&past.source), &past.summary).await? == Grade::Proven {
-            return Ok(finish(trial, &request, &notes, Cost::default()));
-        }
-    }
+/// Looks for a fix where none is known: rules, then a linter, then Claude.
+async fn reason(
+    request: &Request<'_>,
+    mut trial: Trial<'_>,
+    claude: Option<&Claude>,
+    ledger: &Ledger,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+    mut notes: Vec<String>,
+) -> Result<Found, Failure> {
     // The error itself first; then what else is wrong with the addon, for that may be the reason. The verdict is always about the error.
     let errors: Vec<ErrorReport> = std::iter::once(request.report.clone()).chain(trial.other_errors()).collect();
-    for candidate in errors.iter().flat_map(|error| deduce(&request, &request.addons[0], error)) {
+    for candidate in errors.iter().flat_map(|error| deduce(request, &request.addons[0], error)) {
         progress(Progress::new("deduce", format!("rule {}: {}", candidate.name(), candidate.summary)));
         let source = Source::Rule(candidate.name());
         if trial.attempt(&candidate.patch, &source, None, &candidate.summary).await? == Grade::Proven {
-            return Ok(finish(trial, &request, &notes, Cost::default()));
+            return Ok(finish(trial, request, &notes, Cost::default()));
         }
     }
-    if lint::attempt(&request, &mut trial, progress, &mut notes).await? {
-        return Ok(finish(trial, &request, &notes, Cost::default()));
+    if lint::attempt(request, &mut trial, progress, &mut notes).await? {
+        return Ok(finish(trial, request, &notes, Cost::default()));
     }
     let cost = match claude {
-        Some(claude) => consult(&request, &mut trial, claude, ledger, progress, &mut notes).await?,
+        Some(claude) => consult(request, &mut trial, claude, ledger, progress, &mut notes).await?,
         None => {
             notes.push("Claude was not asked: no ANTHROPIC_API_KEY is set.".to_owned());
             progress(Progress::new("ask", "skipped: no ANTHROPIC_API_KEY is set"));
@@ -136,7 +148,7 @@ pub async fn run(
         }
     };
     let shown = if cost.input_tokens > 0 { request.related.iter().flat_map(|span| span.refs.clone()).collect() } else { Vec::new() };
-    Ok(Found { shown, ..finish(trial, &request, &notes, cost) })
+    Ok(Found { shown, ..finish(trial, request, &notes, cost) })
 }
 
 /// The candidates of the rules for one error on one state of the sources.
@@ -213,7 +225,7 @@ fn finish(trial: Trial<'_>, request: &Request<'_>, notes: &[String], cost: Cost)
     if let Some(reproduction) = &reproduction {
         diagnosis.why_not_fixed = format!("The error is shown by {}. {}", reproduction.what, diagnosis.why_not_fixed);
     }
-    Found { proven, origin, best, attempts, diagnosis, reproduced, reproduction, fix, cost, shown: Vec::new() }
+    Found { proven, origin, best, attempts, diagnosis, reproduced, reproduction, fix, refuted: Vec::new(), cost, shown: Vec::new() }
 }
 
 /// How much a patch is worth to a person who has to mend the error by hand. One that a machine may not apply can still be right; one that

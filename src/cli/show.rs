@@ -34,7 +34,8 @@ pub fn result(result: &Value) {
     out(&format!("            {}", text(&result["error"]["title"])));
     out(&format!("where       {}", text(&result["error"]["location"])));
     if !result["source"].is_null() {
-        out(&format!("fix         {}: {}", text(&result["source"]), text(&result["summary"])));
+        let origin = result["origin"].as_str().map(|who| format!(", made by {}", clean(who))).unwrap_or_default();
+        out(&format!("fix         {}{origin}: {}", text(&result["source"]), text(&result["summary"])));
         out(&format!("grade       {}, confidence {:.2}", text(&result["grade"]), result["confidence"].as_f64().unwrap_or(0.0)));
     }
     let proof = &result["verification"];

@@ -15,6 +15,9 @@ pub enum Source {
     Rule(String),
     /// Claude.
     Claude,
+    /// A person, who said what mends the error of a ticket. What they said is tried when it is recalled, so this is who made a candidate
+    /// first, and never where one came from.
+    Person,
 }
 
 impl Source {
@@ -33,6 +36,7 @@ impl std::fmt::Display for Source {
             Self::Recall => f.write_str("recall"),
             Self::Rule(name) => write!(f, "rule:{name}"),
             Self::Claude => f.write_str("claude"),
+            Self::Person => f.write_str("person"),
         }
     }
 }
@@ -49,8 +53,9 @@ impl TryFrom<String> for Source {
         match (text.as_str(), text.strip_prefix("rule:")) {
             ("recall", _) => Ok(Self::Recall),
             ("claude", _) => Ok(Self::Claude),
+            ("person", _) => Ok(Self::Person),
             (_, Some(rule)) if !rule.is_empty() => Ok(Self::Rule(rule.to_owned())),
-            _ => Err(format!("{text:?} is no source of fixes; use recall, rule:NAME or claude")),
+            _ => Err(format!("{text:?} is no source of fixes; use recall, rule:NAME, claude or person")),
         }
     }
 }
@@ -269,7 +274,7 @@ mod tests {
 
     #[test]
     fn source_survives_its_round_trip() {
-        for source in [Source::Recall, Source::Rule("tree_to_list".to_owned()), Source::Claude] {
+        for source in [Source::Recall, Source::Rule("tree_to_list".to_owned()), Source::Claude, Source::Person] {
             assert_eq!(Source::try_from(source.to_string()), Ok(source));
         }
         assert!(Source::try_from("rule:".to_owned()).is_err());

@@ -30,6 +30,9 @@ pub enum PatchError {
     /// The text is no unified diff.
     #[error("the diff cannot be read: {0}")]
     Malformed(String),
+    /// The diff takes a file away.
+    #[error("the diff deletes {0:?}, which a patch cannot")]
+    Deletes(String),
     /// The diff was made for other contents.
     #[error("the diff does not fit {0}: {1}")]
     DoesNotApply(RelPath, String),
@@ -153,6 +156,9 @@ impl Patch {
         let mut changes = Vec::new();
         for part in split_files(diff) {
             let parsed = parse(part)?;
+            if parsed.modified() == Some(NO_FILE) {
+                return Err(PatchError::Deletes(parsed.original().unwrap_or_default().chars().take(120).collect()));
+            }
             let target = parsed.modified().or(parsed.original()).ok_or_else(|| PatchError::Malformed("no file name".to_owned()))?;
             let path: RelPath = target.strip_prefix("b/").unwrap_or(target).parse()?;
             let before = read(&path);
@@ -297,6 +303,12 @@ mod tests {
     fn diff_that_slips_out_is_refused() {
         let diff = "--- a/../../etc/cron.d/x\n+++ b/../../etc/cron.d/x\n@@ -0,0 +1 @@\n+boom\n";
         assert_eq!(Patch::from_unified_diff(diff, |_| None), Err(PatchError::Path("../../etc/cron.d/x".to_owned())));
+    }
+
+    #[test]
+    fn deletion_is_no_patch() {
+        let diff = "--- a/m/a\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n";
+        assert_eq!(Patch::from_unified_diff(diff, |_| Some("a\n".to_owned())), Err(PatchError::Deletes("a/m/a".to_owned())));
     }
 
     #[test]

@@ -214,6 +214,10 @@ async fn open(ctx: &Ctx, version: &OdooVersion) -> Result<Sandbox, Failure> {
 }
 
 async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: &Sources) -> Result<Found, Failure> {
+    let corrections = ctx.knowledge.corrections(&ctx.tenant, &error.fingerprint, version).await?;
+    if !corrections.is_empty() {
+        ctx.tell("recall", format!("{} correction(s) by people are known for this error", corrections.len()));
+    }
     let past = ctx.knowledge.recall(&ctx.tenant, &error.fingerprint, version).await?;
     ctx.tell(
         "recall",
@@ -247,6 +251,7 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: 
         more: !all,
         own: &sources.own,
         core: &core,
+        corrections,
         past,
         related: &related,
         deadline: ctx.deadline,

@@ -44,7 +44,7 @@ pub async fn confidence(ctx: &Ctx, error: &ErrorReport, found: &Found) -> Result
 }
 
 /// Whose success rate counts. A fix of Claude that was shown and not applied is remembered, and remembering it makes it no better: else
-/// the same error, met twice, would get it applied.
+/// the same error, met twice, would get it applied. What a person said came through a key that others may hold.
 fn trusted_as<'a>(source: &'a Source, origin: Option<&'a Source>) -> &'a Source {
     match (source, origin) {
         (Source::Recall, Some(rule @ Source::Rule(_))) => {
@@ -54,13 +54,14 @@ fn trusted_as<'a>(source: &'a Source, origin: Option<&'a Source>) -> &'a Source 
                 source
             }
         }
+        (Source::Recall, Some(Source::Person)) => &Source::Person,
         (Source::Recall, _) => &Source::Claude,
         _ => source,
     }
 }
 
-/// What is believed before anything was measured: a proven rule is trusted enough to be applied; a proven answer of Claude, or a proposal that
-/// the rule itself was not sure of, not yet.
+/// What is believed before anything was measured: a proven rule is trusted enough to be applied; a proven answer of Claude, a correction by a
+/// person, or a proposal that the rule itself was not sure of, not yet.
 fn prior(source: &Source, grade: Grade) -> (f64, f64) {
     match (grade, source) {
         (Grade::Proven, Source::Rule(_) | Source::Recall) if !source.is_unsure() => (19.0, 1.0),
@@ -112,6 +113,7 @@ struct Told<'a> {
     reproduction: Option<&'a Reproduction>,
     /// The proven fix as it is remembered: without the test that was written to show the error.
     fix: Option<&'a crate::domain::Patch>,
+    refuted: &'a [String],
     shown: &'a [String],
 }
 
@@ -135,6 +137,7 @@ impl<'a> Told<'a> {
             reproduced: false,
             reproduction: None,
             fix: None,
+            refuted: &[],
             shown: &[],
         };
         match verdict {
@@ -143,6 +146,7 @@ impl<'a> Told<'a> {
                 let tried = Self {
                     confidence: confidence.value(),
                     cost: found.cost,
+                    refuted: &found.refuted,
                     shown: &found.shown,
                     attempts: &found.attempts,
                     why: found.diagnosis.why_not_fixed.clone(),
@@ -208,6 +212,7 @@ impl<'a> Told<'a> {
             },
             "odoo_version": self.version,
             "source": self.source.map(ToString::to_string),
+            "origin": self.origin.map(ToString::to_string),
             "grade": self.evidence.map(|evidence| evidence.grade),
             "summary": self.summary,
             "confidence": self.confidence,
@@ -281,12 +286,21 @@ impl<'a> Told<'a> {
             grade: self.evidence.map(|evidence| evidence.grade),
             patch: self.fix.or(self.patch).cloned(),
             summary: if self.summary.is_empty() { self.why.clone() } else { self.summary.to_owned() },
-            made_by: match self.origin {
-                Some(origin) => json!({ "rules": rules::VERSION, "prompt": PROMPT_VERSION, "origin": origin }),
-                None => json!({ "rules": rules::VERSION, "prompt": PROMPT_VERSION }),
-            },
+            made_by: self.made_by(),
             shown: self.shown.to_vec(),
         }
+    }
+
+    /// What made the candidate, and which corrections are known by now not to help.
+    fn made_by(&self) -> Value {
+        let mut made_by = json!({ "rules": rules::VERSION, "prompt": PROMPT_VERSION });
+        if let Some(origin) = self.origin {
+            made_by["origin"] = json!(origin);
+        }
+        if !self.refuted.is_empty() {
+            made_by["refuted"] = json!(self.refuted);
+        }
+        made_by
     }
 }
 
@@ -357,6 +371,15 @@ mod tests {
         assert_eq!(trusted_as(&Source::Recall, None), &Source::Claude);
         assert_eq!(trusted_as(&Source::Recall, Some(&rule)), &Source::Recall);
         assert_eq!(trusted_as(&rule, None), &rule);
+    }
+
+    #[test]
+    fn word_of_a_person_is_trusted_no_more_than_claude() {
+        let person = trusted_as(&Source::Recall, Some(&Source::Person));
+        assert_eq!(person, &Source::Person, "it has a record of its own");
+        for grade in [Grade::Proven, Grade::Consistent, Grade::Refuted] {
+            assert_eq!(prior(person, grade), prior(&Source::Claude, grade));
+        }
     }
 
     #[test]

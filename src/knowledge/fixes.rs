@@ -120,8 +120,11 @@ pub async fn recall(db: &Db, tenant: &TenantId, fingerprint: &Fingerprint, versi
 }
 
 /// How often fixes of this source, grade and class were right so far, as (hits, misses). A hit was proven, and its error has not come back
-/// since its group was marked fixed. One error counts once, however often it was asked about.
+/// since its group was marked fixed. One error counts once, however often it was asked about. What a person said always comes by way of
+/// recall, but has a record of its own.
 pub async fn success_rate(db: &Db, tenant: &TenantId, source: &Source, grade: Grade, class: ErrorClass) -> Result<(u64, u64), DbError> {
+    let is_person = *source == Source::Person;
+    let stored = if is_person { &Source::Recall } else { source };
     let mut tx = db.tenant(tenant).await?;
     let row = sqlx::query!(
         r#"select count(distinct fingerprint) filter (where hit) as "hits!",
@@ -132,10 +135,12 @@ pub async fn success_rate(db: &Db, tenant: &TenantId, source: &Source, grade: Gr
                              and e.openings > 1 and e.opened_at > k.created_at) as hit
                  from tenant_knowledge k
                 where k.kind = 'fix' and k.source = $1 and k.grade = $2 and k.class = $3
+                  and (k.made_by ->> 'origin' is not distinct from 'person') = $4
            ) as outcomes"#,
-        source.to_string(),
+        stored.to_string(),
         grade.as_str(),
         class.as_str(),
+        is_person,
     )
     .fetch_one(tx.conn())
     .await?;

@@ -5,6 +5,7 @@
 mod answer;
 mod cache;
 pub mod chunk;
+mod corrections;
 mod defined;
 pub mod embed;
 mod errors;
@@ -23,6 +24,7 @@ mod uses;
 mod wordings;
 
 pub use answer::{Answer, NoAnswer, Request};
+pub use corrections::Correction;
 pub use defined::{Defined, Question, Sought};
 pub use embed::{EmbedError, Embedded, Embedder, HashEmbedder};
 pub use errors::KnownError;

@@ -13,7 +13,7 @@ use crate::domain::{ErrorReport, Fingerprint, ModuleName, OdooVersion, TicketId}
 use crate::odoo;
 
 /// The version of how tickets are made into texts.
-const TICKETS: u32 = 2;
+const TICKETS: u32 = 3;
 /// The characters of a ticket without an error that are embedded.
 const MAX_CARD: usize = 400;
 
@@ -98,16 +98,20 @@ impl Error {
         let found = match read.into_iter().find_map(Self::read) {
             Some(found) => found,
             // The run was given up before its log was read.
-            None => Self::told(odoo::reports(payload["log"].as_str()?).first()?),
+            None => Self::told(&asked_about(payload)?),
         };
-        // The series that it was looked at in goes before the one that the log names.
-        let version = evidence["odoo_version"].as_str().and_then(|version| version.parse().ok());
-        Some(Self { version: version.or(found.version), ..found })
+        // The series that it was looked at in goes before the one that it was to be looked at in, and both before what the log names; the
+        // addon that was asked for before the one that the log names.
+        let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+        let version = [&evidence["odoo_version"], &payload["odoo_version"]].into_iter().find_map(|version| text(version)?.parse().ok());
+        let module = text(&payload["module"]).and_then(|module| module.parse().ok());
+        Some(Self { version: version.or(found.version), module: module.or(found.module), ..found })
     }
 
     fn told(report: &ErrorReport) -> Self {
         Self {
-            text: fixes::text_of(report),
+            // A report of a run that was given up is as it came from outside.
+            text: odoo::mask(&fixes::text_of(report)).into_owned(),
             fingerprint: Some(report.fingerprint.clone()),
             module: report.module.clone(),
             version: report.odoo_version.clone(),
@@ -128,6 +132,19 @@ impl Error {
             version: text("odoo_version").parse().ok(),
         })
     }
+}
+
+/// The error of a log that a job was to look at: the one it names, else the first of the addon it names, else the first.
+fn asked_about(payload: &Value) -> Option<ErrorReport> {
+    let mut reports = odoo::reports(payload["log"].as_str()?);
+    let at = match (payload["fingerprint"].as_str(), payload["module"].as_str()) {
+        (Some(wanted), _) => reports.iter().position(|report| report.fingerprint.as_str() == wanted)?,
+        (None, Some(module)) => {
+            reports.iter().position(|report| report.module.as_ref().is_some_and(|of| of.as_str() == module)).unwrap_or(0)
+        }
+        (None, None) => 0,
+    };
+    (at < reports.len()).then(|| reports.swap_remove(at))
 }
 
 impl Ticket {
@@ -239,6 +256,32 @@ mod tests {
             assert!(words(&found, Zone::Body).contains("KeyError: 'qty'") && words(&found, Zone::Body).contains("Look at the order."));
             assert_eq!(found.version.is_some(), evidence["odoo_version"].is_string());
         }
+    }
+
+    #[test]
+    fn given_up_run_is_about_what_it_was_asked_for() {
+        let other = LOG.replace("'qty'", "'zip'").replace("custom/shop/models/order.py", "custom/post/models/parcel.py");
+        let log = format!("{LOG}{other}");
+        let second = odoo::reports(&log).into_iter().find(|report| report.title.contains("zip")).unwrap();
+        let found = |payload: Value| Error::of(&json!({ "payload": payload })).unwrap();
+        let fingerprint = |payload: Value| found(payload).fingerprint.unwrap();
+        assert_ne!(fingerprint(json!({ "log": log })), second.fingerprint);
+        assert_eq!(fingerprint(json!({ "log": log, "fingerprint": second.fingerprint })), second.fingerprint);
+        assert_eq!(fingerprint(json!({ "log": log, "module": "post" })), second.fingerprint);
+        assert!(
+            Error::of(&json!({ "payload": { "log": log, "fingerprint": FINGERPRINT } })).is_none(),
+            "no error of the log has that name"
+        );
+        let asked = found(json!({ "log": LOG, "module": "stock", "odoo_version": "18.0" }));
+        assert_eq!((asked.module.unwrap().as_str(), asked.version.unwrap().as_str()), ("stock", "18.0"));
+    }
+
+    #[test]
+    fn secrets_of_a_report_from_outside_are_masked() {
+        let mut report = odoo::reports(LOG).remove(0);
+        report.chain[0].message = "Authorization: Bearer abcdef123456".to_owned();
+        let found = entry(ticket(json!({ "payload": { "report": report } })));
+        assert!(!format!("{found:?}").contains("abcdef123456"));
     }
 
     #[test]

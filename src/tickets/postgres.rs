@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::{Filter, MAX_PAGE, Resolution, TicketId, TicketLine, TicketPage, TicketState, TicketView};
 use crate::db::{Db, DbError, TenantTx, storable, storable_json};
 use crate::domain::{Cursor, RunId, TenantId, Ticket};
+use crate::odoo;
 
 /// The most characters of a title.
 const MAX_TITLE: usize = 300;
@@ -14,7 +15,8 @@ const MAX_BODY: usize = 200_000;
 /// Files the run's ticket. A run that has one keeps it, and its id is the answer.
 pub async fn file(tx: &mut TenantTx, run: RunId, ticket: &Ticket) -> Result<TicketId, DbError> {
     let tenant = tx.tenant().clone();
-    let title: String = storable(&ticket.title).chars().take(MAX_TITLE).collect();
+    // That of a run that was given up is as it came from outside.
+    let title: String = storable(&odoo::mask(&ticket.title)).chars().take(MAX_TITLE).collect();
     let body: String = storable(&ticket.body).chars().take(MAX_BODY).collect();
     sqlx::query!(
         "insert into tickets (id, tenant_id, run_id, title, body, evidence, patch) values ($1, $2, $3, $4, $5, $6, $7)

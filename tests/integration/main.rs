@@ -9,6 +9,7 @@ mod ask;
 mod bad_input;
 mod classify;
 mod claude;
+mod corrections;
 mod defined;
 mod doors;
 mod egress;

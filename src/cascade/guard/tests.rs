@@ -68,7 +68,7 @@ fn reasons(edits: &[(&str, &str, &str)], author: &Source) -> Vec<String> {
 /// Refused whoever made it.
 #[track_caller]
 fn refused(edits: &[(&str, &str, &str)], reason: &str) {
-    for author in [claude(), rule(), Source::Recall] {
+    for author in [claude(), rule(), Source::Recall, Source::Person] {
         let reasons = reasons(edits, &author);
         assert!(reasons.iter().any(|found| found.contains(reason)), "{author}: {reasons:?} lacks {reason:?}");
     }
@@ -76,7 +76,7 @@ fn refused(edits: &[(&str, &str, &str)], reason: &str) {
 
 #[track_caller]
 fn allowed(edits: &[(&str, &str, &str)]) {
-    for author in [claude(), rule(), Source::Recall] {
+    for author in [claude(), rule(), Source::Recall, Source::Person] {
         assert_eq!(reasons(edits, &author), [""; 0], "{author}");
     }
 }
@@ -104,7 +104,7 @@ fn patch_is_text() {
 #[test]
 fn tests_are_for_rules_to_rename_in() {
     for path in ["shop/tests/test_new.py", "shop/Tests/helper.py", "shop/models/test_x.py", "shop/static/tests/a.js", "shop/tests.py"] {
-        for author in [claude(), Source::Recall] {
+        for author in [claude(), Source::Recall, Source::Person] {
             assert!(reasons(&[(path, "", "x = 1")], &author)[0].contains("is a test"), "{path}");
         }
         assert_eq!(reasons(&[(path, "", "x = 1")], &rule()), [""; 0], "{path}");
@@ -115,7 +115,9 @@ fn tests_are_for_rules_to_rename_in() {
         ("shop/tests/__init__.py", "from . import test_gone\n", ""),
     ];
     assert_eq!(reasons(&renamed, &rule()), [""; 0]);
-    assert!(reasons(&renamed, &claude())[0].contains("is a test"));
+    for author in [claude(), Source::Person] {
+        assert!(reasons(&renamed, &author)[0].contains("is a test"), "{author}");
+    }
 }
 
 #[test]

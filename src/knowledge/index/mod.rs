@@ -28,8 +28,8 @@ use super::{Knowledge, Purpose, tickets};
 use crate::db::DbError;
 use crate::domain::{Failure, OdooVersion, TenantId};
 
-/// How many tickets are written together.
-const TICKETS_AT_ONCE: usize = 100;
+/// How many tickets are written together: what one of them holds may be megabytes of log.
+const TICKETS_AT_ONCE: usize = 20;
 
 /// Where sources come from; their `doc_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
