@@ -5,6 +5,7 @@ use serde_json::json;
 use super::App;
 use crate::domain::{Failure, TenantId, TicketId};
 use crate::knowledge;
+use crate::runs::groups;
 use crate::tenants::audit;
 use crate::tickets::{Filter, MAX_PAGE, Resolution, TicketPage, TicketView, postgres as tickets};
 
@@ -22,15 +23,14 @@ impl App {
         Ok(tickets::list(&self.db, tenant, filter).await?)
     }
 
-    /// Keeps what a person says mended the error of a ticket, in the place of what was said before; a search finds it from then on. `None`:
-    /// there is no such ticket.
+    /// Keeps what a person says mended the error of a ticket, in the place of what was said before; a search finds it from then on. Its
+    /// group counts as fixed, so that the next occurrence is a run, which tries what was said. `None`: there is no such ticket.
     pub async fn resolve_ticket(&self, tenant: &TenantId, ticket: TicketId, said: &Resolution) -> Result<Option<TicketView>, Failure> {
         let mut tx = self.db.tenant(tenant).await?;
-        if !tickets::resolve(&mut tx, ticket, said).await? {
-            return Ok(None);
-        }
+        let Some(run) = tickets::resolve(&mut tx, ticket, said).await? else { return Ok(None) };
+        groups::mark_fixed_by(&mut tx, run).await?;
         // The words that are written over by later ones stay here.
-        let detail = json!({ "resolution": said.text(), "files": said.files() });
+        let detail = json!({ "resolution": said.text(), "correction": said.correction(), "files": said.files() });
         audit::write(&mut tx, "person", "ticket.resolved", &ticket.to_string(), &detail).await?;
         knowledge::keep_ticket(&mut tx, ticket).await?;
         tx.commit().await?;

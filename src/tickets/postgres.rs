@@ -35,17 +35,18 @@ pub async fn file(tx: &mut TenantTx, run: RunId, ticket: &Ticket) -> Result<Tick
     Ok(TicketId(row.id))
 }
 
-/// Keeps what a person says mended the ticket, in the place of what was said before. `false`: this tenant has no such ticket.
-pub async fn resolve(tx: &mut TenantTx, id: TicketId, resolution: &Resolution) -> Result<bool, DbError> {
-    let done = sqlx::query!(
-        "update tickets set state = 'closed', closed_at = now(), resolution = $2, correction = $3 where id = $1",
+/// Keeps what a person says mended the ticket, in the place of what was said before; gives the run that filed it. `None`: this tenant has no such
+/// ticket.
+pub async fn resolve(tx: &mut TenantTx, id: TicketId, resolution: &Resolution) -> Result<Option<RunId>, DbError> {
+    let row = sqlx::query!(
+        "update tickets set state = 'closed', closed_at = now(), resolution = $2, correction = $3 where id = $1 returning run_id",
         id.0,
         storable(resolution.text()),
         resolution.correction().map(storable),
     )
-    .execute(tx.conn())
+    .fetch_optional(tx.conn())
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(row.map(|row| RunId(row.run_id)))
 }
 
 /// One ticket, or `None` if this tenant has no such ticket.

@@ -5,10 +5,11 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use odoo_agent::api;
 use odoo_agent::app::{GroupFilter, GroupState, GroupView};
-use odoo_agent::domain::{EventId, FailureKind, GroupId, RunId, TenantId};
+use odoo_agent::domain::{EventId, FailureKind, GroupId, RunId, TenantId, Ticket};
 use odoo_agent::ingest::Format;
 use odoo_agent::runs::groups::{self, Direction};
 use odoo_agent::tenants::keys;
+use odoo_agent::tickets::{self, Resolution};
 use odoo_agent::worker::{Arrival, Worker, triage};
 use reqwest::{Client, StatusCode};
 use secrecy::ExposeSecret;
@@ -168,6 +169,23 @@ async fn fix_closes_the_group_that_its_error_is_in() {
     assert_eq!(states().await, ("fixed".to_owned(), "fixed".to_owned()));
     assert!(!shop.fixed_by(RunId::generate()).await);
     assert_eq!(shop.send(&log("nightly", LAST)).await, [RunId::of_group(whole.id, 3)], "an opening has a run of its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn person_who_resolves_the_ticket_closes_the_group() {
+    let shop = shop().await;
+    let run = shop.send(&log("checkout", LAST)).await[0];
+    let mut tx = shop.test.app.db.tenant(&shop.tenant).await.unwrap();
+    let ticket = Ticket { title: "no fix".to_owned(), body: String::new(), evidence: json!({}), patch: None };
+    let ticket = tickets::postgres::file(&mut tx, run, &ticket).await.unwrap();
+    tx.commit().await.unwrap();
+    let said = Resolution::new("It asks for the quantity now.", None).unwrap();
+    shop.test.app.resolve_ticket(&shop.tenant, ticket, &said).await.unwrap().unwrap();
+    assert_eq!(shop.only().await.state, "fixed");
+    assert_eq!(shop.send(&log("checkout", LAST)).await.len(), 1, "who comes back is looked at, with what was said");
+    let group = shop.mark(shop.only().await.id, GroupState::Ignored).await;
+    shop.test.app.resolve_ticket(&shop.tenant, ticket, &said).await.unwrap().unwrap();
+    assert_eq!(shop.get(group.id).await.state, "ignored", "what a person ignores stays so");
 }
 
 #[tokio::test(flavor = "multi_thread")]

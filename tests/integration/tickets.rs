@@ -249,6 +249,7 @@ async fn latest_word_counts_and_all_are_audited() {
             .unwrap();
     assert_eq!((audited.len(), &audited[0]["files"], &audited[1]["files"]), (2, &json!(["p_tree/v.xml"]), &json!([])));
     assert!(audited[0]["resolution"].as_str().unwrap().contains("heliotrope"));
+    assert_eq!(audited[0]["correction"], json!(DIFF), "a correction that was written over is lost");
     for shown in [json!(audited[1]), second, json!(hits)] {
         assert!(!shown.to_string().contains("hunter22") && !shown.to_string().contains("class=\\\"amber"), "{shown}");
     }
@@ -280,7 +281,7 @@ async fn nobody_else_sees_or_resolves_a_ticket() {
     let id: TicketId = ticket.parse().unwrap();
     let mut tx = door.test.app.db.tenant(&support::tenant("other")).await.unwrap();
     let word = Resolution::new("mine", None).unwrap();
-    assert!(!tickets::resolve(&mut tx, id, &word).await.unwrap());
+    assert!(tickets::resolve(&mut tx, id, &word).await.unwrap().is_none());
     assert!(!knowledge::keep_ticket(&mut tx, id).await.unwrap());
     tx.commit().await.unwrap();
     assert!(door.get(&door.key, &path).await.1["resolution"].as_str().unwrap().contains("amber"), "it is as it was");
