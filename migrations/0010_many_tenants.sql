@@ -13,7 +13,9 @@ create index knowledge_vectors_filter on knowledge_vectors (embedder, corpus, te
 create function knowledge_own_terms(tenant text, corpus text, terms integer[]) returns bigint[]
     language sql immutable parallel safe
     return (select array_agg(hashint4extended(term, hashtextextended(tenant || '/' || corpus, 0))) from unnest(terms) as term);
-create index tenant_knowledge_words on tenant_knowledge using gin (knowledge_own_terms(tenant_id, corpus, lexemes));
+-- What runs leave behind comes one by one, and every search reads the list of what waits for its place: it is kept short.
+create index tenant_knowledge_words on tenant_knowledge using gin (knowledge_own_terms(tenant_id, corpus, lexemes))
+    with (gin_pending_list_limit = 256);
 
 -- The texts of a corpus with one of these terms that are most like what is asked, best first. What is null demands nothing.
 create function knowledge_own_words(of text, terms integer[], asked sparsevec, at_most bigint,

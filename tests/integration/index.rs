@@ -12,7 +12,7 @@ use odoo_agent::domain::{Cost, Failure, TenantId};
 use odoo_agent::knowledge::index::{self, IndexError, Options, Origin, Report, Status, Tree, Vectored, Vectors};
 use odoo_agent::knowledge::{Embedder, Filters, HashEmbedder, Knowledge, Query};
 use odoo_agent::tenants;
-use sqlx::Row;
+use sqlx::{Connection as _, PgConnection, Row};
 use uuid::Uuid;
 
 use crate::support::{self, tree};
@@ -455,4 +455,24 @@ async fn copy_of_what_everybody_sees_is_one_answer() {
     let found = search(db, &acme, "cancel the pickup of an order", Filters::default()).await;
     assert_eq!(found.iter().filter(|(_, symbol)| symbol == "Order.cancel_pickup").count(), 1, "{found:?}");
     assert!(found.iter().any(|(_, symbol)| symbol == "Line.cancel_pickup"), "{found:?}");
+}
+
+#[tokio::test]
+async fn index_of_an_older_version_serves_until_there_are_new_ones() {
+    let database = support::database().await;
+    let mut owner = PgConnection::connect(&database.owner_url).await.unwrap();
+    let old = "create index knowledge_vectors_hash_256_1_256 on knowledge_vectors using hnsw ((embedding::halfvec(256)) halfvec_cosine_ops)
+                where embedder = 'hash-256@1' and corpus = 'code'";
+    sqlx::raw_sql(old).execute(&mut owner).await.unwrap();
+    for (made, expected) in [
+        (true, vec!["knowledge_vectors_hash_256_1_256", "vectors_own_hash_256_1_256", "vectors_shared_hash_256_1_256"]),
+        (false, vec!["vectors_own_hash_256_1_256", "vectors_shared_hash_256_1_256"]),
+    ] {
+        let mut tx = database.db.tenant(&tenant(&database.db, "acme").await).await.unwrap();
+        let sql = "select knowledge_vector_index('hash-256@1', 256)";
+        assert_eq!(sqlx::query_scalar::<_, bool>(sql).fetch_one(tx.conn()).await.unwrap(), made);
+        tx.commit().await.unwrap();
+        let names = "select indexname::text from pg_indexes where tablename = 'knowledge_vectors' and indexdef like '%hnsw%' order by 1";
+        assert_eq!(sqlx::query_scalar::<_, String>(names).fetch_all(&mut owner).await.unwrap(), expected);
+    }
 }
