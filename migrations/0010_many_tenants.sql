@@ -20,7 +20,7 @@ create index tenant_knowledge_words on tenant_knowledge using gin (knowledge_own
 -- The texts of a corpus with one of these terms that are most like what is asked, best first. What is null demands nothing.
 create function knowledge_own_words(of text, terms integer[], asked sparsevec, at_most bigint,
                                     series text, modules text[], doc_types text[], kinds text[])
-    returns table (id uuid, lexemes integer[], quality real, is_class boolean, score double precision)
+    returns table (id uuid, module text, lexemes integer[], quality real, is_class boolean, score double precision)
     language plpgsql stable security definer
     set search_path = pg_catalog, public, pg_temp
     set plan_cache_mode = force_custom_plan
@@ -29,7 +29,7 @@ declare
     me text := current_setting('odoo_agent.tenant', true);
 begin
     return query
-    select k.id, k.lexemes, k.quality, k.kind = 'class', k.weights <#> asked as score from tenant_knowledge k
+    select k.id, k.module, k.lexemes, k.quality, k.kind = 'class', k.weights <#> asked as score from tenant_knowledge k
      where knowledge_own_terms(k.tenant_id, k.corpus, k.lexemes) && knowledge_own_terms(me, of, terms)
        -- Written so that no other index is asked too: the one of words knows already.
        and (k.tenant_id, k.corpus) is not distinct from (me, of)

@@ -1,7 +1,7 @@
 //! The addons of a series, what they depend on and who inherits from whom: loaded as a whole, and kept for as long as nothing that is known
 //! has changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use moka::sync::Cache;
@@ -49,6 +49,30 @@ impl Modules {
     /// the other.
     pub fn depth(&self, module: &str) -> i32 {
         self.depths.get(module).copied().unwrap_or(0)
+    }
+
+    /// How many steps of dependence lie between an addon and each other one that it needs or that needs it, however indirectly.
+    pub fn steps(&self, root: &str) -> HashMap<String, u32> {
+        let mut needs: HashMap<&str, Vec<&str>> = HashMap::new();
+        let mut needed: HashMap<&str, Vec<&str>> = HashMap::new();
+        for module in &self.all {
+            for other in &module.depends {
+                needs.entry(&module.name).or_default().push(other);
+                needed.entry(other).or_default().push(&module.name);
+            }
+        }
+        let mut steps = HashMap::from([(root.to_owned(), 0)]);
+        for way in [needs, needed] {
+            let (mut at, mut step) = (vec![root], 0);
+            while !at.is_empty() {
+                step += 1;
+                let next = at.iter().filter_map(|name| way.get(name)).flatten().copied();
+                let next: Vec<&str> = next.filter(|name| steps.get(*name).is_none_or(|known| *known > step)).collect();
+                steps.extend(next.iter().map(|name| ((*name).to_owned(), step)));
+                at = next;
+            }
+        }
+        steps
     }
 
     async fn load(tx: &mut TenantTx, version: Option<&str>) -> Result<Self, DbError> {
@@ -131,8 +155,18 @@ mod tests {
     }
 
     #[test]
+    fn steps_go_down_and_up_but_not_aside() {
+        let modules = modules(&[("base", &[]), ("web", &["base"]), ("sale", &["web"]), ("mine", &["sale", "base"]), ("crm", &["web"])]);
+        let steps = modules.steps("sale");
+        let of = |name: &str| steps.get(name).copied();
+        assert_eq!(["sale", "web", "base", "mine", "crm", "x"].map(of), [Some(0), Some(1), Some(2), Some(1), None, None]);
+        assert_eq!(modules.steps("nothing").len(), 1);
+    }
+
+    #[test]
     fn circles_come_to_an_end() {
         let modules = modules(&[("a", &["b"]), ("b", &["a"])]);
+        assert_eq!(modules.steps("a"), HashMap::from([("a".to_owned(), 0), ("b".to_owned(), 1)]));
         assert!(modules.depth("a") <= 2 && modules.depth("b") <= 2);
     }
 }

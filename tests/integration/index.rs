@@ -329,6 +329,10 @@ async fn series_live_side_by_side() {
     let names = refs(db).await;
     let of = |series: &str| names.iter().filter(|name| name.starts_with(series)).count();
     assert!(of("19.0/") > 0 && of("19.0/") == of("18.0/"));
+    let query = Query { text: "cancel pickup of the order".to_owned(), filters: Filters::default(), limit: 10 };
+    let hits = Knowledge::new(db.clone(), Embedder::Hash(HashEmbedder)).search(&operator, &query).await.unwrap();
+    let methods: Vec<_> = hits.iter().filter(|hit| hit.symbol.as_deref() == Some("Order.cancel_pickup")).collect();
+    assert_eq!((methods.len(), methods[0].version.as_deref(), methods[0].also.as_slice()), (1, Some("19.0"), &["18.0".to_owned()][..]));
     counts_are_right(db, &operator).await;
 }
 

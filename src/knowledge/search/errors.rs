@@ -28,6 +28,9 @@ const SAME_CLASS: f32 = 0.12;
 const SAME_SUBCLASS: f32 = 0.35;
 /// What the same class counts where errors of many causes are of it.
 const BROAD: f32 = 0.5;
+/// What counts for a text that was kept just now, and after how many seconds half of it is left: half a year.
+const NEW: f32 = 0.03;
+const HALF_LIFE: f64 = 182.0 * 24.0 * 3600.0;
 /// From here on a past error says the same as words that are no log.
 const ALIKE: f32 = 0.6;
 /// What it counts to be the same fault in other words.
@@ -46,7 +49,8 @@ pub(super) async fn answer(
     let past = if scope.wants("errors") || scope.wants("tickets") { past(tx, scope, text, meaning).await? } else { Vec::new() };
     let mut found = if scope.version.is_some() { [code, past].concat() } else { [past, code].concat() };
     if found.len() < limit && scope.wants_code() {
-        found.extend(rank::code(tx, scope, &words::terms(&[(&essence(text), 2.0), (&said(text), 1.0)]), limit).await?);
+        let scope = scope.about(report.module.as_ref());
+        found.extend(rank::code(tx, &scope, &words::terms(&[(&essence(text), 2.0), (&said(text), 1.0)]), limit).await?);
     }
     Ok(rank::descending(found))
 }
@@ -150,9 +154,9 @@ async fn past(tx: &mut TenantTx, scope: &Scope, text: &str, meaning: &Meaning) -
         entry.0 += SAME_WORDING * found.coverage.min(1.0);
     }
     if let Some(vector) = meaning.vector().await {
-        for (id, cosine) in near::nearest(tx, scope, &corpora, &vector, COMPARED).await?.into_iter().flatten() {
-            let entry = scores.entry(id).or_insert_with(|| (0.0, format!("near by {}", vector.embedder)));
-            entry.0 += NEARNESS * cosine.max(0.0);
+        for near in near::nearest(tx, scope, &corpora, &vector, COMPARED).await?.into_iter().flatten() {
+            let entry = scores.entry(near.id).or_insert_with(|| (0.0, format!("near by {}", vector.embedder)));
+            entry.0 += NEARNESS * near.cosine.max(0.0);
         }
     }
     if let Some(class) = &class {
@@ -195,11 +199,18 @@ fn is_broad(class: &str) -> bool {
     class.starts_with("user_message/") || class.ends_with("/other") || class.ends_with('/')
 }
 
+/// What was learned lately is likelier to hold: between those that say about the same, the newer comes first. `age` in seconds.
+fn recency(age: f64) -> f32 {
+    #[expect(clippy::cast_possible_truncation, reason = "a factor has no use for more digits")]
+    let fresh = (-age / HALF_LIFE).exp2() as f32;
+    1.0 + NEW * fresh
+}
+
 /// Texts of one cause stand together, the best cause first: what helped one of them is likely to help all.
 async fn by_cause(tx: &mut TenantTx, scores: HashMap<Uuid, (f32, String)>, class: Option<&str>) -> Result<Vec<Candidate>, DbError> {
     let ids: Vec<Uuid> = scores.keys().copied().collect();
     let rows = sqlx::query(
-        "select id, quality, coalesce(made_by ->> 'cause', ref) as cause, case when corpus = 'ticket' then made_by ->> 'class' end as class
+        "select id, quality, greatest(extract(epoch from now() - created_at), 0)::float8 as age, coalesce(made_by ->> 'cause', ref) as cause, case when corpus = 'ticket' then made_by ->> 'class' end as class
            from knowledge where id = any($1)",
     )
     .bind(&ids)
@@ -213,7 +224,7 @@ async fn by_cause(tx: &mut TenantTx, scores: HashMap<Uuid, (f32, String)>, class
         // Tickets are not looked for by their class, but it counts as it does for past errors.
         let of_ticket: Option<String> = row.try_get("class")?;
         let score = score + class.zip(of_ticket).and_then(|(class, found)| kinship(class, &found)).unwrap_or(0.0);
-        let candidate = Candidate::new(id, score * (0.8 + 0.4 * quality), why.clone());
+        let candidate = Candidate::new(id, score * (0.8 + 0.4 * quality) * recency(row.try_get("age")?), why.clone());
         causes.entry(row.try_get("cause")?).or_default().push(candidate);
     }
     let mut causes: Vec<(f32, Vec<Candidate>)> = causes
@@ -227,4 +238,15 @@ async fn by_cause(tx: &mut TenantTx, scores: HashMap<Uuid, (f32, String)>, class
         .collect();
     causes.sort_by(|a, b| b.0.total_cmp(&a.0));
     Ok(causes.into_iter().flat_map(|(_, members)| members.into_iter().take(4)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newer_counts_a_little_more() {
+        assert!((recency(0.0) - 1.0 - NEW).abs() < 1e-6 && (recency(HALF_LIFE) - 1.0 - NEW / 2.0).abs() < 1e-6);
+        assert!((recency(1e12) - 1.0).abs() < 1e-6);
+    }
 }

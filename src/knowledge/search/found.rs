@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::shown::{self, Lines};
 use super::{Filters, precedence};
 use crate::db::{DbError, TenantTx};
+use crate::domain::ModuleName;
 use crate::knowledge::modules::{KeptModules, Modules};
 
 /// One answer.
@@ -83,6 +84,8 @@ pub(super) struct Scope {
     pub(super) within: Option<Vec<String>>,
     pub(super) version: Option<String>,
     pub(super) kinds: Vec<String>,
+    /// The addon that it is about, where that is known: what is few steps of dependence away from it is likelier to matter.
+    pub(super) root: Option<String>,
     pub(super) kept: KeptModules,
 }
 
@@ -96,13 +99,19 @@ impl Scope {
                 None => closure.into_iter().collect(),
             });
         }
-        let Filters { doc_type, version, kind, .. } = filters.clone();
-        Ok(Self { doc_types: doc_type, within, version, kinds: kind, kept: kept.clone() })
+        let Filters { doc_type, version, kind, closure: root, .. } = filters.clone();
+        Ok(Self { doc_types: doc_type, within, version, kinds: kind, root, kept: kept.clone() })
     }
 
     /// Every text of the series.
     pub(super) fn anywhere(&self) -> Self {
-        Self { doc_types: Vec::new(), kinds: Vec::new(), within: None, version: self.version.clone(), kept: self.kept.clone() }
+        let (version, kept) = (self.version.clone(), self.kept.clone());
+        Self { doc_types: Vec::new(), kinds: Vec::new(), within: None, version, root: None, kept }
+    }
+
+    /// The same for what is about this addon, unless another was named.
+    pub(super) fn about(&self, module: Option<&ModuleName>) -> Self {
+        Self { root: self.root.clone().or_else(|| module.map(ToString::to_string)), ..self.clone() }
     }
 
     /// The addons of the series.
@@ -171,8 +180,7 @@ pub(super) async fn hits(tx: &mut TenantTx, ranked: Vec<Candidate>, limit: usize
                 hits.iter().filter(|other| other.version == hit.version && other.path == hit.path && other.symbol == hit.symbol).count();
             let place = (path.clone(), symbol.clone(), hit.kind.clone(), i32::try_from(nth).unwrap_or(0));
             if let Some(first) = places.get(&place) {
-                let first = &mut hits[*first];
-                first.also.extend(hit.version);
+                join(&mut hits[*first], hit);
                 continue;
             }
             places.insert(place, hits.len());
@@ -183,6 +191,21 @@ pub(super) async fn hits(tx: &mut TenantTx, ranked: Vec<Candidate>, limit: usize
         hits.push(hit);
     }
     Ok(hits)
+}
+
+/// The same code in another series: the newest is shown, for who asks for none is likeliest to mean that.
+fn join(shown: &mut Hit, other: Hit) {
+    let numbers = |hit: &Hit| -> Vec<u32> {
+        let version = hit.version.as_deref().unwrap_or_default();
+        version.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+    };
+    let older = if numbers(&other) > numbers(shown) {
+        let also = std::mem::take(&mut shown.also);
+        std::mem::replace(shown, Hit { score: shown.score, why: shown.why.clone(), also, ..other })
+    } else {
+        other
+    };
+    shown.also.extend(older.version);
 }
 
 /// Whether both are the same lines of the same file: tenants keep copies of the addons that everybody may see.
@@ -242,4 +265,55 @@ fn hit(row: &PgRow, candidate: Candidate, others: &[PgRow]) -> Result<Hit, DbErr
         (hit.start_line, hit.end_line, hit.text) = (Some(start), Some(end), text);
     }
     Ok(hit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(version: &str) -> Hit {
+        Hit {
+            score: 0.5,
+            why: version.to_owned(),
+            doc_type: "core".to_owned(),
+            kind: "method".to_owned(),
+            module: None,
+            version: Some(version.to_owned()),
+            also: Vec::new(),
+            path: Some("sale/models/order.py".to_owned()),
+            symbol: None,
+            odoo_model: None,
+            start_line: Some(1),
+            end_line: Some(2),
+            r#ref: version.to_owned(),
+            title: String::new(),
+            text: "def f(self):".to_owned(),
+        }
+    }
+
+    #[test]
+    fn newest_series_is_shown() {
+        let mut shown = of("9.0");
+        for version in ["18.0", "17.0", "saas~18.2", "16.0"] {
+            join(&mut shown, of(version));
+        }
+        assert_eq!((shown.version.as_deref(), shown.r#ref.as_str(), shown.why.as_str()), (Some("saas~18.2"), "saas~18.2", "9.0"));
+        assert_eq!(shown.also, ["9.0", "17.0", "18.0", "16.0"]);
+    }
+
+    #[test]
+    fn only_the_same_lines_are_a_copy() {
+        let one = of("19.0");
+        assert!(is_copy(&one, &Hit { doc_type: "custom".to_owned(), ..one.clone() }));
+        for other in [
+            of("18.0"),
+            Hit { start_line: Some(3), ..one.clone() },
+            Hit { text: "def g(self):".to_owned(), ..one.clone() },
+            Hit { path: None, ..one.clone() },
+        ] {
+            assert!(!is_copy(&one, &other));
+        }
+        let known = Hit { path: None, ..one };
+        assert!(!is_copy(&known, &known), "what has no place is no copy of anything");
+    }
 }

@@ -147,7 +147,7 @@ pub(super) async fn nearest_code(
 ) -> Result<Vec<Uuid>, DbError> {
     let scope = found::Scope::of(tx, filters, kept).await?;
     let found = near::nearest(tx, &scope, &[super::chunk::Corpus::Code], vector, n).await?;
-    Ok(found.into_iter().flatten().map(|(id, _)| id).collect())
+    Ok(found.into_iter().flatten().map(|near| near.id).collect())
 }
 
 /// Answers one query. Its meaning is waited for only where everything else has been looked up.

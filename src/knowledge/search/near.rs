@@ -17,8 +17,14 @@ const EXACT: i64 = 20_000;
 /// How many vectors are asked for where one text is wanted.
 const PARTS: usize = 2;
 
-/// A text whose vector is near, with its cosine.
-pub(super) type Near = (Uuid, f32);
+/// A text whose vector is near.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Near {
+    pub(super) id: Uuid,
+    pub(super) cosine: f32,
+    /// The addon that it is of.
+    pub(super) module: Option<String>,
+}
 
 /// One way to look at the vectors of a corpus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +106,7 @@ pub(super) async fn nearest(
         #[expect(clippy::cast_possible_truncation, reason = "a cosine has no use for more digits")]
         let cosine = 1.0 - row.try_get::<f64, _>("distance")? as f32;
         if let Some(found) = nearest.get_mut(of) {
-            found.push((row.try_get("chunk_id")?, cosine));
+            found.push(Near { id: row.try_get("chunk_id")?, cosine, module: row.try_get("module")? });
         }
     }
     for found in &mut nearest {
@@ -111,9 +117,9 @@ pub(super) async fn nearest(
 
 /// The index gives its rows nearly in order only, and a text as often as it has vectors.
 fn in_order(found: &mut Vec<Near>, n: usize) {
-    found.sort_by(|a, b| b.1.total_cmp(&a.1));
+    found.sort_by(|a, b| b.cosine.total_cmp(&a.cosine));
     let mut seen = HashSet::new();
-    found.retain(|(id, _)| seen.insert(*id));
+    found.retain(|near| seen.insert(near.id));
     found.truncate(n);
 }
 
@@ -121,7 +127,7 @@ fn in_order(found: &mut Vec<Near>, n: usize) {
 /// know the vector types. Names of embedders are checked where they are made, and nothing else in it comes from outside.
 fn push(sql: &mut QueryBuilder<Postgres>, (of, corpus): (usize, Corpus), way: Way, vector: &QueryVector) {
     let (dims, embedder, name) = (vector.values.len(), &vector.embedder, corpus.as_str());
-    sql.push(format!("select {of} as of, v.chunk_id, ((v.embedding::halfvec({dims})) <=> "));
+    sql.push(format!("select {of} as of, v.chunk_id, v.module, ((v.embedding::halfvec({dims})) <=> "));
     sql.push_bind(HalfVector::from_f32_slice(&vector.values));
     // Nothing added to it, the distance is what the index is ordered by; something added keeps the index out.
     sql.push(if way.exact { ") + 0" } else { ")" });
@@ -165,8 +171,9 @@ mod tests {
     #[test]
     fn a_text_is_as_near_as_its_nearest_vector() {
         let ids: Vec<Uuid> = (1..=3).map(Uuid::from_u128).collect();
-        let mut found = vec![(ids[0], 0.2), (ids[1], 0.9), (ids[0], 0.8), (ids[2], 0.1)];
+        let near = |nth: usize, cosine| Near { id: ids[nth], cosine, module: None };
+        let mut found = vec![near(0, 0.2), near(1, 0.9), near(0, 0.8), near(2, 0.1)];
         in_order(&mut found, 2);
-        assert_eq!(found, [(ids[1], 0.9), (ids[0], 0.8)]);
+        assert_eq!(found, [near(1, 0.9), near(0, 0.8)]);
     }
 }

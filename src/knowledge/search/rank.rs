@@ -22,6 +22,10 @@ pub const COMPARED: usize = 80;
 /// From here on it is as good as certain whether an addon is asked for.
 const CERTAIN: f32 = 0.98;
 
+/// What each step of dependence takes away, and how many of them are as far as none: between those that fit about as well it decides.
+const STEP: f32 = 0.02;
+const FAR: u32 = 5;
+
 /// What a record counts beside code that shares as many words.
 const DATA: f32 = 0.75;
 
@@ -66,6 +70,9 @@ struct Found {
     quality: HashMap<Uuid, f32>,
     /// Which of all of them are heads of classes.
     classes: HashSet<Uuid>,
+    /// Which addon each is of, and how many steps each addon is away from the one that it is about; empty where that is not known.
+    modules: HashMap<Uuid, String>,
+    steps: HashMap<String, u32>,
     vector: Option<Arc<QueryVector>>,
     /// The functions whose message the text is.
     said: Vec<Candidate>,
@@ -89,7 +96,7 @@ impl Found {
         let words: HashMap<Corpus, Vec<Match>> = asks.iter().map(|ask| ask.corpus).zip(matches).collect();
         let nearest: HashMap<Corpus, Vec<Near>> = embedded.into_iter().zip(nearest).collect();
         let rated: HashSet<Uuid> = words.values().flatten().map(|found| found.id).collect();
-        let unrated: Vec<Uuid> = nearest.values().flatten().map(|(id, _)| *id).filter(|id| !rated.contains(id)).collect();
+        let unrated: Vec<Uuid> = nearest.values().flatten().map(|near| near.id).filter(|id| !rated.contains(id)).collect();
         let mut classes: HashSet<Uuid> = words.values().flatten().filter(|found| found.is_class).map(|found| found.id).collect();
         let mut quality = HashMap::new();
         for row in rates(tx, &unrated).await? {
@@ -99,7 +106,25 @@ impl Found {
                 classes.insert(id);
             }
         }
-        Ok(Self { words, nearest, quality, classes, vector, said })
+        let (mut modules, mut steps) = (HashMap::new(), HashMap::new());
+        if let Some(root) = &scope.root {
+            steps = scope.modules(tx).await?.steps(root);
+            let near = nearest.values().flatten().map(|near| (near.id, near.module.clone()));
+            let shared = words.values().flatten().map(|found| (found.id, found.module.clone()));
+            modules.extend(near.chain(shared).filter_map(|(id, module)| Some((id, module?))));
+        }
+        Ok(Self { words, nearest, quality, classes, modules, steps, vector, said })
+    }
+
+    /// What it counts how far the addon of a text is from the one that it is about.
+    fn distance(&self, id: &Uuid) -> f32 {
+        if self.steps.is_empty() {
+            return 1.0;
+        }
+        let steps = self.modules.get(id).and_then(|module| self.steps.get(module)).copied();
+        #[expect(clippy::cast_precision_loss, reason = "a handful of steps")]
+        let steps = steps.unwrap_or(FAR).min(FAR) as f32;
+        1.0 - STEP * steps
     }
 
     /// Code and data together.
@@ -118,8 +143,8 @@ impl Found {
         let vector = self.vector.clone().filter(|_| corpus != Corpus::Data);
         let nearest = self.nearest.remove(&corpus).unwrap_or_default();
         // What is not among the nearest is at most as near as the last of them.
-        let far = nearest.last().map_or(0.0, |(_, cosine)| *cosine) * 0.9;
-        let mut cosines: HashMap<Uuid, f32> = nearest.into_iter().collect();
+        let far = nearest.last().map_or(0.0, |near| near.cosine) * 0.9;
+        let mut cosines: HashMap<Uuid, f32> = nearest.into_iter().map(|near| (near.id, near.cosine)).collect();
         let counts = if vector.is_some() { nearness(corpus) } else { 0.0 };
         let score = |coverage: f32, cosine: f32, quality: f32| {
             let nearby = if vector.is_some() { cosine.max(0.0) } else { 0.0 };
@@ -130,14 +155,14 @@ impl Found {
             let cosine = cosines.remove(&shares.id).unwrap_or(far);
             found.push(Candidate::new(
                 shares.id,
-                score(shares.coverage, cosine, shares.quality),
+                score(shares.coverage, cosine, shares.quality) * self.distance(&shares.id),
                 format!("shares {}", shares.shared.join(", ")),
             ));
         }
         for (id, cosine) in cosines {
             // A text that was taken away meanwhile is not rated.
             let (Some(quality), Some(vector)) = (self.quality.get(&id), &vector) else { continue };
-            found.push(Candidate::new(id, score(0.0, cosine, *quality), format!("near by {}", vector.embedder)));
+            found.push(Candidate::new(id, score(0.0, cosine, *quality) * self.distance(&id), format!("near by {}", vector.embedder)));
         }
         found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
         found
@@ -213,4 +238,32 @@ pub(super) fn descending(mut found: Vec<Candidate>) -> Vec<Candidate> {
         candidate.score = last;
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_near_in_dependence_counts_more() {
+        let ids: Vec<Uuid> = (0..5).map(Uuid::from_u128).collect();
+        let modules = ["sale", "web", "crm", "far"].into_iter().zip(&ids).map(|(name, id)| (*id, name.to_owned())).collect();
+        let steps = HashMap::from([("sale".to_owned(), 0), ("web".to_owned(), 1), ("far".to_owned(), 9)]);
+        let found = |steps| Found {
+            words: HashMap::new(),
+            nearest: HashMap::new(),
+            quality: HashMap::new(),
+            classes: HashSet::new(),
+            modules,
+            steps,
+            vector: None,
+            said: Vec::new(),
+        };
+        let known = found(steps);
+        let counts: Vec<f32> = ids.iter().map(|id| known.distance(id)).collect();
+        assert!(counts[0] > counts[1] && counts[1] > counts[2], "{counts:?}");
+        assert!(counts[2..].iter().all(|count| (count - counts[2]).abs() < 1e-6 && *count >= 0.9 - 1e-6), "{counts:?}");
+        let unknown = Found { steps: HashMap::new(), ..known };
+        assert!((unknown.distance(&ids[4]) - 1.0).abs() < 1e-6);
+    }
 }

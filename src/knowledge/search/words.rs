@@ -47,6 +47,8 @@ pub(super) fn terms(texts: &[(&str, f32)]) -> Vec<Term> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Match {
     pub(super) id: Uuid,
+    /// The addon that it is of.
+    pub(super) module: Option<String>,
     /// The part of what the query says that the text says too, from 0 to about 1: BM25, held against the best there could be.
     pub(super) coverage: f32,
     /// What is known of how good it is, from 0 to 1.
@@ -95,6 +97,7 @@ pub(super) async fn best(tx: &mut TenantTx, asks: &[Ask<'_>], n: usize) -> Resul
         let shared = shared.take(MAX_NAMED).map(|word| (*word).to_owned()).collect();
         found.push(Match {
             id: row.try_get("id")?,
+            module: row.try_get("module")?,
             coverage: score / plan.ideal,
             quality: row.try_get("quality")?,
             is_class: row.try_get("is_class")?,
@@ -113,7 +116,7 @@ fn push_shared(sql: &mut QueryBuilder<Postgres>, before: &str, ask: &Ask<'_>, pl
     if plan.single.is_empty() && plan.pairs.is_empty() {
         return false;
     }
-    sql.push(before).push(format!("select {nth} as of, id, lexemes, quality, kind = 'class' as is_class, weights <#> "));
+    sql.push(before).push(format!("select {nth} as of, id, module, lexemes, quality, kind = 'class' as is_class, weights <#> "));
     // The corpus stands in the statement itself: each has an index of its own.
     sql.push_bind(sparse(&plan.weights)).push(format!(" as score from odoo_knowledge where corpus = '{}' and (", ask.corpus.as_str()));
     plan.push(sql);
@@ -131,7 +134,7 @@ fn push_own(sql: &mut QueryBuilder<Postgres>, before: &str, ask: &Ask<'_>, plan:
     }
     let Scope { doc_types, within, version, kinds, .. } = ask.scope;
     let named = |names: &Vec<String>| (!names.is_empty()).then(|| names.clone());
-    sql.push(before).push(format!("select {nth} as of, id, lexemes, quality, is_class, score from knowledge_own_words("));
+    sql.push(before).push(format!("select {nth} as of, id, module, lexemes, quality, is_class, score from knowledge_own_words("));
     let mut bound = sql.separated(", ");
     bound.push_bind(ask.corpus.as_str()).push_bind(plan.own.clone()).push_bind(sparse(&plan.weights)).push_bind(n);
     bound.push_bind(version.clone()).push_bind(within.clone()).push_bind(named(doc_types)).push_bind(named(kinds));
