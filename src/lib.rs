@@ -2,7 +2,7 @@
 //!
 //! The flow, in the order in which the rooms are met:
 //!
-//! 1. a door (`api`, `cli`) turns outside words into a [`domain::Job`] or a raw event;
+//! 1. a door (`api`, `mcp`, `cli`) turns outside words into a [`domain::Job`] or a raw event;
 //! 2. `ingest` decodes raw events into [`domain::ErrorReport`]s, `worker::triage` groups them and submits one job a group;
 //! 3. `app` writes the run row and publishes the job; `worker` pulls it and guards the attempt;
 //! 4. `jobs` runs the handler: `cascade` asks for candidates (recall, deduce, ask) and has each verified in `sandbox`;
@@ -40,4 +40,5 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod ingest;
+pub mod mcp;
 pub mod scheduler;

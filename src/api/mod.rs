@@ -1,4 +1,4 @@
-//! The HTTP door: `/v1` for programs, `/healthz` and `/readyz` for whoever watches.
+//! The HTTP door: `/v1` for programs, `/mcp` for Claude, `/healthz` and `/readyz` for whoever watches.
 //!
 //! It turns requests into calls of [`App`] and answers into JSON; it never touches a database or a queue itself.
 
@@ -9,6 +9,7 @@ mod groups;
 mod health;
 mod ingest;
 mod jobs;
+mod mcp;
 mod search;
 mod tickets;
 
@@ -18,7 +19,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, header};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -49,6 +50,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/jobs/{run}/events", get(events::follow))
         .route("/v1/search", post(search::search))
         .route("/v1/definitions", get(search::definitions))
+        .route("/mcp", any(mcp::serve))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(error::no_route)

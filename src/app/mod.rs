@@ -29,7 +29,10 @@ use crate::runs::{self, RunView};
 use crate::sandbox::Engine;
 use crate::tenants::{self, Settings};
 
-pub use crate::knowledge::{Answer as SearchAnswer, Question as DefinitionQuestion, Request as SearchRequest};
+pub use crate::knowledge::{
+    Answer as SearchAnswer, Defined, Hit, MAX_HITS, MAX_TOKENS, Question as DefinitionQuestion, Request as SearchRequest, Room, Sought,
+    Span,
+};
 pub use crate::runs::groups::{Filter as GroupFilter, GroupPage, GroupState, GroupView, MAX_PAGE};
 pub use crate::tickets::{BadResolution, Filter as TicketFilter, Resolution, TicketLine, TicketPage, TicketState, TicketView};
 pub use submit::Submitted;

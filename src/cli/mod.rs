@@ -12,6 +12,7 @@ mod group;
 mod image;
 mod index;
 mod key;
+mod mcp;
 mod search;
 mod show;
 mod status;
@@ -73,6 +74,8 @@ enum Command {
     Search(search::Args),
     /// Show where a view, a method, a field or an Odoo model is defined and extended, in the order of Odoo.
     Defined(defined::Args),
+    /// Serve the search and the definitions as tools for Claude Desktop, Claude Code and others that speak MCP, over stdin and stdout.
+    Mcp(mcp::Args),
     /// Bring sources into the knowledge base.
     Index(index::Args),
     /// Groups of errors: list, show, split, or say how one stands.
@@ -139,6 +142,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Bench(args) => Box::pin(bench::run(&config, args)).await,
         Command::Search(args) => Box::pin(search::run(config, args)).await,
         Command::Defined(args) => Box::pin(defined::run(config, args)).await,
+        Command::Mcp(args) => Box::pin(mcp::run(config, args)).await,
         Command::Index(args) => Box::pin(index::run(config, args)).await,
         Command::Group(args) => Box::pin(group::run(config, args)).await,
         Command::Ticket(args) => Box::pin(ticket::run(config, args)).await,

@@ -10,7 +10,7 @@ use crate::db::DbError;
 use crate::domain::{Failure, TenantId};
 
 /// The most tokens that are packed.
-const MAX_TOKENS: usize = 100_000;
+pub const MAX_TOKENS: usize = 100_000;
 
 /// What is looked for, and in which form the answer is wanted.
 #[derive(Debug, Clone, Deserialize)]

@@ -23,14 +23,14 @@ mod tickets;
 mod uses;
 mod wordings;
 
-pub use answer::{Answer, NoAnswer, Request};
+pub use answer::{Answer, MAX_TOKENS, NoAnswer, Request};
 pub use corrections::Correction;
 pub use defined::{Defined, Question, Sought};
 pub use embed::{EmbedError, Embedded, Embedder, HashEmbedder};
 pub use errors::KnownError;
 pub use fixes::{PastFix, remember};
 pub use index::{SourceSettings, Sources};
-pub use pack::{Span, pack};
+pub use pack::{Room, Span, pack};
 pub use paid::{Payer, Purpose};
 pub use search::{BadQuery, COMPARED, Filters, Hit, MAX_HITS, Meaning, Query, QueryVector};
 pub use store::{DocType, Entry, UnknownDocType, forget, put};

@@ -24,10 +24,31 @@ pub struct Span {
     pub refs: Vec<String>,
 }
 
-/// The spans of the best answers that fit into `tokens`. Answers that lie in one another are one span. The first may take half of what there
-/// is, the next half of what is left, so that one long answer does not push out all others.
+/// The tokens that texts share.
+pub struct Room {
+    left: usize,
+}
+
+impl Room {
+    /// So many tokens.
+    pub const fn new(tokens: usize) -> Self {
+        Self { left: tokens }
+    }
+
+    /// What fits of the next text. Unless it is the only one it may take half of what is left, so that one long text does not push out all
+    /// others. `None` if hardly anything would fit.
+    pub fn take(&mut self, text: &str, only: bool) -> Option<String> {
+        let room = self.left.saturating_sub(FRAME_TOKENS);
+        let share = if only { room } else { room.div_ceil(2).max(room.min(200)) };
+        let text = shortened(text, share * BYTES_PER_TOKEN)?;
+        self.left = self.left.saturating_sub(text.len().div_ceil(BYTES_PER_TOKEN) + FRAME_TOKENS);
+        Some(text)
+    }
+}
+
+/// The spans of the best answers that fit into `tokens`. Answers that lie in one another are one span.
 pub fn pack(hits: &[Hit], tokens: usize) -> Vec<Span> {
-    let mut left = tokens;
+    let mut room = Room::new(tokens);
     let mut spans: Vec<(Span, Option<Lines>)> = Vec::new();
     for hit in hits {
         let lines = Lines::of(hit);
@@ -37,10 +58,7 @@ pub fn pack(hits: &[Hit], tokens: usize) -> Vec<Span> {
             span.refs.push(hit.r#ref.clone());
             continue;
         }
-        let room = left.saturating_sub(FRAME_TOKENS);
-        let share = if hits.len() > 1 { room.div_ceil(2).max(room.min(200)) } else { room };
-        let Some(text) = shortened(&hit.text, share * BYTES_PER_TOKEN) else { continue };
-        left = left.saturating_sub(text.len().div_ceil(BYTES_PER_TOKEN) + FRAME_TOKENS);
+        let Some(text) = room.take(&hit.text, hits.len() == 1) else { continue };
         let place = match &lines {
             Some(lines) => format!("{}:{}-{}", lines.path, lines.start, lines.end),
             None => hit.r#ref.clone(),

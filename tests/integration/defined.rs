@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{self, TestApp};
 
-const FILES: &[(&str, &str)] = &[
+pub const FILES: &[(&str, &str)] = &[
     ("shop/__manifest__.py", "{'name': 'Shop', 'version': '19.0.1.0.0', 'depends': ['base'], 'data': ['v.xml']}"),
     (
         "shop/m.py",
@@ -44,7 +44,7 @@ async fn indexed() -> TestApp {
     test
 }
 
-async fn index(test: &TestApp, files: &[(&str, &str)]) {
+pub async fn index(test: &TestApp, files: &[(&str, &str)]) {
     let dir = support::temp_dir();
     for (path, text) in files {
         let file = dir.path().join("addons").join(path);

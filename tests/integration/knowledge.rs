@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::mcp;
 use crate::support::{self, TestApp};
 
-fn known(id: &str, text: &str, solution: &str) -> KnownError {
+pub fn known(id: &str, text: &str, solution: &str) -> KnownError {
     KnownError { id: id.to_owned(), version: None, text: text.to_owned(), solution: solution.to_owned() }
 }
 
-async fn keep(test: &TestApp, tenant: &TenantId, errors: &[KnownError]) {
+pub async fn keep(test: &TestApp, tenant: &TenantId, errors: &[KnownError]) {
     test.app.knowledge.keep_errors(tenant, errors).await.unwrap();
 }
 
@@ -32,7 +33,7 @@ fn refs(hits: &[Hit]) -> Vec<&str> {
     hits.iter().map(|hit| hit.r#ref.as_str()).collect()
 }
 
-const SINGLETON: &str = "Traceback (most recent call last):\n  File \"/srv/addons/shop/models/o.py\", line 3, in f\n    self.partner_id.name\nValueError: Expected singleton: res.partner(6, 7)";
+pub const SINGLETON: &str = "Traceback (most recent call last):\n  File \"/srv/addons/shop/models/o.py\", line 3, in f\n    self.partner_id.name\nValueError: Expected singleton: res.partner(6, 7)";
 const FOREIGN: &str =
     "psycopg2.errors.ForeignKeyViolation: update or delete on table \"a\" violates foreign key constraint \"b\" on table \"c\"";
 
@@ -80,7 +81,7 @@ async fn answers_are_kept_until_something_changes() {
 pub struct Door {
     pub test: TestApp,
     url: String,
-    base: String,
+    pub base: String,
     _stop: DropGuard,
 }
 
@@ -124,6 +125,14 @@ async fn no_door_shows_what_another_tenant_knows() {
         let (status, answer) = post(&door, "other", body.to_string()).await;
         assert_eq!(status, StatusCode::OK);
         nothing(&answer.to_string());
+    }
+    for arguments in
+        [json!({ "text": SINGLETON }), json!({ "text": "secret solution of acme", "limit": 100, "filters": { "doc_type": "errors" } })]
+    {
+        let own = mcp::asked_over_http(&door, "acme", "search_odoo_knowledge", arguments.clone()).await;
+        assert!(own.to_string().contains("secret-fix"), "{own}");
+        nothing(&mcp::asked_over_http(&door, "other", "search_odoo_knowledge", arguments.clone()).await.to_string());
+        nothing(&mcp::asked_over_stdio(&door.test, "other", "search_odoo_knowledge", arguments).await.to_string());
     }
     for tenant in ["other", "default"] {
         let mut batch = tempfile::NamedTempFile::new_in("/var/tmp").unwrap();

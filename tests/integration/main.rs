@@ -21,6 +21,7 @@ mod index;
 mod knowledge;
 mod knowledge_named;
 mod lint;
+mod mcp;
 mod paid;
 mod pool;
 mod queue;

@@ -79,7 +79,7 @@ pub struct Filters {
 
 fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "this takes one name or a list of names")]
     enum OneOrMany {
         One(String),
         Many(Vec<String>),
