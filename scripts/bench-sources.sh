@@ -19,7 +19,8 @@ if [[ ! -d $tree/done ]]; then
     image=$("$binary" image --odoo-version 19.0 2>/dev/null | tail -n 1)
     container=$(docker create "$image")
     trap 'docker rm "$container" >/dev/null' EXIT
-    docker cp "$container:/usr/lib/python3/dist-packages/odoo" "$tree/odoo" >&2
+    # As an archive: a copy to the disk refuses links that lead out of the folder, and fonts have such.
+    docker cp "$container:/usr/lib/python3/dist-packages/odoo" - | tar -xf - -C "$tree"
     python3 "$queries/prepare.py" "$tree" "$tree/odoo" >&2
     rm -rf "$tree/odoo"
     mkdir "$tree/done"

@@ -228,14 +228,13 @@ async fn check_role(conn: &mut PgConnection) -> Result<(), DbError> {
 
 /// The limits keep a forgotten lock or a runaway query from holding up everybody else. An index of vectors by itself looks at its nearest few,
 /// and whoever is left of them after the filters may be nobody: it goes on until there are enough. What is read is mostly in memory, and in small pieces: to
-/// jump costs little more than to go on, and neither workers nor compiled code are worth their start. A statement is planned for what it
-/// asks: a plan for anything knows neither how few rows a series or an addon leaves nor how many answers are wanted, and reads every vector.
+/// jump costs little more than to go on, and neither workers nor compiled code are worth their start.
 async fn become_app(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     // Several statements in one round trip; the macros check only one at a time.
     sqlx::raw_sql(
         "set role odoo_agent_app; set statement_timeout = '60s'; set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '120s';
          set hnsw.iterative_scan = 'relaxed_order'; set random_page_cost = 1.1;
-         set max_parallel_workers_per_gather = 0; set jit = off; set plan_cache_mode = force_custom_plan",
+         set max_parallel_workers_per_gather = 0; set jit = off",
     )
     .execute(conn)
     .await?;

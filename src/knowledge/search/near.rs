@@ -101,7 +101,9 @@ pub(super) async fn nearest(
     }
     sql.push(")");
     let mut nearest = vec![Vec::with_capacity(n); corpora.len()];
-    for row in sql.build().fetch_all(tx.conn()).await? {
+    // Planned each time for what it asks: a plan for anything knows neither how few vectors a series leaves nor how many are wanted, and
+    // from the sixth time on would read them all.
+    for row in sql.build().persistent(false).fetch_all(tx.conn()).await? {
         let of = usize::try_from(row.try_get::<i32, _>("of")?).unwrap_or_default();
         #[expect(clippy::cast_possible_truncation, reason = "a cosine has no use for more digits")]
         let cosine = 1.0 - row.try_get::<f64, _>("distance")? as f32;

@@ -87,7 +87,8 @@ pub(super) async fn best(tx: &mut TenantTx, asks: &[Ask<'_>], n: usize) -> Resul
     }
     sql.push(")");
     let words: HashMap<i32, &str> = asks.iter().flat_map(|ask| ask.terms).map(|term| (term.number, term.word.as_str())).collect();
-    for row in sql.build().fetch_all(tx.conn()).await? {
+    // Hardly two queries have the same statement: prepared, they would only crowd out those that come again.
+    for row in sql.build().persistent(false).fetch_all(tx.conn()).await? {
         let of = usize::try_from(row.try_get::<i32, _>("of")?).unwrap_or_default();
         let (Some(Some(plan)), Some(found)) = (plans.get(of), found.get_mut(of)) else { continue };
         #[expect(clippy::cast_possible_truncation, reason = "a score has no use for more digits")]
