@@ -210,8 +210,12 @@ fn join(shown: &mut Hit, other: Hit) {
 
 /// Whether both are the same lines of the same file: tenants keep copies of the addons that everybody may see.
 fn is_copy(one: &Hit, other: &Hit) -> bool {
-    let place = |hit: &Hit| (hit.path.clone(), hit.start_line, hit.version.clone(), hit.kind.clone());
-    one.path.is_some() && one.text == other.text && place(one) == place(other)
+    one.path.is_some()
+        && one.path == other.path
+        && one.start_line == other.start_line
+        && one.version == other.version
+        && one.kind == other.kind
+        && one.text == other.text
 }
 
 /// Moves up what helped before and down what did not, among those that answer about as well.
