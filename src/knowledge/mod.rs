@@ -32,7 +32,7 @@ pub use fixes::{PastFix, remember};
 pub use index::{SourceSettings, Sources};
 pub use pack::{Room, Span, pack};
 pub use paid::{Payer, Purpose};
-pub use search::{BadQuery, COMPARED, Filters, Hit, MAX_HITS, Meaning, Query, QueryVector};
+pub use search::{BadQuery, COMPARED, Filters, Hit, MAX_HITS, Query, QueryEmbedding, QueryVector};
 pub use store::{DocType, Entry, UnknownDocType, forget, put};
 pub use tickets::keep_ticket;
 pub use uses::used;
@@ -130,22 +130,22 @@ impl Knowledge {
             let made = self.paid(tenant, Purpose::Search).query(&text).await;
             let Some(vector) = self.vector(made) else {
                 // Not kept: when the embedder answers again, or a new day begins, the answer is a better one.
-                return Ok(Arc::new(self.search_with(tenant, query, &Meaning::none()).await?));
+                return Ok(Arc::new(self.search_with(tenant, query, &QueryEmbedding::none()).await?));
             };
-            Arc::new(self.search_with(tenant, query, &Meaning::known(vector)).await?)
+            Arc::new(self.search_with(tenant, query, &QueryEmbedding::known(vector)).await?)
         } else {
             let knowledge = self.clone();
             let making = async move { knowledge.vector(knowledge.embedder.query(&text).await.map(|(values, _)| values)) };
-            Arc::new(search::search(&mut tx, &self.modules, query, &Meaning::coming(making)).await?)
+            Arc::new(search::search(&mut tx, &self.modules, query, &QueryEmbedding::coming(making)).await?)
         };
         self.answers.put(tenant, query, changes, hits.clone());
         Ok(hits)
     }
 
-    /// The same for a query whose meaning somebody else knows; nothing is kept of the answer.
-    pub async fn search_with(&self, tenant: &TenantId, query: &Query, meaning: &Meaning) -> Result<Vec<Hit>, DbError> {
+    /// The same for a query that somebody else embeds; nothing is kept of the answer.
+    pub async fn search_with(&self, tenant: &TenantId, query: &Query, embedding: &QueryEmbedding) -> Result<Vec<Hit>, DbError> {
         let mut tx = self.db.tenant(tenant).await?;
-        search::search(&mut tx, &self.modules, query, meaning).await
+        search::search(&mut tx, &self.modules, query, embedding).await
     }
 
     /// The `n` texts of code whose vectors are nearest, by their ids: the part of a search that vectors answer, for whoever measures it.

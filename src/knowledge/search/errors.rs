@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use sqlx::Row;
 use uuid::Uuid;
 
+use super::embedding::QueryEmbedding;
 use super::found::{Candidate, Scope};
 use super::frames::{self, Place};
-use super::meaning::Meaning;
 use super::words::Ask;
 use super::{culprits, exact, messages, near, rank, words};
 use crate::db::{DbError, TenantTx};
@@ -42,11 +42,11 @@ pub(super) async fn answer(
     scope: &Scope,
     text: &str,
     report: &ErrorReport,
-    meaning: &Meaning,
+    embedding: &QueryEmbedding,
     limit: usize,
 ) -> Result<Vec<Candidate>, DbError> {
     let code = if scope.wants_code() { code(tx, scope, text, report, limit).await? } else { Vec::new() };
-    let past = if scope.wants("errors") || scope.wants("tickets") { past(tx, scope, text, meaning).await? } else { Vec::new() };
+    let past = if scope.wants("errors") || scope.wants("tickets") { past(tx, scope, text, embedding).await? } else { Vec::new() };
     let mut found = if scope.version.is_some() { [code, past].concat() } else { [past, code].concat() };
     if found.len() < limit && scope.wants_code() {
         let scope = scope.about(report.module.as_ref());
@@ -60,14 +60,14 @@ pub(super) async fn in_words(
     tx: &mut TenantTx,
     scope: &Scope,
     text: &str,
-    meaning: &Meaning,
+    embedding: &QueryEmbedding,
     found: Vec<Candidate>,
     limit: usize,
 ) -> Result<Vec<Candidate>, DbError> {
     if !(scope.wants("errors") || scope.wants("tickets")) || wordings::groups(&said(text)).is_empty() {
         return Ok(found);
     }
-    let past = past(tx, scope, text, meaning).await?;
+    let past = past(tx, scope, text, embedding).await?;
     let is_known = past.first().is_some_and(|best| best.score >= ALIKE);
     if scope.version.is_some() || !is_known {
         return Ok(rank::descending([found, past].concat()));
@@ -123,7 +123,7 @@ fn passed_through(frames: &[&Frame], places: &[Option<Place>]) -> Vec<Candidate>
 }
 
 /// Known errors, fixes and tickets that say the same, those of one cause together.
-async fn past(tx: &mut TenantTx, scope: &Scope, text: &str, meaning: &Meaning) -> Result<Vec<Candidate>, DbError> {
+async fn past(tx: &mut TenantTx, scope: &Scope, text: &str, embedding: &QueryEmbedding) -> Result<Vec<Candidate>, DbError> {
     // What was said in another language is known by what it is in the source.
     let english = messages::english(tx, scope, &said(text)).await?;
     let plain = english.as_deref().map(essence).unwrap_or_default();
@@ -153,7 +153,7 @@ async fn past(tx: &mut TenantTx, scope: &Scope, text: &str, meaning: &Meaning) -
         let entry = scores.entry(found.id).or_insert_with(|| (0.0, format!("the same in other words: {}", named.join(", "))));
         entry.0 += SAME_WORDING * found.coverage.min(1.0);
     }
-    if let Some(vector) = meaning.vector().await {
+    if let Some(vector) = embedding.vector().await {
         for near in near::nearest(tx, scope, &corpora, &vector, COMPARED).await?.into_iter().flatten() {
             let entry = scores.entry(near.id).or_insert_with(|| (0.0, format!("near by {}", vector.embedder)));
             entry.0 += NEARNESS * near.cosine.max(0.0);

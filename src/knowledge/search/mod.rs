@@ -6,12 +6,12 @@
 mod asked;
 mod constraints;
 mod culprits;
+mod embedding;
 mod errors;
 mod exact;
 mod form;
 mod found;
 mod frames;
-mod meaning;
 mod messages;
 mod modules;
 mod near;
@@ -32,8 +32,8 @@ use super::modules::KeptModules;
 use super::store::DocType;
 use crate::db::{DbError, TenantTx};
 
+pub use embedding::{QueryEmbedding, QueryVector};
 pub use found::Hit;
-pub use meaning::{Meaning, QueryVector};
 pub use rank::COMPARED;
 
 /// The most answers that one search gives.
@@ -150,17 +150,17 @@ pub(super) async fn nearest_code(
     Ok(found.into_iter().flatten().map(|near| near.id).collect())
 }
 
-/// Answers one query. Its meaning is waited for only where everything else has been looked up.
-pub(super) async fn search(tx: &mut TenantTx, kept: &KeptModules, query: &Query, meaning: &Meaning) -> Result<Vec<Hit>, DbError> {
+/// Answers one query. Its embedding is waited for only where everything else has been looked up.
+pub(super) async fn search(tx: &mut TenantTx, kept: &KeptModules, query: &Query, embedding: &QueryEmbedding) -> Result<Vec<Hit>, DbError> {
     let limit = query.limit.clamp(1, MAX_HITS);
     let text = &query.text[query.text.ceil_char_boundary(query.text.len().saturating_sub(MAX_TEXT))..];
     let scope = found::Scope::of(tx, &query.filters, kept).await?;
     let asked = asked::Asked::read(text);
     let ranked = match &asked.report {
-        Some(report) => errors::answer(tx, &scope, text, report, meaning, limit).await?,
+        Some(report) => errors::answer(tx, &scope, text, report, embedding, limit).await?,
         None => {
-            let prose = rank::prose(tx, &scope, text, &asked, meaning, limit).await?;
-            errors::in_words(tx, &scope, text, meaning, prose, limit).await?
+            let prose = rank::prose(tx, &scope, text, &asked, embedding, limit).await?;
+            errors::in_words(tx, &scope, text, embedding, prose, limit).await?
         }
     };
     found::hits(tx, ranked, limit).await

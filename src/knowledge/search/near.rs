@@ -7,8 +7,8 @@ use sqlx::postgres::Postgres;
 use sqlx::{QueryBuilder, Row};
 use uuid::Uuid;
 
+use super::embedding::QueryVector;
 use super::found::Scope;
-use super::meaning::QueryVector;
 use crate::db::{DbError, TenantTx};
 use crate::knowledge::chunk::Corpus;
 

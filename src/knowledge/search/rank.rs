@@ -8,8 +8,8 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::asked::Asked;
+use super::embedding::{QueryEmbedding, QueryVector};
 use super::found::{Candidate, Scope};
-use super::meaning::{Meaning, QueryVector};
 use super::near::Near;
 use super::words::{self, Ask, Match, Term};
 use super::{form, messages, modules, near};
@@ -35,7 +35,7 @@ pub(super) async fn prose(
     scope: &Scope,
     text: &str,
     asked: &Asked,
-    meaning: &Meaning,
+    embedding: &QueryEmbedding,
     limit: usize,
 ) -> Result<Vec<Candidate>, DbError> {
     // Who names a series looks for code of it; who names none looks around.
@@ -46,7 +46,7 @@ pub(super) async fn prose(
     let of = |corpus| Ask { corpus, terms: if corpus == Corpus::Module { &telling } else { &terms }, scope };
     let asks = [Corpus::Code, Corpus::Data, Corpus::Module, Corpus::Doc, Corpus::Error, Corpus::Ticket].map(of);
     let besides = scope.wants_code().then_some(Ask { corpus: Corpus::Message, terms: &said, scope: &any });
-    let mut found = Found::of(tx, scope, &asks, besides.map(|ask| (ask, text)), meaning).await?;
+    let mut found = Found::of(tx, scope, &asks, besides.map(|ask| (ask, text)), embedding).await?;
     let said = std::mem::take(&mut found.said);
     let modules = modules::at_home(tx, found.blend(Corpus::Module)).await?;
     let code = form::of_code(text, found.code(COMPARED), &found.classes);
@@ -59,7 +59,7 @@ pub(super) async fn prose(
 /// Code and data that share most with the words.
 pub(super) async fn code(tx: &mut TenantTx, scope: &Scope, terms: &[Term], n: usize) -> Result<Vec<Candidate>, DbError> {
     let asks = [Corpus::Code, Corpus::Data].map(|corpus| Ask { corpus, terms, scope });
-    Ok(Found::of(tx, scope, &asks, None, &Meaning::none()).await?.code(n))
+    Ok(Found::of(tx, scope, &asks, None, &QueryEmbedding::none()).await?.code(n))
 }
 
 /// What shares words and what is near, of several corpora.
@@ -84,14 +84,14 @@ impl Found {
         scope: &Scope,
         asks: &[Ask<'_>],
         said: Option<(Ask<'_>, &str)>,
-        meaning: &Meaning,
+        embedding: &QueryEmbedding,
     ) -> Result<Self, DbError> {
         // Records are found by their names; what they say is mostly markup.
         let embedded: Vec<Corpus> = asks.iter().map(|ask| ask.corpus).filter(|corpus| *corpus != Corpus::Data).collect();
-        let other = if meaning.is_wanted() { tx.beside().await } else { None };
+        let other = if embedding.is_wanted() { tx.beside().await } else { None };
         let ((matches, said), (vector, nearest)) = match other {
-            Some(mut other) => tokio::try_join!(shared(tx, scope, asks, said), meant(&mut other, scope, &embedded, meaning))?,
-            None => (shared(tx, scope, asks, said).await?, meant(tx, scope, &embedded, meaning).await?),
+            Some(mut other) => tokio::try_join!(shared(tx, scope, asks, said), near_by(&mut other, scope, &embedded, embedding))?,
+            None => (shared(tx, scope, asks, said).await?, near_by(tx, scope, &embedded, embedding).await?),
         };
         let words: HashMap<Corpus, Vec<Match>> = asks.iter().map(|ask| ask.corpus).zip(matches).collect();
         let nearest: HashMap<Corpus, Vec<Near>> = embedded.into_iter().zip(nearest).collect();
@@ -186,14 +186,14 @@ async fn shared(
     Ok((matches, said))
 }
 
-/// What is near, once it is known what the query means.
-async fn meant(
+/// What is near, once the query is embedded.
+async fn near_by(
     tx: &mut TenantTx,
     scope: &Scope,
     corpora: &[Corpus],
-    meaning: &Meaning,
+    embedding: &QueryEmbedding,
 ) -> Result<(Option<Arc<QueryVector>>, Vec<Vec<Near>>), DbError> {
-    match meaning.vector().await {
+    match embedding.vector().await {
         Some(vector) => Ok((Some(vector.clone()), near::nearest(tx, scope, corpora, &vector, COMPARED).await?)),
         None => Ok((None, Vec::new())),
     }

@@ -8,7 +8,7 @@ use super::own::Database;
 use super::plain::Plain;
 use super::times::{Speed, Times, rate};
 use crate::domain::TenantId;
-use crate::knowledge::{Embedder, Filters, Knowledge, Meaning, Query, QueryVector};
+use crate::knowledge::{Embedder, Filters, Knowledge, Query, QueryEmbedding, QueryVector};
 
 /// Answers of one search.
 const LIMIT: usize = 10;
@@ -109,9 +109,9 @@ impl Asker<'_> {
         Ok((times.speed(rate), 100.0 * found as f64 / queries.len().max(1) as f64))
     }
 
-    fn embedded_first(&self, text: String, vector: QueryVector) -> Meaning {
+    fn embedded_first(&self, text: String, vector: QueryVector) -> QueryEmbedding {
         let embedder = self.embedder.clone();
-        Meaning::coming(async move { embedder.query(&text).await.ok().map(|_| vector) })
+        QueryEmbedding::coming(async move { embedder.query(&text).await.ok().map(|_| vector) })
     }
 
     /// Asks every query; says how many found what they were made of.
@@ -121,8 +121,8 @@ impl Asker<'_> {
             let query = Query { text: text.clone(), filters: Filters::default(), limit: LIMIT };
             let vector = QueryVector { embedder: EMBEDDER.to_owned(), values: values.clone() };
             let started = Instant::now();
-            let meaning = if self.embedded { self.embedded_first(text.clone(), vector) } else { Meaning::known(vector) };
-            let hits = self.knowledge.search_with(self.tenant, &query, &meaning).await?;
+            let embedding = if self.embedded { self.embedded_first(text.clone(), vector) } else { QueryEmbedding::known(vector) };
+            let hits = self.knowledge.search_with(self.tenant, &query, &embedding).await?;
             times.since(started);
             let symbol = self.loaded.made.text(*number).symbol;
             found += usize::from(hits.iter().any(|hit| hit.symbol.as_deref() == Some(symbol.as_str())));

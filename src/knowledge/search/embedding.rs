@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, ready};
 
-/// The embedding of a query.
+/// A vector of a query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueryVector {
     /// The name of the embedder that made it.
@@ -14,11 +14,11 @@ pub struct QueryVector {
     pub values: Vec<f32>,
 }
 
-/// What a query means, as soon as it is known. Cheap to clone; whoever asks first does not make it twice.
+/// The embedding of a query, as soon as it is there. Cheap to clone; whoever asks first does not make it twice.
 #[derive(Clone)]
-pub struct Meaning(Option<Shared<BoxFuture<'static, Option<Arc<QueryVector>>>>>);
+pub struct QueryEmbedding(Option<Shared<BoxFuture<'static, Option<Arc<QueryVector>>>>>);
 
-impl Meaning {
+impl QueryEmbedding {
     /// There is none, and nobody is to wait for one.
     pub const fn none() -> Self {
         Self(None)
@@ -60,17 +60,17 @@ mod tests {
     #[tokio::test]
     async fn every_asker_gets_the_same() {
         let (tell, told) = tokio::sync::oneshot::channel();
-        let coming = Meaning::coming(async { told.await.ok() });
+        let coming = QueryEmbedding::coming(async { told.await.ok() });
         let other = coming.clone();
         tell.send(vector()).unwrap();
         assert_eq!(coming.vector().await.as_deref(), Some(&vector()));
-        assert_eq!(other.vector().await, Meaning::known(vector()).vector().await);
+        assert_eq!(other.vector().await, QueryEmbedding::known(vector()).vector().await);
     }
 
     #[tokio::test]
-    async fn failed_making_means_nothing() {
-        assert!(Meaning::coming(async { None }).vector().await.is_none());
-        assert!(Meaning::coming(async { panic!("of an embedder") }).vector().await.is_none());
-        assert!(!Meaning::none().is_wanted() && Meaning::none().vector().await.is_none());
+    async fn failed_making_gives_none() {
+        assert!(QueryEmbedding::coming(async { None }).vector().await.is_none());
+        assert!(QueryEmbedding::coming(async { panic!("of an embedder") }).vector().await.is_none());
+        assert!(!QueryEmbedding::none().is_wanted() && QueryEmbedding::none().vector().await.is_none());
     }
 }
