@@ -207,8 +207,7 @@ mod tests {
             new_failures: Vec::new(),
             tests: 0,
             seconds: 0.0,
-            dependents: Vec::new(),
-            findings: Vec::new(),
+            ..Evidence::default()
         };
         ProvenPatch::new(Patch::new(changes.collect()).unwrap(), evidence).unwrap()
     }

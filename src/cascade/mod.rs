@@ -282,8 +282,7 @@ mod tests {
                 new_failures: Vec::new(),
                 tests: 0,
                 seconds: 0.0,
-                dependents: Vec::new(),
-                findings: Vec::new(),
+                ..Evidence::default()
             },
             progress,
             forbidden: forbidden.iter().map(|why| (*why).to_owned()).collect(),

@@ -208,8 +208,7 @@ fn compare(before: &Observed, after: &Observed, brings_tests: bool) -> Evidence 
         new_failures: errors.chain(after.tests.failed.iter().map(|test| format!("test {test}"))).collect(),
         tests: after.tests.ran,
         seconds: before.seconds + after.seconds,
-        dependents: Vec::new(),
-        findings: Vec::new(),
+        ..Evidence::default()
     }
 }
 

@@ -33,8 +33,7 @@ pub fn judge(error: &ErrorReport, before: &Observed, after: &Observed, brings_te
         new_failures,
         tests: after.tests.ran,
         seconds: ((before.seconds + after.seconds) * 10.0).round() / 10.0,
-        dependents: Vec::new(),
-        findings: Vec::new(),
+        ..Evidence::default()
     }
 }
 
@@ -124,8 +123,7 @@ pub fn not_run(before: &Observed, why: Vec<String>) -> Evidence {
         new_failures: why,
         tests: 0,
         seconds: before.seconds,
-        dependents: Vec::new(),
-        findings: Vec::new(),
+        ..Evidence::default()
     }
 }
 
@@ -142,7 +140,7 @@ mod tests {
     }
 
     fn run(end: End, installed: bool, log: &str) -> Observed {
-        Observed::read(&TestRun { end, log: log.to_owned(), installed, seconds: 1.0, phases: Phases::default() })
+        Observed::read(&TestRun { end, log: log.to_owned(), installed, seconds: 1.0, phases: Phases::default(), record: None })
     }
 
     fn started(names: &[&str]) -> String {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Location, ModuleName, Patch};
+use super::{Location, ModuleName, Patch, RelPath};
 
 /// Where a candidate came from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,6 +83,118 @@ impl Grade {
     }
 }
 
+/// How much of a person's judgement a change needs, as linters grade their fixes. Only `Safe` may be applied by a machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Applicability {
+    /// The change may well be wrong; it shows where to look.
+    DisplayOnly,
+    /// The change may alter what the code means, or takes something away.
+    #[default]
+    Unsafe,
+    /// The change keeps what the code means.
+    Safe,
+}
+
+impl Applicability {
+    /// The name in rows and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DisplayOnly => "display_only",
+            Self::Unsafe => "unsafe",
+            Self::Safe => "safe",
+        }
+    }
+}
+
+/// The kind of thing that a patch takes away or changes in meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// A value that was written or read.
+    Value,
+    /// The definition of a field, or a property of it.
+    Field,
+    /// A node of a view or template.
+    Node,
+    /// A button.
+    Button,
+    /// A record of a data file.
+    Record,
+    /// A menu item.
+    Menu,
+    /// An access right, a group or a record rule.
+    Right,
+    /// A condition, such as a term of a domain or of an `if`.
+    Condition,
+    /// A check that raises.
+    Check,
+    /// A constraint of the database or of Python.
+    Constraint,
+    /// A call, or a method that others may call.
+    Call,
+    /// A commit or rollback.
+    Commit,
+    /// A translation, or the mark of a text that is to be translated.
+    Translation,
+    /// A test or an assertion.
+    Test,
+    /// One record became many, or many one.
+    Cardinality,
+    /// A value of another type.
+    Type,
+    /// A wider or narrower set of records.
+    Scope,
+    /// A file or a dependency that the manifest names.
+    Manifest,
+    /// Anything else that ran before and does not run now.
+    Behaviour,
+}
+
+/// Something that a patch takes away or changes in meaning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// Its kind.
+    pub kind: LossKind,
+    /// Where it stood, in the sources before the patch.
+    pub place: Location,
+    /// One sentence in words.
+    pub what: String,
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.place, self.what)
+    }
+}
+
+/// Whether the error needs a hunk to be gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// With this hunk alone taken back, the error or another failure returns.
+    Needed,
+    /// The same fault elsewhere, mended along.
+    Sweep,
+    /// It was not tried.
+    Untried,
+}
+
+/// What is known of one hunk of a patch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hunk {
+    /// The file.
+    pub path: RelPath,
+    /// The first line in the patched file, counted from 1.
+    pub line: u32,
+    /// Number of lines in the patched file; 0 where the hunk only removes.
+    pub lines: u32,
+    /// What ran it after the patch, such as `test TestA.test_b`; `None` if nothing did.
+    pub exercised: Option<String>,
+    /// Whether it is needed.
+    pub need: Need,
+}
+
 /// A rate of success between 0 and 1, measured on past outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -122,6 +234,45 @@ pub struct Evidence {
     /// What a static scan finds in the patched files and not in those before.
     #[serde(default)]
     pub findings: Vec<Finding>,
+    /// How much of a person's judgement the patch needs.
+    #[serde(default)]
+    pub applicability: Applicability,
+    /// What the patch takes away or changes in meaning.
+    #[serde(default)]
+    pub losses: Vec<Loss>,
+    /// Why it is not safe, besides the losses; one sentence each.
+    #[serde(default)]
+    pub reservations: Vec<String>,
+    /// What is known of each hunk.
+    #[serde(default)]
+    pub hunks: Vec<Hunk>,
+}
+
+impl Default for Evidence {
+    /// Evidence of nothing: refuted.
+    fn default() -> Self {
+        Self {
+            grade: Grade::Refuted,
+            before: Value::Null,
+            after: Value::Null,
+            new_failures: Vec::new(),
+            tests: 0,
+            seconds: 0.0,
+            dependents: Vec::new(),
+            findings: Vec::new(),
+            applicability: Applicability::default(),
+            losses: Vec::new(),
+            reservations: Vec::new(),
+            hunks: Vec::new(),
+        }
+    }
+}
+
+impl Evidence {
+    /// Whether the patch may be called fixed: proven, safe, and nothing lost.
+    pub fn is_fix(&self) -> bool {
+        self.grade == Grade::Proven && self.new_failures.is_empty() && self.applicability == Applicability::Safe && self.losses.is_empty()
+    }
 }
 
 /// How bad a finding is.
@@ -257,8 +408,7 @@ mod tests {
             new_failures: new_failures.iter().map(ToString::to_string).collect(),
             tests: 1,
             seconds: 1.0,
-            dependents: Vec::new(),
-            findings: Vec::new(),
+            ..Evidence::default()
         };
         assert!(ProvenPatch::new(patch.clone(), evidence(Grade::Proven, &[])).is_some());
         assert!(ProvenPatch::new(patch.clone(), evidence(Grade::Proven, &["TestA.test_b"])).is_none());

@@ -9,7 +9,9 @@ mod patch;
 mod report;
 
 pub use cursor::Cursor;
-pub use evidence::{Confidence, Cost, Diagnosis, Evidence, Finding, Grade, ProvenPatch, Severity, Source, Suspect};
+pub use evidence::{
+    Applicability, Confidence, Cost, Diagnosis, Evidence, Finding, Grade, Hunk, Loss, LossKind, Need, ProvenPatch, Severity, Source, Suspect,
+};
 pub use failure::{Failure, FailureKind, Verdict};
 pub use ids::{Domain, EventId, Fingerprint, GroupId, HostName, InvalidId, ModuleName, OdooVersion, Release, RunId, TenantId, TicketId};
 pub use job::{Effect, Job, JobKind, Lesson, Outcome, Progress, RunState, Ticket, UnknownKind};

@@ -19,6 +19,7 @@ mod limits;
 mod lint;
 mod pool;
 mod progress;
+mod record;
 mod scan;
 mod seccomp;
 mod series;
@@ -41,6 +42,7 @@ pub use lease::Owner;
 pub use limits::{Limits, SOURCE_BYTES};
 pub use lint::{LintFinding, LintRun};
 pub use pool::PoolConfig;
+pub use record::{Check, Record, TestOutcome, TestResult, Written};
 pub use session::{End, Phases, Sandbox, TestPlan, TestRun};
 
 use crate::domain::{HostName, OdooVersion};

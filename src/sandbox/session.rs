@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::catalog::Catalog;
 use super::container::Stop;
 use super::progress::Tell;
+use super::record::Record;
 use super::warm::{Terms, Warm};
 use super::{Engine, Limits, LintRun, Owner, SandboxError};
 use crate::domain::{Domain, Finding, ModuleName, OdooVersion, Patch, Progress};
@@ -105,6 +106,8 @@ pub struct TestRun {
     pub seconds: f64,
     /// The same in parts.
     pub phases: Phases,
+    /// What the recorder saw; `None` if it said nothing that can be read.
+    pub record: Option<Record>,
 }
 
 /// One container with PostgreSQL and Odoo, for one run after the other. Each has its own database and sees nothing of
@@ -184,7 +187,7 @@ impl Sandbox {
         }
         let installed = ran.installed && matches!(end, End::Exited(_));
         let phases = Phases { engine: engine.as_secs_f64(), ..ran.phases };
-        Ok(TestRun { end, log: ran.log, installed, seconds: started.elapsed().as_secs_f64(), phases })
+        Ok(TestRun { end, log: ran.log, installed, seconds: started.elapsed().as_secs_f64(), phases, record: None })
     }
 
     /// A container whose templates spare the job an installation, if there is an image for it. Notes what would have spared it one.
