@@ -153,6 +153,10 @@ def show(result):
     for line in (result.get("patch") or "").splitlines():
         code = {"+": "32", "-": "31", "@": "36"}.get(line[:1], "0")
         say("   " + paint(code, line))
+    for loss in result.get("losses") or []:
+        say(f"   loses: {loss['place']['path']}:{loss['place']['line']}: {loss['what']}")
+    for doubt in result.get("reservations") or []:
+        say(f"   not sure: {doubt}")
     if result["outcome"] != "fixed":
         say(f"   why: {result['why']}")
         say(f"   ticket {result['ticket']['id']}: {result['ticket']['title'][:120]}")
@@ -189,15 +193,14 @@ def main():
 
     title("Result")
     for module, result in results.items():
-        good = result["outcome"] == "fixed"
-        word = paint("32", "fixed, proven") if good else paint("33", "ticket")
+        word = {"fixed": paint("32", "fixed"), "proposed": paint("33", "proposed")}.get(result["outcome"], paint("33", "ticket"))
         source = result["source"] or "-"
         say(f"   {module:<34} {word:<14} {result['error']['class']:<24} {source[:44]:<44} {result['seconds']:5.1f} s  ${result['cost']['usd']:.4f}")
-    proven = {result["error"]["class"] for result in results.values() if result["outcome"] == "fixed" and result["grade"] == "proven"}
-    tickets = [module for module, result in results.items() if result["outcome"] == "ticket"]
+    fixed = {result["error"]["class"] for result in results.values() if result["outcome"] == "fixed"}
+    tickets = [module for module, result in results.items() if result["outcome"] != "fixed"]
     say(f"   in {time.monotonic() - began:.0f} s; logs and addons are in {WORK}")
-    if len(proven) < 3 or not tickets:
-        sys.exit("expected at least three classes of error fixed and proven, and one ticket")
+    if len(fixed) < 3 or not tickets:
+        sys.exit("expected at least three classes of error fixed, and one ticket or proposal")
 
 
 if __name__ == "__main__":

@@ -70,6 +70,9 @@ pub struct Config {
     /// The knowledge base.
     #[serde(default)]
     pub knowledge: knowledge::Config,
+    /// How confidence in the sources of fixes is earned.
+    #[serde(default)]
+    pub confidence: knowledge::confidence::Config,
     /// The tenant whose jobs may index what is everybody's.
     #[serde(default = "operator")]
     pub operator: TenantId,
@@ -165,6 +168,9 @@ impl Config {
             if !(0.0..=1.0).contains(&settings.threshold) {
                 return Err(ConfigError::Inconsistent(format!("tenants.{tenant}.threshold must be between 0 and 1")));
             }
+        }
+        if !(1..=365).contains(&self.confidence.settle_days) {
+            return Err(ConfigError::Inconsistent("confidence.settle_days must be 1 to 365".to_owned()));
         }
         for (name, source) in &self.knowledge.sources {
             if let Some(fault) = source.fault() {

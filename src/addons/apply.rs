@@ -96,7 +96,7 @@ pub fn apply(root: &Path, proven: &ProvenPatch) -> Result<Applied, ApplyError> {
         match write(root, change) {
             Ok(backup) => undo.push((change, backup)),
             Err(error) => {
-                roll_back(root, &undo);
+                undo_writes(root, &undo);
                 return Err(ApplyError::Io(change.path.clone(), error));
             }
         }
@@ -107,16 +107,26 @@ pub fn apply(root: &Path, proven: &ProvenPatch) -> Result<Applied, ApplyError> {
     })
 }
 
+/// Whether the file, or a folder on the way to it, is a symlink.
+pub(super) fn is_behind_symlink(root: &Path, path: &RelPath) -> bool {
+    let mut at = root.to_owned();
+    path.as_str().split('/').any(|part| {
+        at.push(part);
+        at.symlink_metadata().is_ok_and(|meta| meta.file_type().is_symlink())
+    })
+}
+
+/// The name of a file with this behind it.
+pub(super) fn sibling_name(path: &Path, suffix: &str) -> String {
+    format!("{}{suffix}", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
 /// Whether the file already is as it should be; an error if it is neither that nor what the proof was made with.
 fn is_applied(root: &Path, change: &FileChange) -> Result<bool, ApplyError> {
-    let mut path = root.to_owned();
-    for part in change.path.as_str().split('/') {
-        path.push(part);
-        if path.symlink_metadata().is_ok_and(|meta| meta.file_type().is_symlink()) {
-            return Err(ApplyError::Symlink(change.path.clone()));
-        }
+    if is_behind_symlink(root, &change.path) {
+        return Err(ApplyError::Symlink(change.path.clone()));
     }
-    let now = match std::fs::read(&path) {
+    let now = match std::fs::read(root.join(change.path.as_str())) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(ApplyError::Io(change.path.clone(), error)),
@@ -159,7 +169,7 @@ fn write(root: &Path, change: &FileChange) -> std::io::Result<Option<PathBuf>> {
 /// Copies a file to the first name beside it that is free. Made anew or not at all: a name may be a symlink that leads nowhere yet, and
 /// writing through it would write somewhere else.
 fn back_up(path: &Path, meta: &std::fs::Metadata) -> std::io::Result<PathBuf> {
-    let named = |suffix: String| path.with_file_name(format!("{}{suffix}", path.file_name().unwrap_or_default().to_string_lossy()));
+    let named = |suffix: String| path.with_file_name(sibling_name(path, &suffix));
     for name in std::iter::once(".bak".to_owned()).chain((1..MAX_BACKUPS).map(|n| format!(".bak.{n}"))).map(named) {
         match std::fs::OpenOptions::new().write(true).create_new(true).open(&name) {
             Ok(mut kept) => {
@@ -176,7 +186,7 @@ fn back_up(path: &Path, meta: &std::fs::Metadata) -> std::io::Result<PathBuf> {
 }
 
 /// Best effort: what was written goes back to what it was, in reverse order.
-fn roll_back(root: &Path, undo: &[(&FileChange, Option<PathBuf>)]) {
+fn undo_writes(root: &Path, undo: &[(&FileChange, Option<PathBuf>)]) {
     for (change, backup) in undo.iter().rev() {
         let path = root.join(change.path.as_str());
         let undone = match backup {
@@ -192,7 +202,7 @@ fn roll_back(root: &Path, undo: &[(&FileChange, Option<PathBuf>)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Evidence, Grade, Patch};
+    use crate::domain::{Applicability, Evidence, Grade, Patch};
 
     fn proven(changes: &[(&str, Option<&str>, &str)]) -> ProvenPatch {
         let changes = changes.iter().map(|(path, before, after)| FileChange {
@@ -200,15 +210,7 @@ mod tests {
             before: before.map(str::to_owned),
             after: (*after).to_owned(),
         });
-        let evidence = Evidence {
-            grade: Grade::Proven,
-            before: serde_json::Value::Null,
-            after: serde_json::Value::Null,
-            new_failures: Vec::new(),
-            tests: 0,
-            seconds: 0.0,
-            ..Evidence::default()
-        };
+        let evidence = Evidence { grade: Grade::Proven, applicability: Applicability::Safe, ..Evidence::default() };
         ProvenPatch::new(Patch::new(changes.collect()).unwrap(), evidence).unwrap()
     }
 
@@ -262,7 +264,7 @@ mod tests {
         std::fs::write(root.path().join("m/a"), "old").unwrap();
         let patch = proven(&[("m/a", Some("old"), "new"), ("m/b", None, "x")]);
         let undo: Vec<_> = patch.patch().changes().iter().map(|change| (change, write(root.path(), change).unwrap())).collect();
-        roll_back(root.path(), &undo);
+        undo_writes(root.path(), &undo);
         assert_eq!(std::fs::read_to_string(root.path().join("m/a")).unwrap(), "old");
         assert_eq!(std::fs::read_dir(root.path().join("m")).unwrap().count(), 1, "no backup and no new file is left");
     }

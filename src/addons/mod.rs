@@ -5,7 +5,9 @@
 mod apply;
 mod dependents;
 mod read;
+mod rollback;
 
 pub use apply::{Applied, ApplyError, apply, check_tested, tested};
 pub use dependents::{Dependents, dependents};
 pub use read::{AddonsError, Folder, closure, others};
+pub use rollback::{RollbackError, RolledBack, roll_back};

@@ -3,6 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use uuid::Uuid;
 
 use super::error::Problem;
 use crate::app::App;
@@ -11,8 +12,8 @@ use crate::domain::TenantId;
 /// The header for a key, besides `Authorization: Bearer`.
 pub const KEY_HEADER: &str = "x-api-key";
 
-/// The tenant whose key came with the request.
-pub struct Caller(pub TenantId);
+/// The tenant whose key came with the request, and which key it is.
+pub struct Caller(pub TenantId, pub Uuid);
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
@@ -24,7 +25,7 @@ impl FromRequestParts<App> for Caller {
             Problem::unauthorized("send an API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`; `odoo-agent key create` makes one")
         })?;
         match app.authenticate(key).await? {
-            Some(tenant) => Ok(Self(tenant)),
+            Some((tenant, key)) => Ok(Self(tenant, key.0)),
             None => Err(Problem::unauthorized("the API key is not valid: it is unknown, revoked or cut")),
         }
     }

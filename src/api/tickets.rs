@@ -55,7 +55,7 @@ pub async fn resolve(
     })?;
     let said = Resolution::new(&request.resolution, request.correction.as_deref());
     let said = said.map_err(|error| Problem::bad_request(error.to_string()))?;
-    let found = app.resolve_ticket(&caller.0, ticket, &said).await?.ok_or_else(|| Problem::not_found("ticket"))?;
+    let found = app.resolve_ticket(&caller.0, ticket, &said, Some(caller.1)).await?.ok_or_else(|| Problem::not_found("ticket"))?;
     Ok(Json(json!(found)))
 }
 

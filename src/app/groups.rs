@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::App;
+use crate::db::TenantTx;
 use crate::domain::{ErrorReport, Failure, Fingerprint, GroupId, Job, JobKind, Progress, RunId, TenantId};
+use crate::knowledge::confidence;
 use crate::runs;
 use crate::runs::groups::{self, Filter, GroupPage, GroupState, GroupView, MAX_PAGE, Split};
 use crate::tenants::audit;
@@ -24,13 +26,22 @@ impl App {
 
     /// Says how a group stands. `None`: there is no such group.
     pub async fn set_group_state(&self, tenant: &TenantId, group: GroupId, state: GroupState) -> Result<Option<GroupView>, Failure> {
+        let Some(before) = self.group(tenant, group).await? else { return Ok(None) };
         let mut tx = self.db.tenant(tenant).await?;
         if !groups::set_state(&mut tx, group, state).await? {
             return Ok(None);
         }
+        if (before.state.as_str(), state) == (GroupState::Fixed.as_str(), GroupState::Open) {
+            Self::note_return(&mut tx, group).await?;
+        }
         audit::write(&mut tx, "person", "group.state", &group.to_string(), &json!({ "state": state })).await?;
         tx.commit().await?;
         self.group(tenant, group).await
+    }
+
+    /// Notes that the errors of a group have come back after fixes of them were applied.
+    pub async fn note_return(tx: &mut TenantTx, group: GroupId) -> Result<(), Failure> {
+        Ok(confidence::record_return(tx, group).await?)
     }
 
     /// Makes a fingerprint of a group a group of its own, for good, with a job of its own where a change of sources may mend it. So does what

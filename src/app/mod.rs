@@ -4,6 +4,7 @@
 
 mod groups;
 mod purse;
+mod rollback;
 mod search;
 mod settle;
 mod submit;
@@ -27,14 +28,17 @@ use crate::queue::{Queue, QueueError};
 use crate::runs::groups::EventView;
 use crate::runs::{self, RunView};
 use crate::sandbox::Engine;
+use crate::tenants::keys::KeyId;
 use crate::tenants::{self, Settings};
 
+pub use crate::knowledge::confidence::{Actor, Earned};
 pub use crate::knowledge::{
     Answer as SearchAnswer, Defined, Hit, MAX_HITS, MAX_TOKENS, Question as DefinitionQuestion, Request as SearchRequest, Room, Sought,
     Span,
 };
 pub use crate::runs::groups::{Filter as GroupFilter, GroupPage, GroupState, GroupView, MAX_PAGE};
 pub use crate::tickets::{BadResolution, Filter as TicketFilter, Resolution, TicketLine, TicketPage, TicketState, TicketView};
+pub use rollback::Rollback;
 pub use submit::Submitted;
 
 /// Everything that is connected. Cheap to clone.
@@ -73,7 +77,7 @@ impl App {
         let config = Arc::new(config);
         let purse = Arc::new(purse::Purse::new(db.clone(), config.clone()));
         let app = Self {
-            knowledge: Knowledge::new(db.clone(), embedder).paid_by(purse),
+            knowledge: Knowledge::new(db.clone(), embedder).paid_by(purse).trusting(config.confidence),
             sandbox: Engine::new(&config.sandbox),
             claude: Claude::new(&config.claude)?,
             sources: Arc::new(config.sources()),
@@ -97,8 +101,8 @@ impl App {
         self.config.tenants.keys().chain([&self.sources.operator]).collect()
     }
 
-    /// Whose key this is. Unknown, revoked and malformed keys are all `None`.
-    pub async fn authenticate(&self, key: &str) -> Result<Option<TenantId>, Failure> {
+    /// Whose key this is, and which. Unknown, revoked and malformed keys are all `None`.
+    pub async fn authenticate(&self, key: &str) -> Result<Option<(TenantId, KeyId)>, Failure> {
         Ok(tenants::keys::authenticate(&self.db, key).await?)
     }
 

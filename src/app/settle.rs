@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::App;
 use crate::addons::{self, ApplyError};
 use crate::db::TenantTx;
-use crate::domain::{Effect, Failure, Job, Outcome, Progress, RunState, Ticket};
+use crate::domain::{Effect, Failure, FixOutcome, Job, Outcome, Progress, RunState, Ticket};
+use crate::knowledge::confidence::{Actor, Feedback, FeedbackKind, record};
 use crate::runs::{self, AttemptToken, groups};
 use crate::tenants::audit;
 use crate::{knowledge, tickets};
@@ -31,6 +32,9 @@ impl App {
             runs::insert(&mut tx, next, None, None).await?;
         }
         runs::finish(&mut tx, job.run_id, token, RunState::Done, &result, None).await?;
+        if result["applied"].is_object() {
+            record(&mut tx, &Feedback { run: job.run_id, kind: FeedbackKind::Applied, by: Actor::Program }).await?;
+        }
         tx.commit().await?;
 
         for next in &outcome.next {
@@ -56,7 +60,9 @@ impl App {
                     // What may not be written now may not be written in a minute: a person gets the patch.
                     Err(error @ ApplyError::Io(..)) if !error.is_refusal() => return Err(Failure::unavailable(error)),
                     Err(error) => {
-                        result["outcome"] = json!("ticket");
+                        // The proof is one of other sources.
+                        result["outcome"] = json!(FixOutcome::Proposed);
+                        result["not_applied"] = json!(error.to_string());
                         result["why"] = json!(error.to_string());
                         file(tx, job, otherwise, result).await?;
                     }
@@ -114,12 +120,36 @@ async fn file(tx: &mut TenantTx, job: &Job, ticket: &Ticket, result: &mut Value)
     Ok(())
 }
 
+/// The end of a run in one sentence.
 fn said(result: &Value) -> String {
-    let text = |key: &str| result[key].as_str().unwrap_or_default().to_owned();
-    match result["outcome"].as_str() {
-        Some("fixed") if result["applied"].is_object() => format!("fixed, proven and applied: {}", text("summary")),
-        Some("fixed") => format!("fixed, {}: {}", text("grade"), text("summary")),
-        Some("indexed") => format!("indexed: {}", text("summary")),
-        _ => format!("a ticket was filed: {}", result["ticket"]["title"].as_str().unwrap_or_default()),
+    let text = |key: &str| result[key].as_str().unwrap_or_default();
+    let ticket = result["ticket"]["title"].as_str().unwrap_or_default();
+    let (grade, summary) = (text("grade"), text("summary"));
+    match text("outcome") {
+        "fixed" if result["applied"].is_object() => format!("fixed, {grade} and applied: {summary}"),
+        "fixed" if result["not_applied"].is_string() => format!("fixed, {grade}, not applied: {summary} {}", text("why")),
+        "fixed" => format!("fixed, {grade}: {summary}"),
+        "proposed" => format!("a patch is proposed, {grade}: {summary} A ticket was filed: {ticket}"),
+        "indexed" => format!("indexed: {summary}"),
+        _ => format!("a ticket was filed: {ticket}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn end_of_a_run_is_said_in_the_words_of_its_outcome() {
+        let said = |more: Value| {
+            let mut result = json!({ "grade": "proven", "summary": "s.", "ticket": { "title": "t" }, "why": "w." });
+            result.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            super::said(&result)
+        };
+        assert_eq!(said(json!({ "outcome": "fixed" })), "fixed, proven: s.");
+        assert_eq!(said(json!({ "outcome": "fixed", "applied": {} })), "fixed, proven and applied: s.");
+        assert_eq!(said(json!({ "outcome": "fixed", "not_applied": "x" })), "fixed, proven, not applied: s. w.");
+        assert_eq!(said(json!({ "outcome": "proposed" })), "a patch is proposed, proven: s. A ticket was filed: t");
+        assert_eq!(said(json!({ "outcome": "ticket" })), "a ticket was filed: t");
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use jsonschema::Validator;
 use serde::Serialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::App;
 use crate::domain::{EventId, Failure, FailureKind, Job, JobKind, Progress, Release, RunId, TenantId};
@@ -44,9 +45,14 @@ impl App {
 
     /// Writes the run, then publishes it. If the second fails, the reconciler publishes it later: what was accepted is not lost.
     pub async fn submit(&self, job: &Job, traceparent: Option<&str>) -> Result<Submitted, Failure> {
+        self.submit_as(job, traceparent, None).await
+    }
+
+    /// The same in the name of an API key.
+    pub async fn submit_as(&self, job: &Job, traceparent: Option<&str>, key: Option<Uuid>) -> Result<Submitted, Failure> {
         Self::check(job.kind, &job.payload)?;
         let mut tx = self.db.tenant(&job.tenant).await?;
-        let inserted = runs::insert(&mut tx, job, traceparent, None).await?;
+        let inserted = runs::insert_as(&mut tx, job, traceparent, None, key).await?;
         tx.commit().await?;
         if inserted {
             self.tell(&job.tenant, job.run_id, &Progress::new("queued", format!("{} was accepted", job.kind))).await;

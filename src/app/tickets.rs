@@ -1,6 +1,7 @@
 //! Tickets: seen, and resolved by a person.
 
 use serde_json::json;
+use uuid::Uuid;
 
 use super::App;
 use crate::domain::{Failure, TenantId, TicketId};
@@ -24,10 +25,17 @@ impl App {
     }
 
     /// Keeps what a person says mended the error of a ticket, in the place of what was said before; a search finds it from then on. Its
-    /// group counts as fixed, so that the next occurrence is a run, which tries what was said. `None`: there is no such ticket.
-    pub async fn resolve_ticket(&self, tenant: &TenantId, ticket: TicketId, said: &Resolution) -> Result<Option<TicketView>, Failure> {
+    /// group counts as fixed, so that the next occurrence is a run, which tries what was said. `key` is the API key that it came with.
+    /// `None`: there is no such ticket.
+    pub async fn resolve_ticket(
+        &self,
+        tenant: &TenantId,
+        ticket: TicketId,
+        said: &Resolution,
+        key: Option<Uuid>,
+    ) -> Result<Option<TicketView>, Failure> {
         let mut tx = self.db.tenant(tenant).await?;
-        let Some(run) = tickets::resolve(&mut tx, ticket, said).await? else { return Ok(None) };
+        let Some(run) = tickets::resolve(&mut tx, ticket, said, key).await? else { return Ok(None) };
         groups::mark_fixed_by(&mut tx, run).await?;
         // The words that are written over by later ones stay here.
         let detail = json!({ "resolution": said.text(), "correction": said.correction(), "files": said.files() });

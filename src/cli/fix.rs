@@ -31,7 +31,7 @@ pub struct Args {
     /// An addons folder. May be given several times: only the first may be changed, the others are there to be depended on.
     #[arg(long, value_name = "DIR", required = true)]
     addons: Vec<PathBuf>,
-    /// Write a proven fix, with backups.
+    /// Write a fix that is trusted enough, with backups. `rollback` takes it back.
     #[arg(long)]
     apply: bool,
     /// Print one JSON object.
@@ -67,7 +67,7 @@ pub async fn run(mut config: Config, args: Args) -> anyhow::Result<Exit> {
     } else {
         show::result(&result);
     }
-    Ok(if result["outcome"] == "fixed" { Exit::Done } else { Exit::NotProven })
+    Ok(show::exit_of(&result))
 }
 
 /// The job of mending one error.

@@ -4,6 +4,7 @@
 
 mod bench;
 mod classify;
+mod confidence;
 mod connect;
 mod defined;
 mod doctor;
@@ -13,6 +14,7 @@ mod image;
 mod index;
 mod key;
 mod mcp;
+mod rollback;
 mod search;
 mod show;
 mod status;
@@ -54,6 +56,10 @@ enum Command {
     Schedule,
     /// Mend one error, from the log to the proven patch.
     Fix(fix::Args),
+    /// Take back a fix that a run has written, from its backups.
+    Rollback(rollback::Args),
+    /// Show how far each source of fixes is trusted, and the counts behind it.
+    Confidence(confidence::Args),
     /// Read a log: the class of every error, and what it names.
     Classify(classify::Args),
     /// Submit a job.
@@ -89,9 +95,9 @@ enum Command {
 /// How a command ended, as an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done, and proven where something was to be proven.
+    /// Done, and fixed where something was to be fixed.
     Done,
-    /// Done, but not proven: a ticket was made.
+    /// Done, but not fixed: a person has to look at a proposal, a ticket, or a fix that was not applied.
     NotProven,
     /// The command or its input is wrong.
     Usage,
@@ -132,6 +138,8 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Work => Box::pin(up::work(config)).await,
         Command::Schedule => Box::pin(up::schedule(config)).await,
         Command::Fix(args) => Box::pin(fix::run(config, args)).await,
+        Command::Rollback(args) => Box::pin(rollback::run(config, args)).await,
+        Command::Confidence(args) => Box::pin(confidence::run(config, args)).await,
         Command::Classify(args) => classify::run(&args),
         Command::Submit(args) => Box::pin(submit::run(config, args)).await,
         Command::Status(args) => Box::pin(status::run(config, args)).await,

@@ -5,6 +5,8 @@ use std::io::{IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 
+use super::Exit;
+
 const ADDED: Style = AnsiColor::Green.on_default();
 const REMOVED: Style = AnsiColor::Red.on_default();
 const PLACE: Style = AnsiColor::Cyan.on_default();
@@ -25,6 +27,12 @@ pub fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
+/// How a command ends that shows a result: done only if the error is fixed, and what was to be written is written and still there.
+pub fn exit_of(result: &Value) -> Exit {
+    let is_held_back = result["not_applied"].is_string() || result["rolled_back"].is_object();
+    if result["outcome"] == "fixed" && !is_held_back { Exit::Done } else { Exit::NotProven }
+}
+
 /// The result of a fix for a person: what, how sure, the patch, the evidence.
 pub fn result(result: &Value) {
     let color = std::io::stdout().is_terminal();
@@ -36,8 +44,14 @@ pub fn result(result: &Value) {
     if !result["source"].is_null() {
         let origin = result["origin"].as_str().map(|who| format!(", made by {}", clean(who))).unwrap_or_default();
         out(&format!("fix         {}{origin}: {}", text(&result["source"]), text(&result["summary"])));
-        out(&format!("grade       {}, confidence {:.2}", text(&result["grade"]), result["confidence"].as_f64().unwrap_or(0.0)));
+        out(&format!(
+            "grade       {}, confidence {:.2}{}",
+            text(&result["grade"]),
+            result["confidence"].as_f64().unwrap_or(0.0),
+            counts(result)
+        ));
     }
+    judgement(result).iter().for_each(|line| out(line));
     let proof = &result["verification"];
     if proof.is_object() {
         out(&format!("before      {}", run(&proof["before"])));
@@ -54,10 +68,44 @@ pub fn result(result: &Value) {
     if let Some(backups) = result["applied"]["backups"].as_array() {
         out(&format!("applied     with {} backup(s)", backups.len()));
     }
+    if result["rolled_back"].is_object() {
+        out(&format!("rolled back {} by {}", text(&result["rolled_back"]["at"]), text(&result["rolled_back"]["by"])));
+    }
     if let Some(patch) = result["patch"].as_str() {
         out("");
         out(diff(&clean(patch), color).trim_end());
     }
+}
+
+/// What the confidence is made of.
+fn counts(result: &Value) -> String {
+    let counts = &result["confidence_counts"];
+    if !counts.is_object() {
+        return String::new();
+    }
+    format!(" ({} of {} cases right, {} good and {} bad outcomes)", counts["right"], counts["tried"], counts["good"], counts["bad"])
+}
+
+/// What a person has to weigh: how safe the patch is, what it loses, what nothing ran.
+fn judgement(result: &Value) -> Vec<String> {
+    let text = |value: &Value| clean(value.as_str().unwrap_or("-"));
+    let place = |value: &Value, line: &Value| match line.as_u64() {
+        Some(line) => format!("{}:{line}", text(value)),
+        None => text(value),
+    };
+    let each = |key: &str| result[key].as_array().into_iter().flatten();
+    let mut lines = Vec::new();
+    if let Some(applicability) = result["applicability"].as_str() {
+        lines.push(format!("safety      {}", clean(applicability)));
+    }
+    lines.extend(each("losses").map(|loss| {
+        let at = &loss["place"];
+        format!("loses       {}: {}", place(&at["path"], &at["line"]), text(&loss["what"]))
+    }));
+    lines.extend(each("reservations").map(|why| format!("not sure    {}", text(why))));
+    let idle = each("hunks").filter(|hunk| hunk["exercised"].is_null());
+    lines.extend(idle.map(|hunk| format!("not run     {}", place(&hunk["path"], &hunk["line"]))));
+    lines
 }
 
 fn run(run: &Value) -> String {
@@ -91,11 +139,40 @@ pub fn diff(patch: &str, color: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn terminal_escapes_do_not_pass() {
         assert_eq!(clean("a\u{1b}[2J\u{7}b\nc"), "a[2Jb\nc");
+    }
+
+    #[test]
+    fn only_a_fix_that_stands_ends_well() {
+        let exit = |more: &[(&str, Value)]| {
+            let mut result = json!({ "outcome": "fixed", "not_applied": null });
+            more.iter().for_each(|(key, value)| result[*key] = value.clone());
+            exit_of(&result)
+        };
+        assert_eq!(exit(&[]), Exit::Done);
+        for bad in [("outcome", json!("proposed")), ("outcome", json!("ticket")), ("not_applied", json!("x")), ("rolled_back", json!({}))] {
+            assert_eq!(exit(std::slice::from_ref(&bad)), Exit::NotProven, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn losses_and_doubts_are_shown() {
+        let lines = judgement(&json!({
+            "applicability": "unsafe",
+            "losses": [{ "kind": "value", "place": { "path": "m/a.py", "line": 7 }, "what": "the number is lost" }],
+            "reservations": ["the model is wider"],
+            "hunks": [{ "path": "m/a.py", "line": 3, "exercised": null }, { "path": "m/b.py", "line": 4, "exercised": "test T.t" }],
+        }));
+        let expected =
+            ["safety      unsafe", "loses       m/a.py:7: the number is lost", "not sure    the model is wider", "not run     m/a.py:3"];
+        assert_eq!(lines, expected);
+        assert!(judgement(&json!({ "outcome": "ticket" })).is_empty());
     }
 
     #[test]

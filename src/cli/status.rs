@@ -1,6 +1,6 @@
 //! `odoo-agent status RUN`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::connect::connect;
 use super::{Exit, show};
@@ -36,8 +36,8 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<Exit> {
             show::result(result);
         }
     }
-    Ok(match (view.state, view.result.as_ref().map(|result| &result["outcome"])) {
-        (RunState::Done, Some(Value::String(outcome))) if outcome == "fixed" => Exit::Done,
+    Ok(match (view.state, &view.result) {
+        (RunState::Done, Some(result)) => show::exit_of(result),
         (RunState::Queued | RunState::Running, _) => Exit::Done,
         _ => Exit::NotProven,
     })

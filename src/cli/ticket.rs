@@ -119,7 +119,7 @@ async fn act(app: &App, tenant: &TenantId, action: Action, said: Option<Resoluti
             let page = app.tickets(tenant, &TicketFilter { state, limit: Some(limit), after }).await?;
             return Ok(if json { json!(page).to_string() } else { table(&page) });
         }
-        (Action::Resolve { ticket, .. }, Some(said)) => (ticket, app.resolve_ticket(tenant, ticket, &said).await?),
+        (Action::Resolve { ticket, .. }, Some(said)) => (ticket, app.resolve_ticket(tenant, ticket, &said, None).await?),
         (Action::Show { ticket } | Action::Resolve { ticket, .. }, _) => (ticket, app.ticket(tenant, ticket).await?),
     };
     let found = found.ok_or_else(|| Failure::bad_input(format!("the tenant {tenant} has no ticket {ticket}; `ticket list` shows them")))?;

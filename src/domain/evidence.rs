@@ -195,16 +195,26 @@ pub struct Hunk {
     pub need: Need,
 }
 
-/// A rate of success between 0 and 1, measured on past outcomes.
+/// A rate of success between 0 and 1, measured on labelled cases and on what became of past fixes.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Confidence(f64);
 
 impl Confidence {
-    /// The smoothed rate (Beta prior `prior_hits`, `prior_misses`) of `hits` successes in `hits + misses` tries.
-    pub fn measured(hits: u64, misses: u64, prior_hits: f64, prior_misses: f64) -> Self {
-        let total = hits as f64 + misses as f64 + prior_hits + prior_misses;
-        Self(((hits as f64 + prior_hits) / total).clamp(0.0, 1.0))
+    /// Returns Laplace's rule of succession, (right + 1) / (tried + 2): one half where nothing was tried, and never a whole 0 or 1.
+    pub fn earned(right: u64, tried: u64) -> Self {
+        Self(((right as f64 + 1.0) / (tried as f64 + 2.0)).clamp(0.0, 1.0))
+    }
+
+    /// Returns the confidence in one patch of a source that earned this: nothing if the patch was refuted, at most one half if it was not
+    /// proven.
+    #[must_use]
+    pub fn in_patch(self, grade: Grade) -> Self {
+        match grade {
+            Grade::Proven => self,
+            Grade::Consistent => Self(self.0.min(0.5)),
+            Grade::Refuted => Self(0.0),
+        }
     }
 
     /// The rate, 0 to 1.
@@ -246,6 +256,9 @@ pub struct Evidence {
     /// What is known of each hunk.
     #[serde(default)]
     pub hunks: Vec<Hunk>,
+    /// Whether the error was reproduced and is gone with the patch, whatever else the patch may have broken.
+    #[serde(default)]
+    pub error_gone: bool,
 }
 
 impl Default for Evidence {
@@ -264,6 +277,7 @@ impl Default for Evidence {
             losses: Vec::new(),
             reservations: Vec::new(),
             hunks: Vec::new(),
+            error_gone: false,
         }
     }
 }
@@ -310,7 +324,7 @@ impl std::fmt::Display for Finding {
     }
 }
 
-/// A patch with its proof. It can be made only from evidence that proves it, and only it can be applied.
+/// A fix: a patch with its proof. It can be made only from evidence that makes it one ([`Evidence::is_fix`]), and only it can be applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "(Patch, Evidence)", into = "(Patch, Evidence)")]
 pub struct ProvenPatch {
@@ -321,7 +335,7 @@ pub struct ProvenPatch {
 impl TryFrom<(Patch, Evidence)> for ProvenPatch {
     type Error = &'static str;
     fn try_from((patch, evidence): (Patch, Evidence)) -> Result<Self, &'static str> {
-        Self::new(patch, evidence).ok_or("the evidence is no proof")
+        Self::new(patch, evidence).ok_or("the evidence does not make the patch a fix: it is not proven, not safe, or loses something")
     }
 }
 
@@ -332,9 +346,9 @@ impl From<ProvenPatch> for (Patch, Evidence) {
 }
 
 impl ProvenPatch {
-    /// Joins the two if the evidence is a proof.
+    /// Joins the two if the evidence makes the patch a fix: proven, nothing new broken, safe, and nothing lost.
     pub fn new(patch: Patch, evidence: Evidence) -> Option<Self> {
-        (evidence.grade == Grade::Proven && evidence.new_failures.is_empty()).then_some(Self { patch, evidence })
+        evidence.is_fix().then_some(Self { patch, evidence })
     }
 
     /// The patch.
@@ -399,27 +413,35 @@ mod tests {
     use crate::domain::FileChange;
 
     #[test]
-    fn only_proof_makes_a_proven_patch() {
+    fn only_a_safe_proof_makes_a_proven_patch() {
         let patch = Patch::new(vec![FileChange { path: "m/a".parse().unwrap(), before: None, after: "x".to_owned() }]).unwrap();
-        let evidence = |grade, new_failures: &[&str]| Evidence {
-            grade,
-            before: Value::Null,
-            after: Value::Null,
-            new_failures: new_failures.iter().map(ToString::to_string).collect(),
-            tests: 1,
-            seconds: 1.0,
-            ..Evidence::default()
+        let fix = Evidence { grade: Grade::Proven, applicability: Applicability::Safe, tests: 1, seconds: 1.0, ..Evidence::default() };
+        let is_fix = |evidence: Evidence| ProvenPatch::new(patch.clone(), evidence).is_some();
+        let loss = Loss {
+            kind: LossKind::Value,
+            place: Location { path: "m/a".to_owned(), line: Some(1) },
+            what: "the value is no longer written".to_owned(),
         };
-        assert!(ProvenPatch::new(patch.clone(), evidence(Grade::Proven, &[])).is_some());
-        assert!(ProvenPatch::new(patch.clone(), evidence(Grade::Proven, &["TestA.test_b"])).is_none());
-        assert!(ProvenPatch::new(patch.clone(), evidence(Grade::Consistent, &[])).is_none());
-        assert!(ProvenPatch::new(patch, evidence(Grade::Refuted, &[])).is_none());
+        assert!(is_fix(fix.clone()));
+        assert!(!is_fix(Evidence { new_failures: vec!["TestA.test_b".to_owned()], ..fix.clone() }));
+        assert!(!is_fix(Evidence { losses: vec![loss], ..fix.clone() }));
+        for applicability in [Applicability::Unsafe, Applicability::DisplayOnly] {
+            assert!(!is_fix(Evidence { applicability, ..fix.clone() }));
+        }
+        for grade in [Grade::Consistent, Grade::Refuted] {
+            assert!(!is_fix(Evidence { grade, ..fix.clone() }));
+        }
     }
 
     #[test]
-    fn confidence_stays_a_rate() {
-        assert!((Confidence::measured(0, 0, 19.0, 1.0).value() - 0.95).abs() < 1e-9);
-        assert!(Confidence::measured(0, 1_000_000, 1.0, 1.0).value() < 0.01);
+    fn confidence_is_earned_and_stays_a_rate() {
+        assert_eq!(Confidence::earned(0, 0).value(), 0.5);
+        assert!(Confidence::earned(0, 1_000_000).value() < 0.01);
+        assert!(Confidence::earned(7, 7).value() < 0.90, "seven right ones of seven are too few");
+        assert!(Confidence::earned(8, 8).value() >= 0.90);
+        let rate = Confidence::earned(19, 19);
+        assert_eq!(rate.in_patch(Grade::Proven), rate);
+        assert_eq!((rate.in_patch(Grade::Consistent).value(), rate.in_patch(Grade::Refuted).value()), (0.5, 0.0));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::outcome::StoredOutcome;
 use super::{ErrorReport, Grade, InvalidId, OdooVersion, Patch, ProvenPatch, RunId, Source, TenantId};
 
 /// The kinds of job. A closed set: a kind without a handler does not compile.
@@ -111,6 +112,7 @@ pub struct Job {
 
 /// What a handler hands back: what came out, what is to be done about it, and which jobs follow. It does none of that itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredOutcome")]
 pub struct Outcome {
     /// What is stored on the run and shown by `status`.
     pub result: Value,
@@ -121,7 +123,7 @@ pub struct Outcome {
 }
 
 /// Something that happens at most once a run, whatever is delivered twice.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Write a proven patch below this folder.
@@ -150,7 +152,7 @@ pub struct Ticket {
     pub body: String,
     /// The same for programs.
     pub evidence: Value,
-    /// A patch that was not proven, as a unified diff.
+    /// A patch that a person is to judge, as a unified diff.
     pub patch: Option<String>,
 }
 

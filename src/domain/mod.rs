@@ -5,15 +5,18 @@ mod evidence;
 mod failure;
 mod ids;
 mod job;
+mod outcome;
 mod patch;
 mod report;
 
 pub use cursor::Cursor;
 pub use evidence::{
-    Applicability, Confidence, Cost, Diagnosis, Evidence, Finding, Grade, Hunk, Loss, LossKind, Need, ProvenPatch, Severity, Source, Suspect,
+    Applicability, Confidence, Cost, Diagnosis, Evidence, Finding, Grade, Hunk, Loss, LossKind, Need, ProvenPatch, Severity, Source,
+    Suspect,
 };
 pub use failure::{Failure, FailureKind, Verdict};
 pub use ids::{Domain, EventId, Fingerprint, GroupId, HostName, InvalidId, ModuleName, OdooVersion, Release, RunId, TenantId, TicketId};
 pub use job::{Effect, Job, JobKind, Lesson, Outcome, Progress, RunState, Ticket, UnknownKind};
+pub use outcome::{FixOutcome, written_patch};
 pub use patch::{FileChange, Patch, PatchError, RelPath};
 pub use report::{ErrorClass, ErrorReport, Fault, Frame, Location, ObjectRef, Owner, Raised, Subclass};

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Ctx;
-use super::report::{self, Verdict};
+use super::report::{self, Trust, Verdict};
 use crate::addons::{AddonsError, Dependents, Folder, closure, dependents, others};
 use crate::cascade::{self, Found};
 use crate::domain::{ErrorReport, Failure, Fault, Fingerprint, Frame, Location, ModuleName, ObjectRef, OdooVersion, Outcome, Raised};
@@ -66,17 +66,17 @@ pub async fn run(ctx: &Ctx, payload: &Value) -> Result<Outcome, Failure> {
             Err(why) => Verdict::Untried(why),
             Ok(mut sources) => {
                 let found = search(ctx, &error, &version, &sources).await?;
-                let confidence = report::confidence(ctx, &error, &found).await?;
+                let trust = Trust::in_found(ctx, &error, &found).await?;
                 Verdict::Tried {
                     found: Box::new(found),
-                    confidence,
+                    trust,
                     root: folders[0].root().to_owned(),
                     addon: Box::new(sources.addons.swap_remove(0)),
                 }
             }
         },
     };
-    Ok(report::outcome(ctx, &error, &version, verdict, payload.apply || ctx.settings.apply))
+    Ok(report::outcome(ctx, &error, &version, &verdict, payload.apply || ctx.settings.apply))
 }
 
 /// The error that the job is about.

@@ -1,6 +1,7 @@
 //! From what the cascade found to the result, the ticket and the lesson of a `debug_error` run.
 
-use std::fmt::Write;
+mod body;
+
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -9,8 +10,10 @@ use super::Ctx;
 use crate::addons;
 use crate::cascade::{Attempt, Found, PROMPT_VERSION, Reproduction};
 use crate::domain::{
-    Confidence, Cost, Effect, ErrorReport, Evidence, Failure, Grade, Lesson, OdooVersion, Outcome, Source, Suspect, Ticket,
+    Confidence, Cost, Effect, ErrorReport, Evidence, Failure, FixOutcome, Grade, Lesson, OdooVersion, Outcome, Patch, ProvenPatch, RunId,
+    Source, Suspect, Ticket,
 };
+use crate::knowledge::confidence::{Earned, maker};
 use crate::odoo::Addon;
 use crate::rules;
 
@@ -23,7 +26,7 @@ pub enum Verdict {
         /// What came out.
         found: Box<Found>,
         /// How far to trust it.
-        confidence: Confidence,
+        trust: Trust,
         /// The folder that a fix would be written to.
         root: PathBuf,
         /// The addon as it was read from there.
@@ -31,59 +34,59 @@ pub enum Verdict {
     },
 }
 
-/// The measured success rate of the best candidate's source, grade and error class.
-pub async fn confidence(ctx: &Ctx, error: &ErrorReport, found: &Found) -> Result<Confidence, Failure> {
-    let (source, grade) = match (&found.proven, &found.best) {
-        (Some((_, source, _)), _) => (trusted_as(source, found.origin.as_ref()), Grade::Proven),
-        (None, Some(best)) => (trusted_as(&best.source, best.origin.as_ref()), best.evidence.grade),
-        (None, None) => return Ok(Confidence::measured(0, 0, 0.0, 1.0)),
-    };
-    let (hits, misses) = ctx.knowledge.success_rate(&ctx.tenant, source, grade, error.class).await?;
-    let (prior_hits, prior_misses) = prior(source, grade);
-    Ok(Confidence::measured(hits, misses, prior_hits, prior_misses))
+/// What speaks for and against a patch besides its own evidence.
+#[derive(Default)]
+pub struct Trust {
+    /// What its source has earned; `None` if there is no patch.
+    earned: Option<Earned>,
+    /// The run whose fix of the same error a person has taken back or rejected.
+    taken_back: Option<RunId>,
 }
 
-/// Whose success rate counts. A fix of Claude that was shown and not applied is remembered, and remembering it makes it no better: else
-/// the same error, met twice, would get it applied. What a person said came through a key that others may hold.
-fn trusted_as<'a>(source: &'a Source, origin: Option<&'a Source>) -> &'a Source {
-    match (source, origin) {
-        (Source::Recall, Some(rule @ Source::Rule(_))) => {
-            if rule.is_unsure() {
-                rule
-            } else {
-                source
-            }
-        }
-        (Source::Recall, Some(Source::Person)) => &Source::Person,
-        (Source::Recall, _) => &Source::Claude,
-        _ => source,
+impl Trust {
+    /// The trust in what was found.
+    pub async fn in_found(ctx: &Ctx, error: &ErrorReport, found: &Found) -> Result<Self, Failure> {
+        let maker = match (&found.proven, &found.best) {
+            (Some((_, source, _)), _) => maker(source, found.origin.as_ref()),
+            (None, Some(best)) => maker(&best.source, best.origin.as_ref()),
+            (None, None) => return Ok(Self::default()),
+        };
+        let earned = ctx.knowledge.earned(&ctx.tenant, maker, error.class).await?;
+        let taken_back = ctx.knowledge.taken_back(&ctx.tenant, &error.fingerprint).await?;
+        Ok(Self { earned: Some(earned), taken_back })
     }
-}
 
-/// What is believed before anything was measured: a proven rule is trusted enough to be applied; a proven answer of Claude, a correction by a
-/// person, or a proposal that the rule itself was not sure of, not yet.
-fn prior(source: &Source, grade: Grade) -> (f64, f64) {
-    match (grade, source) {
-        (Grade::Proven, Source::Rule(_) | Source::Recall) if !source.is_unsure() => (19.0, 1.0),
-        (Grade::Proven, _) => (8.0, 2.0),
-        (Grade::Consistent, _) => (5.0, 5.0),
-        (Grade::Refuted, _) => (0.0, 10.0),
+    fn confidence(&self, grade: Grade) -> Confidence {
+        self.earned.as_ref().map_or(Confidence::earned(0, 0), Earned::confidence).in_patch(grade)
+    }
+
+    /// Why a fix is not to be written by a machine, if there is a reason.
+    fn objection(&self, threshold: f64) -> Option<String> {
+        let confidence = self.confidence(Grade::Proven).value();
+        if let Some(run) = self.taken_back {
+            return Some(format!(
+                "a fix of the same error, found by the run {run}, was taken back or rejected; apply it by hand if it is right"
+            ));
+        }
+        // Written so that a threshold that is no number holds everything back.
+        let is_trusted = confidence >= threshold;
+        (!is_trusted).then(|| {
+            format!("its confidence of {confidence:.2} is below the tenant's threshold of {threshold:.2}; apply it by hand if it is right")
+        })
     }
 }
 
 /// What is stored and what is to be done.
-pub fn outcome(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, verdict: Verdict, apply: bool) -> Outcome {
-    let told = Told::new(ctx, error, version, &verdict, apply);
+pub fn outcome(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, verdict: &Verdict, apply: bool) -> Outcome {
+    let told = Told::new(ctx, error, version, verdict, apply);
     let lesson = Effect::Remember(Box::new(told.lesson()));
     let mut result = told.result();
-    let effects = match verdict {
-        Verdict::Tried { ref found, ref root, ref addon, .. } if told.fixed => match &found.proven {
-            Some((proven, _, _)) if apply => {
-                let tested = addons::tested(addon, proven.patch());
-                vec![Effect::Apply { root: root.clone(), proven: Box::new(proven.clone()), tested, otherwise: told.ticket() }, lesson]
-            }
-            _ => vec![lesson],
-        },
+    let effects = match (verdict, told.fixed) {
+        (Verdict::Tried { root, addon, .. }, Some(proven)) if apply && told.not_applied.is_none() => {
+            let tested = addons::tested(addon, proven.patch());
+            vec![Effect::Apply { root: root.clone(), proven: Box::new(proven.clone()), tested, otherwise: told.ticket() }, lesson]
+        }
+        (_, Some(_)) if !apply => vec![lesson],
         _ => {
             let ticket = told.ticket();
             result["ticket"] = json!({ "title": ticket.title, "body": ticket.body });
@@ -93,26 +96,61 @@ pub fn outcome(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, verdict: V
     Outcome { result, effects, next: Vec::new() }
 }
 
+/// How the search ended, by its best patch.
+fn conclude(found: &Found) -> FixOutcome {
+    match (&found.proven, &found.best) {
+        (Some(_), _) => FixOutcome::Fixed,
+        (None, Some(best)) if may_help(best) => FixOutcome::Proposed,
+        (None, _) => FixOutcome::Ticket,
+    }
+}
+
+/// Whether a patch that is no fix may be shown as a proposal: it took the error away, the error could not be shown at all, or it was held back
+/// for a person to decide. One that was run to no avail is known not to help.
+fn may_help(attempt: &Attempt) -> bool {
+    match attempt.evidence.grade {
+        Grade::Proven | Grade::Consistent => true,
+        Grade::Refuted => attempt.evidence.error_gone || !attempt.forbidden.is_empty(),
+    }
+}
+
+/// Why a patch is a proposal and no fix.
+fn why_proposed(best: &Attempt, diagnosis: &str) -> String {
+    if best.evidence.grade != Grade::Proven {
+        return diagnosis.to_owned();
+    }
+    let losses = best.evidence.losses.iter().map(ToString::to_string);
+    let reasons: Vec<String> = losses.chain(best.evidence.reservations.iter().cloned()).collect();
+    let reasons = if reasons.is_empty() { "it may change what the code means".to_owned() } else { reasons.join("; ") };
+    format!("The patch is proven to take the error away, and a person must decide whether it is right: {reasons}.")
+}
+
 /// Everything that the texts are made of.
 struct Told<'a> {
     ctx: &'a Ctx,
     error: &'a ErrorReport,
     version: &'a OdooVersion,
-    fixed: bool,
-    patch: Option<&'a crate::domain::Patch>,
+    outcome: FixOutcome,
+    fixed: Option<&'a ProvenPatch>,
+    patch: Option<&'a Patch>,
     source: Option<&'a Source>,
     origin: Option<&'a Source>,
     evidence: Option<&'a Evidence>,
+    forbidden: &'a [String],
     summary: &'a str,
     confidence: f64,
+    earned: Option<&'a Earned>,
     cost: Cost,
     attempts: &'a [Attempt],
+    /// Why there is no fix.
     why: String,
+    /// Why a fix that was to be applied is not.
+    not_applied: Option<String>,
     suspects: &'a [Suspect],
     reproduced: bool,
     reproduction: Option<&'a Reproduction>,
     /// The proven fix as it is remembered: without the test that was written to show the error.
-    fix: Option<&'a crate::domain::Patch>,
+    fix: Option<&'a Patch>,
     refuted: &'a [String],
     shown: &'a [String],
 }
@@ -123,16 +161,20 @@ impl<'a> Told<'a> {
             ctx,
             error,
             version,
-            fixed: false,
+            outcome: FixOutcome::Ticket,
+            fixed: None,
             patch: None,
             source: None,
             origin: None,
             evidence: None,
+            forbidden: &[],
             summary: "",
             confidence: 0.0,
+            earned: None,
             cost: Cost::default(),
             attempts: &[],
             why: String::new(),
+            not_applied: None,
             suspects: &[],
             reproduced: false,
             reproduction: None,
@@ -140,53 +182,49 @@ impl<'a> Told<'a> {
             refuted: &[],
             shown: &[],
         };
-        match verdict {
-            Verdict::Untried(why) => Self { why: why.clone(), ..empty },
-            Verdict::Tried { found, confidence, .. } => {
-                let tried = Self {
-                    confidence: confidence.value(),
-                    cost: found.cost,
-                    refuted: &found.refuted,
-                    shown: &found.shown,
-                    attempts: &found.attempts,
-                    why: found.diagnosis.why_not_fixed.clone(),
-                    suspects: &found.diagnosis.suspects,
-                    reproduced: found.reproduced,
-                    reproduction: found.reproduction.as_ref(),
-                    fix: found.fix.as_ref(),
-                    ..empty
-                };
-                match (&found.proven, &found.best) {
-                    (Some((proven, source, summary)), _) => {
-                        let trusted = confidence.value() >= ctx.settings.threshold;
-                        let why = format!(
-                            "The fix is proven, but its confidence of {:.2} is below the tenant's threshold of {:.2}; apply it by hand if it is right.",
-                            confidence.value(),
-                            ctx.settings.threshold
-                        );
-                        Self {
-                            // Without an order to apply, a proven fix is simply shown.
-                            fixed: trusted || !apply,
-                            patch: Some(proven.patch()),
-                            source: Some(source),
-                            origin: found.origin.as_ref(),
-                            evidence: Some(proven.evidence()),
-                            summary,
-                            why,
-                            ..tried
-                        }
-                    }
-                    (None, Some(best)) => Self {
-                        patch: Some(&best.patch),
-                        source: Some(&best.source),
-                        origin: best.origin.as_ref(),
-                        evidence: Some(&best.evidence),
-                        summary: &best.summary,
-                        ..tried
-                    },
-                    (None, None) => tried,
-                }
-            }
+        let (found, trust) = match verdict {
+            Verdict::Untried(why) => return Self { why: why.clone(), ..empty },
+            Verdict::Tried { found, trust, .. } => (found, trust),
+        };
+        let outcome = conclude(found);
+        let tried = Self {
+            outcome,
+            earned: trust.earned.as_ref(),
+            cost: found.cost,
+            refuted: &found.refuted,
+            shown: &found.shown,
+            attempts: &found.attempts,
+            why: found.diagnosis.why_not_fixed.clone(),
+            suspects: &found.diagnosis.suspects,
+            reproduced: found.reproduced,
+            reproduction: found.reproduction.as_ref(),
+            fix: found.fix.as_ref(),
+            ..empty
+        };
+        match (&found.proven, &found.best) {
+            (Some((proven, source, summary)), _) => Self {
+                fixed: Some(proven),
+                patch: Some(proven.patch()),
+                source: Some(source),
+                origin: found.origin.as_ref(),
+                evidence: Some(proven.evidence()),
+                confidence: trust.confidence(Grade::Proven).value(),
+                summary,
+                not_applied: trust.objection(ctx.settings.threshold).filter(|_| apply),
+                ..tried
+            },
+            (None, Some(best)) => Self {
+                patch: Some(&best.patch),
+                source: Some(&best.source),
+                origin: best.origin.as_ref(),
+                evidence: Some(&best.evidence),
+                forbidden: &best.forbidden,
+                confidence: trust.confidence(best.evidence.grade).value(),
+                summary: &best.summary,
+                why: if outcome == FixOutcome::Proposed { why_proposed(best, &tried.why) } else { tried.why.clone() },
+                ..tried
+            },
+            (None, None) => tried,
         }
     }
 
@@ -196,11 +234,39 @@ impl<'a> Told<'a> {
         self.error.location.as_ref().or_else(guessed).map(ToString::to_string)
     }
 
+    /// Why there is no fix, or why it is not applied; `None`: it is fixed.
+    fn why(&self) -> Option<String> {
+        match self.outcome {
+            FixOutcome::Fixed => self.not_applied.as_ref().map(|why| format!("The fix is proven, and was not applied: {why}.")),
+            FixOutcome::Proposed | FixOutcome::Ticket => Some(self.why.clone()),
+        }
+    }
+
+    /// The evidence of a patch that is shown; one that is known not to help is not.
+    fn judged(&self) -> Option<&'a Evidence> {
+        self.evidence.filter(|_| self.outcome != FixOutcome::Ticket)
+    }
+
+    /// Why the patch is not safe, besides what it loses. What the guard held back is told by the guard.
+    fn reservations(&self) -> Vec<String> {
+        let mut all = self.judged().map_or_else(Vec::new, |evidence| evidence.reservations.clone());
+        if self.outcome == FixOutcome::Proposed {
+            all.extend(self.forbidden.iter().filter(|why| !all.contains(why)).cloned().collect::<Vec<_>>());
+        }
+        all
+    }
+
+    /// The patch that is shown.
+    fn diff(&self) -> Option<String> {
+        self.patch.filter(|_| self.outcome != FixOutcome::Ticket).map(Patch::unified_diff)
+    }
+
     /// The result as `fix --json` and `status` show it.
     fn result(&self) -> Value {
+        let judged = self.judged();
         json!({
             "run_id": self.ctx.run,
-            "outcome": if self.fixed { "fixed" } else { "ticket" },
+            "outcome": self.outcome,
             "error": {
                 "fingerprint": self.error.fingerprint,
                 "class": self.error.class,
@@ -214,9 +280,16 @@ impl<'a> Told<'a> {
             "source": self.source.map(ToString::to_string),
             "origin": self.origin.map(ToString::to_string),
             "grade": self.evidence.map(|evidence| evidence.grade),
+            "applicability": judged.map(|evidence| evidence.applicability),
+            "losses": judged.map_or(&[][..], |evidence| &evidence.losses),
+            "reservations": self.reservations(),
+            "hunks": judged.map_or(&[][..], |evidence| &evidence.hunks),
             "summary": self.summary,
             "confidence": self.confidence,
-            "patch": self.patch.map(crate::domain::Patch::unified_diff),
+            "confidence_counts": self.earned,
+            "patch": self.diff(),
+            "applied": Value::Null,
+            "not_applied": self.not_applied,
             "suspects": self.suspects,
             "reproduced": self.reproduced,
             "reproduction": self.reproduction,
@@ -231,7 +304,7 @@ impl<'a> Told<'a> {
             })),
             "cost": self.cost,
             "ticket": Value::Null,
-            "why": if self.fixed { Value::Null } else { json!(self.why) },
+            "why": self.why(),
         })
     }
 
@@ -241,41 +314,11 @@ impl<'a> Told<'a> {
         let mut evidence = self.result();
         // A ticket is found again by the whole error.
         evidence["report"] = json!(self.error);
-        Ticket {
-            title: format!("[{module}] {}", self.error.title),
-            body: self.body(place.as_deref()),
-            evidence,
-            patch: self.patch.map(crate::domain::Patch::unified_diff),
+        if self.outcome == FixOutcome::Fixed && self.not_applied.is_none() {
+            // It is filed only if the sources are not those of the proof any more.
+            evidence["outcome"] = json!(FixOutcome::Proposed);
         }
-    }
-
-    /// Markdown for a person. The log text is fenced: it is a stranger's.
-    fn body(&self, place: Option<&str>) -> String {
-        let mut body = format!("**Cause:** {}\n\n", inline(&self.error.title));
-        // Writing to a String cannot fail.
-        let _ = writeln!(body, "**Where:** {}\n", place.map_or("unknown".to_owned(), inline));
-        let _ =
-            writeln!(body, "**Class:** `{}`; Odoo {}; reproduced: {}\n", self.error.class.as_str(), self.version, yes_no(self.reproduced));
-        let _ = writeln!(body, "**Why it was not mended:** {}\n", plain(&self.why));
-        if !self.suspects.is_empty() {
-            body.push_str("**Look at:**\n\n");
-            for suspect in self.suspects {
-                let _ = writeln!(body, "- {}: {}", inline(&suspect.place.to_string()), plain(&suspect.why));
-            }
-            body.push('\n');
-        }
-        if !self.attempts.is_empty() {
-            body.push_str("**Tried:**\n\n");
-            for attempt in self.attempts {
-                let _ = writeln!(body, "- {} ({}): {}", plain(&attempt.summary), attempt.source, fate(attempt));
-            }
-            body.push('\n');
-        }
-        if let Some(Reproduction { test, path: Some(path), text: Some(text), .. }) = self.reproduction {
-            let _ = writeln!(body, "**A test that shows the error** (`{test}`, to be added as `{path}`):\n\n{}\n", fenced(text));
-        }
-        let _ = write!(body, "**Log:**\n\n{}\n", fenced(&self.error.text));
-        body
+        Ticket { title: format!("[{module}] {}", self.error.title), body: self.body(place.as_deref()), evidence, patch: self.diff() }
     }
 
     fn lesson(&self) -> Lesson {
@@ -304,91 +347,57 @@ impl<'a> Told<'a> {
     }
 }
 
-/// What became of an attempt.
-fn fate(attempt: &Attempt) -> String {
-    if !attempt.forbidden.is_empty() {
-        return format!("not run, because a person must decide: {}", inline(&attempt.forbidden.join("; ")));
-    }
-    let grade = attempt.evidence.grade.as_str();
-    if attempt.evidence.new_failures.is_empty() {
-        grade.to_owned()
-    } else {
-        format!("{grade}; new: {}", inline(&attempt.evidence.new_failures.join("; ")))
-    }
-}
-
-fn yes_no(value: bool) -> &'static str {
-    if value { "yes" } else { "no" }
-}
-
-/// Log text inside a sentence: one line, and no markup of its own.
-fn inline(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect();
-    format!("`{}`", line.replace('`', "'"))
-}
-
-/// Words that Claude or a log may have had a part in, as words: no link, no picture that calls home, no heading, no tag.
-fn plain(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '[' | ']' | '\\' => line.extend(['\\', c]),
-            '<' => line.push_str("&lt;"),
-            c if c.is_control() => line.push(' '),
-            c => line.push(c),
-        }
-    }
-    line
-}
-
-/// Log text as a block: the fence is longer than any run of back-ticks in it, so that it cannot be closed from inside.
-fn fenced(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    format!("{fence}text\n{}\n{fence}", text.trim_end())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{FileChange, Location, Loss, LossKind};
 
-    #[test]
-    fn log_text_cannot_close_its_fence() {
-        let block = fenced("a\n```\n# not a heading\n````\n");
-        assert!(block.starts_with("`````text\n") && block.ends_with("\n`````"));
-    }
-
-    #[test]
-    fn words_are_no_markup() {
-        assert_eq!(plain("![x](http://evil/?q)\n# <img src=x>"), "!\\[x\\](http://evil/?q) # &lt;img src=x>");
-        assert_eq!(inline("m/`a`.py:3"), "`m/'a'.py:3`");
-    }
-
-    #[test]
-    fn remembered_fix_of_claude_is_trusted_like_claude() {
-        let rule = Source::Rule("x".to_owned());
-        assert_eq!(trusted_as(&Source::Recall, Some(&Source::Claude)), &Source::Claude);
-        assert_eq!(trusted_as(&Source::Recall, None), &Source::Claude);
-        assert_eq!(trusted_as(&Source::Recall, Some(&rule)), &Source::Recall);
-        assert_eq!(trusted_as(&rule, None), &rule);
-    }
-
-    #[test]
-    fn word_of_a_person_is_trusted_no_more_than_claude() {
-        let person = trusted_as(&Source::Recall, Some(&Source::Person));
-        assert_eq!(person, &Source::Person, "it has a record of its own");
-        for grade in [Grade::Proven, Grade::Consistent, Grade::Refuted] {
-            assert_eq!(prior(person, grade), prior(&Source::Claude, grade));
+    fn attempt(evidence: Evidence, forbidden: &[&str]) -> Attempt {
+        let change = FileChange { path: "m/a.py".parse().unwrap(), before: None, after: "x".to_owned() };
+        Attempt {
+            source: Source::Claude,
+            origin: None,
+            summary: String::new(),
+            patch: Patch::new(vec![change]).unwrap(),
+            evidence,
+            progress: 1,
+            forbidden: forbidden.iter().map(|why| (*why).to_owned()).collect(),
         }
     }
 
     #[test]
-    fn proven_rule_is_trusted_and_claude_not_yet() {
-        let rate = |source: &Source| {
-            let (hits, misses) = prior(source, Grade::Proven);
-            Confidence::measured(0, 0, hits, misses).value()
+    fn patch_that_is_known_not_to_help_is_no_proposal() {
+        let refuted = Evidence { grade: Grade::Refuted, ..Evidence::default() };
+        assert!(!may_help(&attempt(refuted.clone(), &[])));
+        assert!(may_help(&attempt(refuted.clone(), &["it adds sudo"])));
+        assert!(may_help(&attempt(Evidence { error_gone: true, ..refuted.clone() }, &[])));
+        for grade in [Grade::Consistent, Grade::Proven] {
+            assert!(may_help(&attempt(Evidence { grade, ..refuted.clone() }, &[])));
+        }
+    }
+
+    #[test]
+    fn proposal_says_what_it_loses() {
+        let place = Location { path: "m/a.py".to_owned(), line: Some(7) };
+        let loss = Loss { kind: LossKind::Button, place, what: "the button is gone".to_owned() };
+        let evidence = Evidence {
+            grade: Grade::Proven,
+            losses: vec![loss],
+            reservations: vec!["the model is wider".to_owned()],
+            ..Evidence::default()
         };
-        assert!(rate(&Source::Rule("x".to_owned())) >= 0.90);
-        assert!(rate(&Source::Claude) < 0.90);
+        let why = why_proposed(&attempt(evidence, &[]), "-");
+        assert!(why.contains("m/a.py:7: the button is gone; the model is wider"), "{why}");
+    }
+
+    #[test]
+    fn fix_below_the_threshold_or_taken_back_before_is_held_back() {
+        let trust = |taken_back| Trust { earned: None, taken_back };
+        let why = trust(None).objection(0.9).unwrap();
+        assert!(why.contains("0.50 is below the tenant's threshold of 0.90"), "{why}");
+        assert_eq!(trust(None).objection(0.5), None);
+        let run = RunId::generate();
+        assert!(trust(Some(run)).objection(0.0).unwrap().contains(&run.to_string()));
+        assert!(trust(None).objection(f64::NAN).is_some());
     }
 }

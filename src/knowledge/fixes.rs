@@ -1,4 +1,4 @@
-//! Past fixes: every candidate that went through the sandbox, what came of it, and how often its source was right.
+//! Past fixes: every candidate that went through the sandbox, and what came of it.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use super::errors;
 use super::store::{DocType, Entry, put};
 use super::uses::used;
 use crate::db::{Db, DbError, TenantTx, storable_json};
-use crate::domain::{ErrorClass, ErrorReport, Fingerprint, Grade, Lesson, OdooVersion, Patch, RunId, Source, TenantId};
+use crate::domain::{ErrorReport, Fingerprint, Grade, Lesson, OdooVersion, Patch, RunId, Source, TenantId};
 
 /// How many past fixes are worth trying.
 const MAX_RECALLED: i64 = 5;
@@ -93,7 +93,8 @@ pub(super) fn text_of(report: &ErrorReport) -> String {
     text.chars().take(MAX_TEXT).collect()
 }
 
-/// Fixes that were proven for this very error on this series, newest first; a patch that was proven twice is named once.
+/// Fixes that were proven for this very error on this series, newest first; a patch that was proven twice is named once. Left out is what a
+/// person has taken back or rejected.
 pub async fn recall(db: &Db, tenant: &TenantId, fingerprint: &Fingerprint, version: &OdooVersion) -> Result<Vec<PastFix>, DbError> {
     let mut tx = db.tenant(tenant).await?;
     let rows = sqlx::query!(
@@ -102,6 +103,9 @@ pub async fn recall(db: &Db, tenant: &TenantId, fingerprint: &Fingerprint, versi
                  from tenant_knowledge
                 where kind = 'fix' and grade = 'proven' and fingerprint = $1 and odoo_version = $2
                   and run_id is not null and patch is not null and source is not null
+                  and not exists (select from fix_feedback b
+                                   where b.tenant_id = tenant_knowledge.tenant_id and b.run_id = tenant_knowledge.run_id
+                                     and b.kind in ('rolled_back', 'rejected'))
                 order by patch, created_at desc
            ) as fixes order by created_at desc limit $3"#,
         fingerprint.as_str(),
@@ -117,32 +121,4 @@ pub async fn recall(db: &Db, tenant: &TenantId, fingerprint: &Fingerprint, versi
         fixes.push(PastFix { run: RunId(row.run_id), patch, source, summary: row.title });
     }
     Ok(fixes)
-}
-
-/// How often fixes of this source, grade and class were right so far, as (hits, misses). A hit was proven, and its error has not come back
-/// since its group was marked fixed. One error counts once, however often it was asked about. What a person said always comes by way of
-/// recall, but has a record of its own.
-pub async fn success_rate(db: &Db, tenant: &TenantId, source: &Source, grade: Grade, class: ErrorClass) -> Result<(u64, u64), DbError> {
-    let is_person = *source == Source::Person;
-    let stored = if is_person { &Source::Recall } else { source };
-    let mut tx = db.tenant(tenant).await?;
-    let row = sqlx::query!(
-        r#"select count(distinct fingerprint) filter (where hit) as "hits!",
-                  count(distinct fingerprint) filter (where not hit) as "misses!" from (
-               select k.fingerprint, k.grade = 'proven' and not exists (
-                          select from error_fingerprints f join errors e on e.tenant_id = f.tenant_id and e.id = f.group_id
-                           where f.tenant_id = k.tenant_id and f.fingerprint = k.fingerprint
-                             and e.openings > 1 and e.opened_at > k.created_at) as hit
-                 from tenant_knowledge k
-                where k.kind = 'fix' and k.source = $1 and k.grade = $2 and k.class = $3
-                  and (k.made_by ->> 'origin' is not distinct from 'person') = $4
-           ) as outcomes"#,
-        stored.to_string(),
-        grade.as_str(),
-        class.as_str(),
-        is_person,
-    )
-    .fetch_one(tx.conn())
-    .await?;
-    Ok((u64::try_from(row.hits).unwrap_or(0), u64::try_from(row.misses).unwrap_or(0)))
 }

@@ -5,6 +5,7 @@
 mod answer;
 mod cache;
 pub mod chunk;
+pub mod confidence;
 mod corrections;
 mod defined;
 pub mod embed;
@@ -44,7 +45,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::db::{Db, DbError};
-use crate::domain::{ErrorClass, Fingerprint, Grade, OdooVersion, Source, TenantId};
+use crate::domain::{ErrorClass, Fingerprint, OdooVersion, RunId, Source, TenantId};
 
 /// Settings of the knowledge base.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -72,13 +73,21 @@ pub struct Knowledge {
     bills: TaskTracker,
     answers: cache::Answers,
     modules: modules::KeptModules,
+    confidence: confidence::Config,
 }
 
 impl Knowledge {
     /// Over this database, with what makes vectors of texts. What that costs is nobody's until [`Knowledge::paid_by`] says whose.
     pub fn new(db: Db, embedder: Embedder) -> Self {
         let (payer, bills) = (Arc::new(paid::Nobody), TaskTracker::new());
-        Self { db, embedder, payer, bills, answers: cache::Answers::default(), modules: modules::KeptModules::default() }
+        let (answers, modules, confidence) = (cache::Answers::default(), modules::KeptModules::default(), confidence::Config::default());
+        Self { db, embedder, payer, bills, answers, modules, confidence }
+    }
+
+    /// The same knowledge with settings of how confidence is earned.
+    #[must_use]
+    pub fn trusting(self, confidence: confidence::Config) -> Self {
+        Self { confidence, ..self }
     }
 
     /// The same knowledge, the vectors of which somebody pays for.
@@ -102,9 +111,19 @@ impl Knowledge {
         fixes::recall(&self.db, tenant, fingerprint, version).await
     }
 
-    /// How often fixes of this source, grade and class were right so far, as (hits, misses).
-    pub async fn success_rate(&self, tenant: &TenantId, source: &Source, grade: Grade, class: ErrorClass) -> Result<(u64, u64), DbError> {
-        fixes::success_rate(&self.db, tenant, source, grade, class).await
+    /// What a source of fixes has earned for a class of error.
+    pub async fn earned(&self, tenant: &TenantId, source: &Source, class: ErrorClass) -> Result<confidence::Earned, DbError> {
+        confidence::earned(&self.db, tenant, source, class, self.confidence).await
+    }
+
+    /// What every source of fixes has earned, one for each class of error that it has made fixes for; these sources at the least.
+    pub async fn all_earned(&self, tenant: &TenantId, sources: Vec<Source>) -> Result<Vec<confidence::Earned>, DbError> {
+        confidence::all_earned(&self.db, tenant, sources, self.confidence).await
+    }
+
+    /// The run whose fix of the same error a person has taken back or rejected, if there is one.
+    pub async fn taken_back(&self, tenant: &TenantId, fingerprint: &Fingerprint) -> Result<Option<RunId>, DbError> {
+        confidence::taken_back(&self.db, tenant, fingerprint).await
     }
 
     /// Keeps errors that somebody knows, those of the same name written over. All of them or none.

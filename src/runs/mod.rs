@@ -4,17 +4,21 @@
 
 mod attempt;
 pub mod groups;
+mod rollback;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::db::{Db, DbError, TenantTx, storable, storable_json, stored};
 use crate::domain::{Cost, GroupId, Job, JobKind, RunId, RunState, TenantId};
 
 pub use attempt::{AttemptToken, Claim, claim, extend, fenced, finish, keep_outcome, kept_outcome, refuse, release};
+
+pub use rollback::{Written, mark_rolled_back, written};
 
 /// A run as people and programs see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,15 +58,28 @@ pub struct RunView {
 
 /// Writes the row of a job, and names it as the newest run of its group. `false`: the row was there already.
 pub async fn insert(tx: &mut TenantTx, job: &Job, traceparent: Option<&str>, group: Option<GroupId>) -> Result<bool, DbError> {
+    insert_as(tx, job, traceparent, group, None).await
+}
+
+/// The same in the name of an API key.
+pub async fn insert_as(
+    tx: &mut TenantTx,
+    job: &Job,
+    traceparent: Option<&str>,
+    group: Option<GroupId>,
+    key: Option<Uuid>,
+) -> Result<bool, DbError> {
     let payload = storable_json("payload", &job.payload)?;
     let inserted = sqlx::query!(
-        "insert into runs (id, tenant_id, kind, payload, traceparent, group_id) values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing",
+        "insert into runs (id, tenant_id, kind, payload, traceparent, group_id, submitted_by) values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict (id) do nothing",
         job.run_id.0,
         job.tenant.as_str(),
         job.kind.as_str(),
         payload,
         traceparent.map(storable),
         group.map(|group| group.0),
+        key,
     )
     .execute(tx.conn())
     .await

@@ -56,15 +56,17 @@ pub async fn create(db: &Db, tenant: &TenantId, name: &str) -> Result<(KeyId, Se
     Ok((id, secret))
 }
 
-/// Whose key this is. What is no key, an unknown one and a revoked one all get the same answer.
-pub async fn authenticate(db: &Db, key: &str) -> Result<Option<TenantId>, DbError> {
+/// Whose key this is, and which. What is no key, an unknown one and a revoked one all get the same answer.
+pub async fn authenticate(db: &Db, key: &str) -> Result<Option<(TenantId, KeyId)>, DbError> {
     if !well_formed(key) {
         return Ok(None);
     }
     let mut tx = db.system().await?;
-    let row = sqlx::query!(r#"select tenant_id as "tenant!" from authenticate($1)"#, hash(key)).fetch_optional(tx.conn()).await?;
+    let row = sqlx::query!(r#"select tenant_id as "tenant!", key_id as "key!" from authenticate($1)"#, hash(key))
+        .fetch_optional(tx.conn())
+        .await?;
     tx.commit().await?;
-    row.map(|row| stored("tenant", &row.tenant)).transpose()
+    row.map(|row| Ok((stored("tenant", &row.tenant)?, KeyId(row.key)))).transpose()
 }
 
 /// Revokes a key at once. `false`: the tenant has no such key, or it was revoked before.

@@ -35,14 +35,16 @@ pub async fn file(tx: &mut TenantTx, run: RunId, ticket: &Ticket) -> Result<Tick
     Ok(TicketId(row.id))
 }
 
-/// Keeps what a person says mended the ticket, in the place of what was said before; gives the run that filed it. `None`: this tenant has no such
-/// ticket.
-pub async fn resolve(tx: &mut TenantTx, id: TicketId, resolution: &Resolution) -> Result<Option<RunId>, DbError> {
+/// Keeps what a person says mended the ticket, in the place of what was said before, and the API key that it came with; gives the run that
+/// filed the ticket. `None`: this tenant has no such ticket.
+pub async fn resolve(tx: &mut TenantTx, id: TicketId, resolution: &Resolution, key: Option<Uuid>) -> Result<Option<RunId>, DbError> {
     let row = sqlx::query!(
-        "update tickets set state = 'closed', closed_at = now(), resolution = $2, correction = $3 where id = $1 returning run_id",
+        "update tickets set state = 'closed', closed_at = now(), resolution = $2, correction = $3, resolved_by = $4 where id = $1
+         returning run_id",
         id.0,
         storable(resolution.text()),
         resolution.correction().map(storable),
+        key,
     )
     .fetch_optional(tx.conn())
     .await?;

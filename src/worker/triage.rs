@@ -150,6 +150,9 @@ async fn group(app: &App, tenant: &TenantId, occurrence: &Occurrence<'_>) -> Res
     let Occurrence { event, report, .. } = *occurrence;
     let mut tx = app.db.tenant(tenant).await?;
     let recorded = groups::record(&mut tx, occurrence).await?;
+    if recorded.has_returned() {
+        App::note_return(&mut tx, recorded.group).await?;
+    }
     let job = recorded.opened.and_then(|opening| App::job_of_group(tenant, recorded.group, opening, report));
     if let Some(job) = &job {
         runs::insert(&mut tx, job, None, Some(recorded.group)).await?;

@@ -107,7 +107,7 @@ async fn forbidden_answer_goes_to_a_person() {
     let addons = support::addons(&["p_limit"]);
     let test = app(&fake, addons.path()).await;
     let (_, result) = done(&test, "p_limit").await;
-    assert_eq!((&result["outcome"], &result["source"], &result["grade"]), (&"ticket".into(), &"claude".into(), &"refuted".into()));
+    assert_eq!((&result["outcome"], &result["source"], &result["grade"]), (&"proposed".into(), &"claude".into(), &"refuted".into()));
     let why = result["why"].as_str().unwrap();
     assert!(why.contains("adds sudo") && why.contains("is a test"), "{why}");
     assert!(result["patch"].as_str().unwrap().contains("+++ b/p_limit/"), "{result:#}");

@@ -23,7 +23,10 @@ async fn fixed(probe: &str) -> Value {
     assert_eq!(output.status.code(), Some(0));
     assert!(result["source"].as_str().unwrap().starts_with("rule:"), "{result:#}");
     assert_eq!(result["verification"]["new_failures"], serde_json::json!([]));
-    assert!(result["confidence"].as_f64().unwrap() >= 0.9);
+    assert_eq!((&result["applicability"], &result["losses"]), (&"safe".into(), &serde_json::json!([])));
+    let count = |key: &str| result["confidence_counts"][key].as_f64().unwrap();
+    let earned = (count("right") + count("good") + 1.0) / (count("tried") + count("good") + count("bad") + 2.0);
+    assert!((result["confidence"].as_f64().unwrap() - earned).abs() < 1e-9, "{result:#}");
     assert_eq!(result["cost"]["usd"], 0.0);
     let patch = result["patch"].as_str().unwrap();
     assert!(patch.contains(&format!("+++ b/{probe}/")), "{patch}");
@@ -87,10 +90,11 @@ async fn failing_test_becomes_a_ticket() {
 
 #[tokio::test]
 async fn proven_fix_is_applied_and_then_recalled() {
-    let app = support::app(&[], |_| {}).await;
+    let app = support::app(&[], |_| {}).await.with_threshold(0.5);
     let (output, addons) = fix(&app, "p_tree", &["--apply"]).await;
     let result = support::json(&output);
-    assert_eq!(result["outcome"], "fixed", "{result:#}");
+    assert_eq!((&result["outcome"], &result["not_applied"]), (&"fixed".into(), &Value::Null), "{result:#}");
+    assert_eq!((output.status.code(), result["applied"]["files"].as_array().unwrap().len()), (Some(0), 1));
     let view = std::fs::read_to_string(addons.path().join("p_tree/v.xml")).unwrap();
     assert!(view.contains("<list>") && !view.contains("<tree>"));
     let backup = std::fs::read_to_string(addons.path().join("p_tree/v.xml.bak")).unwrap();
@@ -103,15 +107,45 @@ async fn proven_fix_is_applied_and_then_recalled() {
 }
 
 #[tokio::test]
-async fn proposal_that_is_not_sure_is_shown_and_not_applied() {
-    let app = support::app(&[], |_| {}).await;
+async fn patch_that_is_not_safe_is_proposed_and_not_applied() {
+    // However much its source is trusted.
+    let app = support::app(&[], |_| {}).await.with_threshold(0.0);
     let (output, addons) = fix(&app, "p_field", &["--apply"]).await;
     let result = support::json(&output);
-    assert_eq!((&result["outcome"], &result["grade"]), (&"ticket".into(), &"proven".into()), "{result:#}");
-    assert_eq!(result["source"], "rule:dangling?");
-    assert!(result["confidence"].as_f64().unwrap() < 0.9 && result["patch"].is_string());
+    assert_eq!((&result["outcome"], &result["grade"]), (&"proposed".into(), &"proven".into()), "{result:#}");
+    assert_eq!((output.status.code(), &result["source"]), (Some(1), &"rule:dangling?".into()));
+    assert_ne!(result["applicability"], "safe");
+    assert!(result["patch"].is_string() && result["applied"].is_null(), "{result:#}");
     let view = std::fs::read_to_string(addons.path().join("p_field/v.xml")).unwrap();
     assert!(view.contains("nope_x"), "nothing was written");
+    assert!(result["why"].as_str().unwrap().contains("a person must decide"), "{result:#}");
+
+    let mut command = app.command(&["ticket", "show", result["ticket"]["id"].as_str().unwrap(), "--json"]);
+    let ticket = support::json(&tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap());
+    assert_eq!((&ticket["patch"], &ticket["evidence"]["outcome"]), (&result["patch"], &"proposed".into()), "{ticket:#}");
+    assert!(ticket["body"].as_str().unwrap().contains("**The proposed patch** (rule:dangling?, proven, "), "{ticket:#}");
+
+    // The outcome does not depend on the order to apply it.
+    let (output, _addons) = fix(&app, "p_field", &[]).await;
+    let shown = support::json(&output);
+    assert_eq!((output.status.code(), &shown["outcome"]), (Some(1), &"proposed".into()), "{shown:#}");
+}
+
+#[tokio::test]
+async fn fix_below_the_threshold_leaves_the_files_alone() {
+    let app = support::app(&[], |_| {}).await.with_threshold(1.0);
+    let (output, addons) = fix(&app, "p_tree", &["--apply"]).await;
+    let result = support::json(&output);
+    assert_eq!((&result["outcome"], &result["applied"]), (&"fixed".into(), &Value::Null), "{result:#}");
+    assert_eq!(output.status.code(), Some(1));
+    let why = result["not_applied"].as_str().unwrap();
+    assert!(why.contains("below the tenant's threshold of 1.00") && result["why"].as_str().unwrap().contains(why), "{result:#}");
+    assert!(result["ticket"]["id"].is_string(), "nobody forgets it: {result:#}");
+    let view = addons.path().join("p_tree/v.xml");
+    assert!(std::fs::read_to_string(&view).unwrap().contains("<tree>") && !view.with_file_name("v.xml.bak").exists());
+    let mut command = app.command(&["status", result["run_id"].as_str().unwrap()]);
+    let status = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert_eq!(status.status.code(), Some(1), "{}", String::from_utf8_lossy(&status.stdout));
 }
 
 #[tokio::test]
@@ -167,9 +201,10 @@ async fn fix_beside(change: impl Fn(&str) -> String) -> Value {
 }
 
 #[tokio::test]
-async fn fix_that_breaks_what_builds_on_it_becomes_a_ticket() {
+async fn patch_that_breaks_what_builds_on_it_is_proposed() {
     let result = fix_beside(str::to_owned).await;
-    assert_eq!((&result["outcome"], &result["grade"]), (&"ticket".into(), &"refuted".into()), "{result:#}");
+    assert_eq!((&result["outcome"], &result["grade"]), (&"proposed".into(), &"refuted".into()), "{result:#}");
+    assert_eq!(result["confidence"], 0.0);
     let broken = result["verification"]["new_failures"].to_string();
     assert!(broken.contains("TestLeans.test_nobody_has_rights") && broken.contains("(with p_leans)"), "{broken}");
     assert!(result["patch"].as_str().unwrap().contains("ir.model.access.csv"), "{result:#}");
@@ -223,7 +258,7 @@ async fn required_field_brings_a_script_for_the_upgrade() {
     let result = support::json(&output);
     assert_eq!(
         (&result["outcome"], &result["grade"], &result["source"]),
-        (&"fixed".into(), &"proven".into(), &"rule:required_default?".into())
+        (&"proposed".into(), &"proven".into(), &"rule:required_default?".into())
     );
     let patch = result["patch"].as_str().unwrap();
     assert!(patch.contains("+++ b/p_reqcol/migrations/19.0.1.1.0/pre-migration.py") && patch.contains("19.0.1.1.0'"), "{patch}");

@@ -180,11 +180,11 @@ async fn person_who_resolves_the_ticket_closes_the_group() {
     let ticket = tickets::postgres::file(&mut tx, run, &ticket).await.unwrap();
     tx.commit().await.unwrap();
     let said = Resolution::new("It asks for the quantity now.", None).unwrap();
-    shop.test.app.resolve_ticket(&shop.tenant, ticket, &said).await.unwrap().unwrap();
+    shop.test.app.resolve_ticket(&shop.tenant, ticket, &said, None).await.unwrap().unwrap();
     assert_eq!(shop.only().await.state, "fixed");
     assert_eq!(shop.send(&log("checkout", LAST)).await.len(), 1, "who comes back is looked at, with what was said");
     let group = shop.mark(shop.only().await.id, GroupState::Ignored).await;
-    shop.test.app.resolve_ticket(&shop.tenant, ticket, &said).await.unwrap().unwrap();
+    shop.test.app.resolve_ticket(&shop.tenant, ticket, &said, None).await.unwrap().unwrap();
     assert_eq!(shop.get(group.id).await.state, "ignored", "what a person ignores stays so");
 }
 

@@ -18,7 +18,7 @@ async fn fix(app: &TestApp, name: &str, more: &[&str], change: impl Fn(&std::pat
 }
 
 async fn fixed(name: &str, kind: &str, test: &str) -> Value {
-    let app = support::app(&[], |_| {}).await;
+    let app = support::app(&[], |_| {}).await.with_threshold(0.5);
     let (output, addons) = fix(&app, name, &["--apply"], |_| {}).await;
     let result = support::json(&output);
     assert_eq!((&result["outcome"], &result["grade"]), (&"fixed".into(), &"proven".into()), "{result:#}");
@@ -66,7 +66,7 @@ async fn probe_that_shows_nothing_claims_nothing() {
     let app = support::app(&[], |_| {}).await;
     let (output, addons) = fix(&app, "p_run_silent", &["--apply"], |_| {}).await;
     let result = support::json(&output);
-    assert_eq!((&result["outcome"], &result["grade"]), (&"ticket".into(), &"consistent".into()), "{result:#}");
+    assert_eq!((&result["outcome"], &result["grade"]), (&"proposed".into(), &"consistent".into()), "{result:#}");
     assert_eq!((&result["reproduced"], &result["reproduction"]), (&false.into(), &Value::Null), "{result:#}");
     assert!(!result["patch"].as_str().unwrap().contains("tests/"), "{result:#}");
     assert!(!addons.path().join("p_run_silent/tests").exists());

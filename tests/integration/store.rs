@@ -12,6 +12,7 @@ use odoo_agent::domain::{
     Raised, RunId, RunState, Source, TenantId,
 };
 use odoo_agent::domain::{Lesson, Ticket};
+use odoo_agent::knowledge::confidence::{self, Actor, Feedback, FeedbackKind, Recorded};
 use odoo_agent::knowledge::index::{self, Options, Origin};
 use odoo_agent::knowledge::{self, Embedder, HashEmbedder, Knowledge};
 use odoo_agent::runs::groups::{self, EventVerdict, Occurrence};
@@ -122,6 +123,14 @@ async fn fill_everything(db: &Db, tenant: &TenantId) -> Job {
     remember(&mut tx, job.run_id, &Source::Claude, Grade::Proven, Some(&patch("<list/>\n"))).await;
     knowledge::used(&mut tx, &["a".to_owned()], true).await.unwrap();
     tx.commit().await.unwrap();
+    let ended = submitted(db, tenant, None).await;
+    let result = json!({ "source": "claude", "patch": "diff", "error": { "class": "view_type_tree", "fingerprint": FINGERPRINT } });
+    let (token, _) = granted(db, &ended, LEASE).await;
+    let mut tx = db.tenant(tenant).await.unwrap();
+    runs::finish(&mut tx, ended.run_id, token, RunState::Done, &result, None).await.unwrap();
+    let merged = Feedback { run: ended.run_id, kind: FeedbackKind::Merged, by: Actor::Operator };
+    assert_eq!(confidence::record(&mut tx, &merged).await.unwrap(), Recorded::Stored);
+    tx.commit().await.unwrap();
     index_addon(db, tenant).await;
     job
 }
@@ -167,6 +176,7 @@ async fn tenant_sees_nothing_of_another() {
         "error_counts",
         "error_fingerprints",
         "errors",
+        "fix_feedback",
         "ingest_events",
         "knowledge",
         "knowledge_changes",
@@ -399,7 +409,7 @@ async fn key_opens_its_tenant_until_revoked() {
     let test = crate::support::database().await;
     let a = tenant(&test.db, "a").await;
     let (id, secret) = keys::create(&test.db, &a, "ci").await.unwrap();
-    assert_eq!(keys::authenticate(&test.db, secret.expose_secret()).await.unwrap(), Some(a.clone()));
+    assert_eq!(keys::authenticate(&test.db, secret.expose_secret()).await.unwrap(), Some((a.clone(), id)));
     assert!(keys::list(&test.db, &a).await.unwrap()[0].last_used_at.is_some());
     for bad in ["", "oak_", "garbage", &format!("oak_{}", "0".repeat(64)), &"x".repeat(1_000_000)] {
         assert_eq!(keys::authenticate(&test.db, bad).await.unwrap(), None);
@@ -526,34 +536,4 @@ async fn proven_fix_is_recalled() {
             .unwrap()
             .is_empty()
     );
-}
-
-#[tokio::test]
-async fn fix_whose_error_came_back_is_a_miss() {
-    let test = crate::support::database().await;
-    let a = tenant(&test.db, "a").await;
-    let group = recorded(&test.db, &a, EventId::generate(), 0).await.group;
-    let job = submitted(&test.db, &a, Some(group)).await;
-    let mut tx = test.db.tenant(&a).await.unwrap();
-    remember(&mut tx, job.run_id, &Source::Claude, Grade::Proven, Some(&patch("<list/>\n"))).await;
-    remember(&mut tx, job.run_id, &Source::Claude, Grade::Refuted, None).await;
-    groups::mark_fixed(&mut tx, group).await.unwrap();
-    tx.commit().await.unwrap();
-    let rate = async |grade| {
-        Knowledge::new(test.db.clone(), Embedder::Hash(HashEmbedder))
-            .success_rate(&a, &Source::Claude, grade, ErrorClass::ViewTypeTree)
-            .await
-            .unwrap()
-    };
-    assert_eq!((rate(Grade::Proven).await, rate(Grade::Refuted).await), ((1, 0), (0, 1)));
-    // Received before the fix and read only now: it has not come back.
-    let mut tx = test.db.tenant(&a).await.unwrap();
-    let stale = Utc::now() - chrono::TimeDelta::minutes(1);
-    let event = EventId::generate();
-    let occurrence = Occurrence { event, ordinal: 0, report: &report(), kin: None, times: 1, received_at: stale, release: None };
-    let late = groups::record(&mut tx, &occurrence).await.unwrap();
-    tx.commit().await.unwrap();
-    assert_eq!((late.opened, rate(Grade::Proven).await), (None, (1, 0)));
-    recorded(&test.db, &a, EventId::generate(), 0).await;
-    assert_eq!(rate(Grade::Proven).await, (0, 1));
 }

@@ -281,7 +281,7 @@ async fn nobody_else_sees_or_resolves_a_ticket() {
     let id: TicketId = ticket.parse().unwrap();
     let mut tx = door.test.app.db.tenant(&support::tenant("other")).await.unwrap();
     let word = Resolution::new("mine", None).unwrap();
-    assert!(tickets::resolve(&mut tx, id, &word).await.unwrap().is_none());
+    assert!(tickets::resolve(&mut tx, id, &word, None).await.unwrap().is_none());
     assert!(!knowledge::keep_ticket(&mut tx, id).await.unwrap());
     tx.commit().await.unwrap();
     assert!(door.get(&door.key, &path).await.1["resolution"].as_str().unwrap().contains("amber"), "it is as it was");
@@ -361,7 +361,7 @@ async fn word_said_during_the_daily_run_stays() {
     }
     let daily = async || test.app.knowledge.index_tickets(&acme, Arc::new(|_| {})).await.unwrap();
     let word = Resolution::new("It was the weather.", None).unwrap();
-    let resolved = futures::future::join_all(ids.iter().map(|id| test.app.resolve_ticket(&acme, *id, &word)));
+    let resolved = futures::future::join_all(ids.iter().map(|id| test.app.resolve_ticket(&acme, *id, &word, None)));
     let (_, resolved) = tokio::join!(daily(), resolved);
     assert!(resolved.iter().all(|one| one.as_ref().unwrap().is_some()));
     let mut tx = test.app.db.tenant(&acme).await.unwrap();

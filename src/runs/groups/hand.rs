@@ -10,7 +10,27 @@ use crate::domain::{Fingerprint, GroupId, RunId};
 /// Closes the group that a run's fix is for, if the run is for a group: the one that holds the fingerprint which the run was asked about. A
 /// person may have split it off since, and what stayed behind is not mended by it.
 pub async fn mark_fixed_by(tx: &mut TenantTx, run: RunId) -> Result<bool, DbError> {
-    // Locked as by an occurrence, so that it stays in this group until the commit.
+    match group_of(tx, run).await? {
+        Some(group) => mark_fixed(tx, group).await,
+        None => Ok(false),
+    }
+}
+
+/// Opens the group of a run again, because its fix was taken back. `false`: the run has no group, or it is not fixed.
+pub async fn reopen_by(tx: &mut TenantTx, run: RunId) -> Result<bool, DbError> {
+    let Some(group) = group_of(tx, run).await? else { return Ok(false) };
+    let reopened = sqlx::query!(
+        "update errors set state = 'open', openings = openings + 1, opened_at = clock_timestamp() where id = $1 and state = 'fixed'",
+        group.0,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(reopened.rows_affected() == 1)
+}
+
+/// The group of a run that was started for one: that which holds the fingerprint of the run's error today. Locked as by an occurrence, so that
+/// the fingerprint stays in this group until the commit.
+async fn group_of(tx: &mut TenantTx, run: RunId) -> Result<Option<GroupId>, DbError> {
     let row = sqlx::query!(
         "select f.group_id
            from runs r join error_fingerprints f on f.tenant_id = r.tenant_id and f.fingerprint = r.payload -> 'report' ->> 'fingerprint'
@@ -20,10 +40,7 @@ pub async fn mark_fixed_by(tx: &mut TenantTx, run: RunId) -> Result<bool, DbErro
     )
     .fetch_optional(tx.conn())
     .await?;
-    match row {
-        Some(row) => mark_fixed(tx, GroupId(row.group_id)).await,
-        None => Ok(false),
-    }
+    Ok(row.map(|row| GroupId(row.group_id)))
 }
 
 /// Closes an open group: its fix is applied. The next occurrence opens it again. `false`: it was not open.

@@ -12,7 +12,7 @@ use super::unknown_tenant;
 use crate::db::{Db, DbError, TenantTx, storable};
 use crate::domain::{EventId, GroupId, RunId, TenantId};
 
-pub use hand::{Rest, Split, mark_fixed, mark_fixed_by, set_state, split};
+pub use hand::{Rest, Split, mark_fixed, mark_fixed_by, reopen_by, set_state, split};
 pub use record::{Occurrence, record};
 pub use trend::{Direction, Trend};
 pub use view::{Filter, FingerprintView, GroupPage, GroupState, GroupView, MAX_PAGE, Releases, get, list};
@@ -26,6 +26,13 @@ pub struct Recorded {
     pub opened: Option<i32>,
     /// Whether it was counted now; `false` for a second delivery.
     pub counted: bool,
+}
+
+impl Recorded {
+    /// Whether a group that was fixed has been opened again by this, now.
+    pub fn has_returned(&self) -> bool {
+        self.counted && self.opened.is_some_and(|opening| opening > 1)
+    }
 }
 
 /// What was made of an event, or of one error in it.

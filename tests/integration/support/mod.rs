@@ -125,6 +125,8 @@ fn in_database(url: &str, name: &str) -> String {
 pub struct TestApp {
     pub app: App,
     pub env: Vec<(String, String)>,
+    /// The owner's address of its database.
+    pub owner_url: String,
     _dir: tempfile::TempDir,
 }
 
@@ -173,10 +175,16 @@ pub async fn app(addons: &[&Path], change: impl FnOnce(&mut Config)) -> TestApp 
     }
     env.push(("ODOO_AGENT_QUEUE__ACK_WAIT".to_owned(), config.queue.ack_wait.as_secs().to_string()));
     let app = App::connect(config).await.unwrap();
-    TestApp { app, env, _dir: dir }
+    TestApp { app, env, owner_url: database.owner_url, _dir: dir }
 }
 
 impl TestApp {
+    /// The same, with a tenant `default` that lets a fix be applied at this confidence.
+    pub fn with_threshold(mut self, threshold: f64) -> Self {
+        self.env.push(("ODOO_AGENT_TENANTS__DEFAULT__THRESHOLD".to_owned(), threshold.to_string()));
+        self
+    }
+
     /// The program, connected to the same servers as this app, with the same settings.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = program(args);

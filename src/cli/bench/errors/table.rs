@@ -18,7 +18,11 @@ impl Tried {
     }
 
     fn is_fixed(&self) -> bool {
-        self.text("outcome") == "fixed" && self.text("grade") == "proven"
+        self.text("outcome") == "fixed"
+    }
+
+    fn is_proposed(&self) -> bool {
+        self.text("outcome") == "proposed"
     }
 
     fn place(&self) -> String {
@@ -33,10 +37,11 @@ impl Tried {
 /// The tables: a sum, a line for each class, a line for each case.
 pub(super) fn render(read: &[Read], tried: &[Tried]) -> String {
     let fixed = tried.iter().filter(|case| case.is_fixed()).count();
+    let proposed = tried.iter().filter(|case| case.is_proposed()).count();
     let seconds = median(tried.iter().map(|case| case.seconds).collect());
     let mut lines = vec![
         format!(
-            "Measured {} by `odoo-agent bench errors`, without a key: **{fixed} of {} fixed and proven**, {seconds:.1} s each (median).",
+            "Measured {} by `odoo-agent bench errors`, without a key: **{fixed} of {} fixed**, {proposed} proposed, {seconds:.1} s each (median).",
             Utc::now().format("%Y-%m-%d"),
             tried.len()
         ),
@@ -49,15 +54,16 @@ pub(super) fn render(read: &[Read], tried: &[Tried]) -> String {
         let each = table.seconds * 1000.0 / table.rows.max(1) as f64;
         lines.push(format!("| {} | {} of {} | {wrong} | {each:.2} |", table.what, table.rows - table.wrong.len(), table.rows));
     }
-    lines.extend([String::new(), "| class | cases | fixed, proven | seconds (median) |".to_owned(), "|---|---|---|---|".to_owned()]);
+    lines.extend([String::new(), "| class | cases | fixed | proposed | seconds (median) |".to_owned(), "|---|---|---|---|---|".to_owned()]);
     let mut classes: BTreeMap<&str, Vec<&Tried>> = BTreeMap::new();
     for case in tried {
         classes.entry(case.class()).or_default().push(case);
     }
     for (class, cases) in classes {
         let fixed = cases.iter().filter(|case| case.is_fixed()).count();
+        let proposed = cases.iter().filter(|case| case.is_proposed()).count();
         let seconds = median(cases.iter().map(|case| case.seconds).collect());
-        lines.push(format!("| `{class}` | {} | {fixed} | {seconds:.1} |", cases.len()));
+        lines.push(format!("| `{class}` | {} | {fixed} | {proposed} | {seconds:.1} |", cases.len()));
     }
     lines.extend([String::new(), "| case | class | outcome | by | where | seconds |".to_owned(), "|---|---|---|---|---|---|".to_owned()]);
     for case in tried {
@@ -74,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_proven_counts() {
+    fn fixed_and_proposed_are_counted_apart() {
         let case = |name: &str, outcome: &str, grade: &str| Tried {
             name: name.to_owned(),
             result: Some(
@@ -83,12 +89,15 @@ mod tests {
             seconds: 2.0,
         };
         let read = Read { what: "logs", rows: 3, wrong: vec!["p_x".to_owned()], seconds: 0.003 };
-        let text = render(
-            &[read],
-            &[case("a", "fixed", "proven"), case("b", "ticket", "consistent"), Tried { name: "c".to_owned(), result: None, seconds: 0.0 }],
-        );
-        assert!(text.contains("**1 of 3 fixed and proven**"), "{text}");
+        let tried = [
+            case("a", "fixed", "proven"),
+            case("b", "ticket", "refuted"),
+            case("d", "proposed", "proven"),
+            Tried { name: "c".to_owned(), result: None, seconds: 0.0 },
+        ];
+        let text = render(&[read], &tried);
+        assert!(text.contains("**1 of 4 fixed**, 1 proposed"), "{text}");
         assert!(text.contains("| logs | 2 of 3 | p_x | 1.00 |"), "{text}");
-        assert!(text.contains("| `c` | 2 | 1 | 2.0 |") && text.contains("| b | `c` | ticket | rule:r | m/a.py:1 | 2.0 |"), "{text}");
+        assert!(text.contains("| `c` | 3 | 1 | 1 | 2.0 |") && text.contains("| b | `c` | ticket | rule:r | m/a.py:1 | 2.0 |"), "{text}");
     }
 }
