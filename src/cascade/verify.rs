@@ -18,6 +18,9 @@ pub fn judge(error: &ErrorReport, before: &Observed, after: &Observed, brings_te
     let reproduced = before.occurrence(error).is_some();
     let gone = after.occurrence(error).is_none();
     let new_failures = new_failures(before, after);
+    // Where a test showed it, another error in the same test is the same failure in another form.
+    let is_shown_by_test = !before.tests.failed.is_empty();
+    let error_gone = reproduced && gone && after.installed && (!is_shown_by_test || !before.tests.failed.is_subset(&after.tests.failed));
     let tested = after.tests.summary_seen && (!brings_tests || after.tests.ran > 0);
     let grade = if !gone || !new_failures.is_empty() || !after.installed {
         Grade::Refuted
@@ -33,6 +36,7 @@ pub fn judge(error: &ErrorReport, before: &Observed, after: &Observed, brings_te
         new_failures,
         tests: after.tests.ran,
         seconds: ((before.seconds + after.seconds) * 10.0).round() / 10.0,
+        error_gone,
         ..Evidence::default()
     }
 }
