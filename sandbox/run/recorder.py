@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import types
+import warnings
 
 from channel import MESSAGE_BYTES, Sender
 from tamper import Guard, watch_interpreter
@@ -330,7 +331,10 @@ class Recorder:
         while frame is not None and frame.f_code.co_name == "write":
             frame = frame.f_back
         if frame is not None and frame.f_code is self._loader and values.get("state") == "installed":
-            self._finished_modules.add(frame.f_locals["module_name"])
+            module = frame.f_locals["module_name"]
+            self._finished_modules.add(module)
+            if module in self.modules:
+                self._loaded.add(f"{module}/__manifest__.py")
 
     def _assigned(self, frame):
         back = frame.f_back
@@ -438,9 +442,11 @@ class Recorder:
         self.tell(loaded=sorted(self._loaded))
         self._tell_written()
 
+    def _entries(self):
+        return [dict(zip(("during", "odoo_model", "field", "value", "path", "line"), entry)) for entry in self._written]
+
     def _tell_written(self):
-        names = ("during", "odoo_model", "field", "value", "path", "line")
-        entries = [dict(zip(names, entry)) for entry in self._written]
+        entries = self._entries()
         for at in range(0, len(entries), 200):
             self.tell(written=entries[at:at + 200])
 
@@ -451,7 +457,10 @@ class Recorder:
             self.tell(left_out=["the smoke run: no time was left"])
             return
         reader, writer = os.pipe()
-        pid = os.fork()
+        with warnings.catch_warnings():
+            # Python warns of a fork beside threads; the one that serves HTTP does nothing here.
+            warnings.simplefilter("ignore")
+            pid = os.fork()
         if pid == 0:
             os.close(reader)
             self._smoke_child(writer, budget)
@@ -511,8 +520,9 @@ class Recorder:
             def flush():
                 for path, lines in self._lines.items():
                     say(lines={path: sorted(lines)})
-                names = ("during", "odoo_model", "field", "value", "path", "line")
-                say(written=[dict(zip(names, entry)) for entry in list(self._written)[:WRITTEN]])
+                entries = self._entries()
+                for at in range(0, len(entries), 200):
+                    say(written=entries[at:at + 200])
                 self._lines, self._written = {}, {}
 
             import smoke

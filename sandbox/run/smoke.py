@@ -39,8 +39,8 @@ class Smoke:
 
     # The frame of a check
 
-    def check(self, name, action, path=None, low_rights=False):
-        """Tries one thing. Gives whether it went well."""
+    def check(self, name, action, path=None, needs=None, low_rights=False):
+        """Tries one thing, once there is a record of the Odoo model that it needs. Gives whether it went well."""
         if (name, low_rights) in self.names:
             return False
         self.names.add((name, low_rights))
@@ -48,6 +48,9 @@ class Smoke:
         if left <= 0.1:
             self.left_out.append(name)
             return False
+        self.recorder.during = "smoke"
+        if needs in self.env and not self.env[needs]._abstract:
+            self.own(needs)
         said = {"name": name, "low_rights": low_rights, "path": path}
         self.say(begun=said)
         self.recorder.during = name
@@ -202,25 +205,25 @@ class Smoke:
     def own(self, model):
         """The record that the checks of an Odoo model use: made up, and kept until the end of the smoke run; else one that is there."""
         if model not in self.made:
+            self.made[model] = 0
             savepoint = self.env.cr.savepoint(flush=False)
+            signal.setitimer(signal.ITIMER_REAL, CHECK_SECONDS)
             try:
-                signal.setitimer(signal.ITIMER_REAL, CHECK_SECONDS)
                 record = self.env[model].create(self.values(model))
                 self.env.flush_all()
+                self.made[model] = record.id
             except BaseException:
-                record = None
-            finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
-            if record is None:
                 self.env.cr.clear()
                 savepoint.rollback()
-            self.env.cr.execute("SELECT 1")
-            if record is None:
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            if not self.made[model]:
                 try:
-                    record = self.env[model].search([], limit=1)
+                    self.made[model] = self.env[model].search([], limit=1).id or 0
                 except Exception:
-                    record = self.env[model]
-            self.made[model] = record.id or 0
+                    self.env.cr.clear()
+                    savepoint.rollback()
         return self.env[model].browse(self.made[model] or ())
 
     # What is tried
@@ -231,19 +234,23 @@ class Smoke:
             if view.type == "qweb":
                 self.check(f"template {xmlid}", lambda view=view: self.compile(view), path)
             elif view.model in self.env:
-                self.check(f"view {xmlid}", lambda view=view: self.open(view), path)
+                self.check(f"view {xmlid}", lambda view=view: self.open(view), path, view.model)
+        for xmlid, view, path in self.of("ir.ui.view"):
+            if view.type in ("form", "list", "tree", "kanban") and view.model in self.env:
+                for method in self.buttons(view):
+                    self.check(f"button {xmlid} {method}", lambda view=view, method=method: self.press(view, method), path, view.model)
         for xmlid, action, path in self.of("ir.actions.act_window"):
             self.check(f"action {xmlid}", lambda action=action: self.act(action), path)
         for xmlid, menu, path in self.of("ir.ui.menu"):
             self.check(f"menu {xmlid}", lambda menu=menu: (menu.complete_name, menu.action and menu.action.read(["name"])), path)
         for xmlid, action, path in self.of("ir.actions.server"):
-            self.check(f"server action {xmlid}", lambda action=action: self.serve(action), path)
+            self.check(f"server action {xmlid}", lambda action=action: self.serve(action), path, action.model_id.model)
         for xmlid, cron, path in self.of("ir.cron"):
             self.check(f"cron {xmlid}", lambda cron=cron: cron.with_user(cron.user_id).ir_actions_server_id.run(), path)
         for xmlid, report, path in self.of("ir.actions.report"):
-            self.check(f"report {xmlid}", lambda report=report: self.print(report), path)
+            self.check(f"report {xmlid}", lambda report=report: self.print(report), path, report.model)
         for xmlid, template, path in self.of("mail.template"):
-            self.check(f"mail template {xmlid}", lambda template=template: self.mail(template), path)
+            self.check(f"mail template {xmlid}", lambda template=template: self.mail(template), path, template.model)
         for xmlid, rule, path in self.of("ir.rule"):
             self.check(f"record rule {xmlid}", lambda rule=rule: self.rule(rule), path)
 
@@ -273,6 +280,21 @@ class Smoke:
                 self.read(model, arch)
         else:
             self.read(model, arch)
+
+    def buttons(self, view):
+        """The methods that the buttons of a view itself call on its own records."""
+        from lxml import etree
+
+        try:
+            arch = etree.fromstring(view.arch_db)
+        except Exception:
+            return []
+        found = (node.get("name") for node in arch.iter("button") if node.get("type") == "object" and not any(
+            up.tag == "field" and len(up) for up in node.iterancestors()))
+        return dict.fromkeys(name for name in found if name)
+
+    def press(self, view, method):
+        getattr(self.own(view.model), method)()
 
     def read(self, model, arch):
         fields = {node.get("name"): {} for node in arch.iter("field") if not any(up.tag == "field" for up in node.iterancestors())}
@@ -353,8 +375,8 @@ class Smoke:
             if not model._transient:
                 self.check(f"read {name}", lambda name=name: self.env[name].search([], limit=3).read(), path)
                 self.check(f"name_search {name}", lambda name=name: self.env[name].name_search("smoke", limit=3), path)
-                self.check(f"copy {name}", lambda name=name: self.own(name).copy(), path)
-                self.check(f"unlink {name}", lambda name=name: self.own(name).unlink(), path)
+                self.check(f"copy {name}", lambda name=name: self.own(name).copy(), path, name)
+                self.check(f"unlink {name}", lambda name=name: self.own(name).unlink(), path, name)
             for cls, path in classes:
                 self.methods(name, cls, path)
 
@@ -365,7 +387,7 @@ class Smoke:
             own = self.env[name]._fields.get(field)
             if own is None or field in MAGIC:
                 continue
-            self.check(f"field {name}.{field}", lambda name=name, own=own: self.try_field(name, own), path)
+            self.check(f"field {name}.{field}", lambda name=name, own=own: self.try_field(name, own), path, name)
 
     def try_field(self, name, field):
         record = self.own(name)
@@ -390,7 +412,7 @@ class Smoke:
             kind = "constraint" if hasattr(value, "_constrains") else "onchange" if hasattr(value, "_onchange") else "call"
             if kind == "call" and (needs_more(value) or method in ("_register_hook", "_auto_init", "_setup_complete") or hasattr(value, "_ondelete")):
                 continue
-            self.check(f"{kind} {name}.{method}", lambda name=name, method=method, kind=kind: self.call(name, method, kind), path)
+            self.check(f"{kind} {name}.{method}", lambda name=name, method=method, kind=kind: self.call(name, method, kind), path, name)
 
     def call(self, name, method, kind):
         own = self.own(name)

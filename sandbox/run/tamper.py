@@ -197,6 +197,8 @@ def watch_interpreter(addons, found, compiled):
                     found(f"{path} opens {name}")
             elif path or event in NOBODY:
                 found(f"{path or caller.co_filename} reaches into the interpreter ({event})")
+                if event in NOBODY:
+                    raise RuntimeError(f"{event} is not open to a run of tests")
         finally:
             busy.discard(own())
 

@@ -105,11 +105,8 @@ impl Recording {
         }
         let ended: BTreeSet<_> = self.record.tests.iter().map(|test| (test.module.clone(), test.name.clone())).collect();
         let by_itself = matches!((stop, self.end), (Stop::Exited(code), Some(told)) if code == told);
-        self.record.complete = by_itself
-            && self.started
-            && !self.broken
-            && channel == Some(Channel::Whole)
-            && self.collected.is_subset(&ended);
+        self.record.complete =
+            by_itself && self.started && !self.broken && channel == Some(Channel::Whole) && self.collected.is_subset(&ended);
         Some(self.record)
     }
 }
@@ -189,7 +186,8 @@ mod tests {
     fn garbage_is_no_complete_record() {
         assert_eq!(finish(&[], Stop::Exited(0), Some(Channel::Whole)), None);
         assert_eq!(finish(&["{}", "null", "\u{0}"], Stop::Exited(0), None), None);
-        for garbage in ["", "{", "[]", "{\"test\": 7}", "{\"unknown\": 1}", "{\"fault\": \"x\"}", "{\"started\": []}", &"[".repeat(100_000)] {
+        for garbage in ["", "{", "[]", "{\"test\": 7}", "{\"unknown\": 1}", "{\"fault\": \"x\"}", "{\"started\": []}", &"[".repeat(100_000)]
+        {
             let messages = [&WHOLE[..2], &[garbage], &WHOLE[2..]].concat();
             assert!(!is_complete(&messages, Stop::Exited(1), Channel::Whole), "{garbage:.20}");
         }
