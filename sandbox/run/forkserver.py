@@ -8,7 +8,8 @@ Commands come on standard input, one JSON object a line:
    too. `alone`: Odoo sees no other addon of the sources, so that it installs none of them by itself
 
 Answers go to standard output as frames: four bytes of length, big endian, then one byte of kind and the payload. `L` is log of
-the run, `J` one JSON object that ends a command: {"ready": …}, {"loaded": …} or {"done": "exit"|"deadline"|"idle"|"flood", "code": N}.
+the run, `R` one message of its recorder (`recorder.py`), `J` one JSON object that ends a command: {"ready": …}, {"loaded": …} or
+{"done": "exit"|"deadline"|"idle"|"flood", "code": N, "record": "whole"|"cut"|"forged" or null}. A run without tests has no recorder.
 
 Only Odoo's own code is ever imported here; what is under test runs in the forked process alone. That process has the same user,
 so this one makes itself opaque to it (no ptrace, no look into /proc), is the reaper of all it leaves behind, and talks to the
@@ -16,6 +17,8 @@ outside over descriptors that it does not hand on.
 """
 
 import ctypes
+import fcntl
+import functools
 import gc
 import json
 import os
@@ -27,6 +30,8 @@ import sys
 import time
 import traceback
 
+import recorder
+from channel import Receiver
 from series import SOURCES, Series
 
 DATA = "/tmp/data"
@@ -68,6 +73,7 @@ def boot(series):
     import odoo.service.server  # noqa: F401
     import odoo.tests.common  # noqa: F401
     import odoo.tests.loader  # noqa: F401
+    import odoo.tests.suite  # noqa: F401
     from odoo.modules.module import initialize_sys_path
 
     initialize_sys_path()
@@ -87,26 +93,36 @@ def freeze():
 def run(series, order):
     """Forks, relays what the process prints, and sees to it that nothing of it is left."""
     reader, writer = os.pipe()
+    # What the recorder says is known by a number that only this run has.
+    heard_by, spoken_by = os.pipe()
+    number = [os.urandom(16)]
     pid = os.fork()
     if pid == 0:
-        child(series, order, reader, writer)
+        child(series, order, writer, spoken_by, number)
     os.close(writer)
-    ended, code = relay(reader, os.pidfd_open(pid), pid, order)
+    os.close(spoken_by)
+    record = Receiver(heard_by, number.pop(), functools.partial(send, ord("R")))
+    ended, code = relay(reader, os.pidfd_open(pid), pid, order, record)
     os.close(reader)
     reap()
+    record.drain()
+    os.close(heard_by)
+    if record.state == "cut":
+        send(ord("L"), b"The recorder of this run said more than is taken, or was ended half way: its record is not complete.\n")
     if order["keep"]:
         keep(order["database"])
-    tell(done=ended, code=code)
+    tell(done=ended, code=code, record=record.state if order["tags"] else None)
     empty()
 
 
-def relay(reader, pidfd, pid, order):
-    """Passes the log on until the process ends or meets a limit. Gives how it ended, and its exit code."""
+def relay(reader, pidfd, pid, order, record):
+    """Passes log and record on until the process ends or meets a limit. Gives how it ended, and its exit code."""
     deadline, idle, room = time.monotonic() + order["seconds"], order["idle"], order["bytes"]
     heard, ended, code = time.monotonic(), None, None
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     poll.register(pidfd, select.POLLIN)
+    poll.register(record.reader, select.POLLIN)
     talking, drained = True, None
     while talking:
         now = time.monotonic()
@@ -127,6 +143,11 @@ def relay(reader, pidfd, pid, order):
                 kill_all()
                 drained = time.monotonic() + 2
                 continue
+            if descriptor == record.reader:
+                heard = time.monotonic()
+                if not record.take():
+                    poll.unregister(record.reader)
+                continue
             if drained is None:
                 # Log comes line by line; waking everybody on its way for each would take time from the run.
                 time.sleep(0.02)
@@ -141,12 +162,23 @@ def relay(reader, pidfd, pid, order):
     if code is None:
         # It closed its log and goes on: it has until the deadline to end.
         limit = min(deadline, time.monotonic() + idle)
-        if not select.select([pidfd], [], [], max(0.0, limit - time.monotonic()))[0]:
+        if not quietly(pidfd, record, limit):
             ended = ended or "idle"
             kill_all()
         os.close(pidfd)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return ended or "exit", code if code >= 0 else 128 - code
+
+
+def quietly(pidfd, record, limit):
+    """Waits for the end of a process without a log. Gives whether it came in time."""
+    told = [record.reader]
+    while True:
+        ready = select.select([pidfd, *told], [], [], max(0.0, limit - time.monotonic()))[0]
+        if pidfd in ready or not ready:
+            return bool(ready)
+        if not record.take():
+            told = []
 
 
 def kill_all():
@@ -199,23 +231,23 @@ def keep(database):
         send(ord("L"), f"The filestore of the dependencies has {len(packed)} bytes; the runs start without it.\n".encode())
 
 
-def child(series, order, reader, writer):
+def child(series, order, writer, spoken_by, number):
     """One run: the server as its command line starts it."""
     try:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         prctl(PR_SET_DUMPABLE, 1)
         os.setsid()
-        os.close(reader)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(writer, 1)
         os.dup2(writer, 2)
+        spoken_by = fcntl.fcntl(spoken_by, fcntl.F_DUPFD_CLOEXEC, 64)
         os.closerange(3, 64)
         # If memory runs out it is this process that goes, not the database.
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")
         os.environ["HOME"] = "/tmp"
         os.chdir("/tmp")
-        code = serve(series, order)
+        code = serve(series, order, spoken_by, number)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except BaseException:
@@ -230,7 +262,7 @@ def leave(code):
     os._exit(code & 255)
 
 
-def serve(series, order):
+def serve(series, order, spoken_by, number):
     database = order["database"]
     if os.path.lexists(DATA):
         raise RuntimeError(f"{DATA} is there before the run")
@@ -251,9 +283,18 @@ def serve(series, order):
         result.append(preload(names))
         return result[-1]
 
+    def stopped(_self):
+        # Stopping politely waits half a second for a server that nobody talks to any more.
+        code = result[-1] if result else 1
+        if order["tags"]:
+            recorded.finish(code, result)
+        leave(code)
+
     service.preload_registries = preloaded
-    # Stopping politely waits half a second for a server that nobody talks to any more.
-    service.ThreadedServer.stop = lambda _self: leave(result[-1] if result else 1)
+    service.ThreadedServer.stop = stopped
+    if order["tags"]:
+        # Taken out, so that no frame that code under test could walk up to holds it.
+        recorded = recorder.start(spoken_by, number.pop(), order["install"], time.monotonic() + order["seconds"])
     options = series.options(database, DATA) + ["-i", ",".join(order["install"])]
     if order["tags"]:
         options += ["--test-enable", "--test-tags", order["tags"]]

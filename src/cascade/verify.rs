@@ -12,8 +12,8 @@ const MAX_NAMES: usize = 5;
 /// Compares the run on the untouched sources with the run on the patched ones.
 ///
 /// Proven: the error was there before, is not there after, whatever is wrong after was wrong before, and every test that ran before
-/// ran again. A run in which the addon's own tests did not run, although it has some, proves nothing; nor does one in which Odoo never
-/// came to its own summary of tests: a log that was cut or silenced shows no error either.
+/// ran again. A run in which the addon's own tests did not run, although it has some, proves nothing; nor does one that the recorder did not
+/// see to its end, or in which it found changed what judges a run: a log that was cut, silenced or forged shows no error either.
 pub fn judge(error: &ErrorReport, before: &Observed, after: &Observed, brings_tests: bool) -> Evidence {
     let reproduced = before.occurrence(error).is_some();
     let gone = after.occurrence(error).is_none();
@@ -21,7 +21,7 @@ pub fn judge(error: &ErrorReport, before: &Observed, after: &Observed, brings_te
     // Where a test showed it, another error in the same test is the same failure in another form.
     let is_shown_by_test = !before.tests.failed.is_empty();
     let error_gone = reproduced && gone && after.installed && (!is_shown_by_test || !before.tests.failed.is_subset(&after.tests.failed));
-    let tested = after.tests.summary_seen && (!brings_tests || after.tests.ran > 0);
+    let tested = after.is_trusted() && (!brings_tests || after.tests.ran > 0);
     let grade = if !gone || !new_failures.is_empty() || !after.installed {
         Grade::Refuted
     } else if reproduced && tested {
@@ -46,6 +46,7 @@ fn new_failures(before: &Observed, after: &Observed) -> Vec<String> {
     let errors = new_errors(before, after).into_iter().map(|report| report.title.clone());
     let tests = after.tests.failed.difference(&before.tests.failed).map(|test| format!("test {test}"));
     let mut failures: Vec<String> = errors.chain(tests).collect();
+    failures.extend(new_tampering(before, after).map(str::to_owned));
     if !after.installed && before.installed {
         failures.push("the addon is no longer installed".to_owned());
     }
@@ -66,6 +67,20 @@ fn new_failures(before: &Observed, after: &Observed) -> Vec<String> {
         failures.extend(lost_tests(before, after));
     }
     failures
+}
+
+/// What judges a run and was changed in the later one only. Where in a file does not count, for a patch moves lines.
+fn new_tampering<'a>(before: &'a Observed, after: &'a Observed) -> impl Iterator<Item = &'a str> {
+    let known: Vec<&str> = before.tampering().iter().map(|sentence| without_line(sentence)).collect();
+    after.tampering().iter().map(String::as_str).filter(move |sentence| !known.contains(&without_line(sentence)))
+}
+
+/// A sentence without the line at its end.
+fn without_line(sentence: &str) -> &str {
+    match sentence.rsplit_once(':') {
+        Some((rest, line)) if !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        _ => sentence,
+    }
 }
 
 /// What a fix of `module` broke in the addons that build on it, one line each. `before` and `after` are runs of their tests, with the
@@ -135,7 +150,7 @@ pub fn not_run(before: &Observed, why: Vec<String>) -> Evidence {
 mod tests {
     use super::*;
     use crate::odoo;
-    use crate::sandbox::{Phases, TestRun};
+    use crate::sandbox::{Phases, Record, TestOutcome, TestResult, TestRun};
 
     const SUMMARY: &str = "2026-11-22 19:10:00,000 1 INFO t odoo.tests.result: 0 failed, 0 error(s) of 2 tests when loading database 't'\n";
 
@@ -144,7 +159,44 @@ mod tests {
     }
 
     fn run(end: End, installed: bool, log: &str) -> Observed {
-        Observed::read(&TestRun { end, log: log.to_owned(), installed, seconds: 1.0, phases: Phases::default(), record: None })
+        let record = Some(record(log));
+        Observed::read(&TestRun { end, log: log.to_owned(), installed, seconds: 1.0, phases: Phases::default(), record })
+    }
+
+    /// What the recorder sees of an honest run with this log.
+    fn record(log: &str) -> Record {
+        let seen = crate::odoo::TestLog::read(log);
+        let names: std::collections::BTreeSet<&String> = seen.started.iter().chain(&seen.failed).collect();
+        let tests = names.into_iter().map(|name| {
+            let (module, test) = name.split_once(": ").unwrap();
+            let outcome = if seen.failed.contains(name) { TestOutcome::Failed } else { TestOutcome::Passed };
+            TestResult { module: module.to_owned(), name: test.to_owned(), outcome }
+        });
+        Record { complete: seen.summary_seen, tests: tests.collect(), ..Record::default() }
+    }
+
+    #[test]
+    fn run_that_was_not_recorded_to_its_end_is_no_proof() {
+        let (error, before) = broken();
+        let whole = run(End::Exited(0), true, SUMMARY);
+        assert_eq!(judge(&error, &before, &whole, false).grade, Grade::Proven);
+        let unrecorded = Observed { record: None, ..whole.clone() };
+        assert_eq!(judge(&error, &before, &unrecorded, false).grade, Grade::Consistent);
+        let cut = Observed { record: Some(Record { complete: false, ..record(SUMMARY) }), ..whole };
+        assert_eq!(judge(&error, &before, &cut, false).grade, Grade::Consistent);
+    }
+
+    #[test]
+    fn tampering_refutes_unless_it_was_there_before() {
+        let (error, before) = broken();
+        let tampered = |sentence: &str| Some(Record { complete: true, tampering: vec![sentence.to_owned()], ..record(SUMMARY) });
+        let after =
+            Observed { record: tampered("TestA.test_x compares with its own equality at m/a.py:7"), ..run(End::Exited(0), true, SUMMARY) };
+        let evidence = judge(&error, &before, &after, false);
+        assert_eq!((evidence.grade, evidence.new_failures.len()), (Grade::Refuted, 1));
+        assert!(evidence.new_failures[0].contains("its own equality"), "{:?}", evidence.new_failures);
+        let known = Observed { record: tampered("TestA.test_x compares with its own equality at m/a.py:3"), ..before };
+        assert_eq!(judge(&error, &known, &after, false).grade, Grade::Consistent);
     }
 
     fn started(names: &[&str]) -> String {
@@ -160,7 +212,10 @@ mod tests {
     #[test]
     fn error_that_is_gone_in_a_whole_run_is_proven() {
         let (error, before) = broken();
-        assert_eq!(judge(&error, &before, &run(End::Exited(0), true, SUMMARY), true).grade, Grade::Proven);
+        let tested = run(End::Exited(0), true, &(started(&["TestA.test_one"]) + SUMMARY));
+        assert_eq!(judge(&error, &before, &tested, true).grade, Grade::Proven);
+        // The log counts tests that nobody saw run.
+        assert_eq!(judge(&error, &before, &run(End::Exited(0), true, SUMMARY), true).grade, Grade::Consistent);
     }
 
     #[test]

@@ -16,6 +16,8 @@ use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 use tokio_util::io::StreamReader;
 
 use super::container::{ADDON, Container, Output, Stop};
+use super::record::Record;
+use super::recording::{Channel, Recording};
 use super::{Limits, SandboxError};
 use crate::domain::OdooVersion;
 
@@ -82,13 +84,15 @@ enum Ended {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Said {
-    Done { done: Ended, code: i64 },
+    Done { done: Ended, code: i64, record: Option<Channel> },
     Loaded { loaded: usize },
     Ready { ready: String },
 }
 
 enum Frame {
     Log(Vec<u8>),
+    /// A message of the recorder.
+    Record(Vec<u8>),
     Said(Said),
     /// It is gone.
     End,
@@ -168,23 +172,25 @@ impl ForkServer {
         }
     }
 
-    /// Runs to the end; `total` is our own clock, which holds if the one inside is tampered with. `heard` gets the log as it comes.
+    /// Runs to the end, and gives what the recorder saw of it, if it ran tests. `total` is our own clock, which holds if the one inside is tampered with. `heard` gets the log as it comes.
     pub(super) async fn run(
         &mut self,
         order: &Order<'_>,
         total: Duration,
         heard: &mut (dyn FnMut(&[u8]) + Send),
-    ) -> Result<Output, SandboxError> {
+    ) -> Result<(Output, Option<Record>), SandboxError> {
         let deadline = Instant::now() + total;
         self.send(&Command::Run(order)).await;
-        let mut bytes = Vec::new();
+        let (mut bytes, mut recording, mut channel) = (Vec::new(), Recording::default(), None);
         let stop = loop {
             match self.frame(deadline).await? {
                 Some(Frame::Log(log)) => {
                     heard(&log);
                     bytes.extend_from_slice(&log);
                 }
-                Some(Frame::Said(Said::Done { done, code })) => {
+                Some(Frame::Record(message)) => recording.take(&message),
+                Some(Frame::Said(Said::Done { done, code, record })) => {
+                    channel = record;
                     break match done {
                         Ended::Exit => Stop::Exited(code),
                         Ended::Deadline => Stop::Deadline,
@@ -196,7 +202,8 @@ impl ForkServer {
                 None => break Stop::Deadline,
             }
         };
-        Ok(Output { stop, bytes })
+        let record = recording.finish(stop, channel);
+        Ok((Output { stop, bytes }, record))
     }
 
     /// One that does not listen any more shows in what it answers.
@@ -222,6 +229,7 @@ impl ForkServer {
             |text: &[u8]| serde_json::from_slice(text).map_err(|error| SandboxError::Protocol(format!("the fork server said: {error}")));
         match frame.split_first() {
             Some((b'L', log)) => Ok(Some(Frame::Log(log.to_vec()))),
+            Some((b'R', message)) => Ok(Some(Frame::Record(message.to_vec()))),
             Some((b'J', text)) => Ok(Some(Frame::Said(said(text)?))),
             _ => Err(SandboxError::Protocol("the fork server sent a frame of no known kind".to_owned())),
         }
@@ -246,10 +254,26 @@ mod tests {
         if ends { ForkServer::over(complaint.chain(chunks), input) } else { ForkServer::over(chunks.chain(stream::pending()), input) }
     }
 
-    async fn run(chunks: Vec<Vec<u8>>, ends: bool) -> Result<Output, SandboxError> {
+    async fn recorded(chunks: Vec<Vec<u8>>, ends: bool) -> Result<(Output, Option<Record>), SandboxError> {
         let limits = Limits::default();
         let order = Order { install: &["m"], ..Order::new(&limits, "d", "t") };
         server(chunks, ends).run(&order, Duration::from_millis(100), &mut |_| {}).await
+    }
+
+    async fn run(chunks: Vec<Vec<u8>>, ends: bool) -> Result<Output, SandboxError> {
+        recorded(chunks, ends).await.map(|(output, _)| output)
+    }
+
+    #[tokio::test]
+    async fn record_comes_beside_the_log() {
+        let done = |record: &str| frame(b'J', &format!(r#"{{"done": "exit", "code": 0, "record": {record}}}"#));
+        let said = [frame(b'R', r#"{"started": ["m"]}"#), frame(b'L', "log"), frame(b'R', r#"{"end": {"code": 0, "returned": true}}"#)];
+        let (output, record) = recorded(vec![[&said.concat()[..], &done("\"whole\"")].concat()], true).await.unwrap();
+        assert_eq!((output.text().as_str(), record.map(|record| record.complete)), ("log", Some(true)));
+        let (_, record) = recorded(vec![[&said.concat()[..], &done("\"cut\"")].concat()], true).await.unwrap();
+        assert_eq!(record.map(|record| record.complete), Some(false));
+        let (_, record) = recorded(vec![done("null")], true).await.unwrap();
+        assert_eq!(record, None);
     }
 
     #[tokio::test]

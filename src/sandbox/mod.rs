@@ -20,6 +20,7 @@ mod lint;
 mod pool;
 mod progress;
 mod record;
+mod recording;
 mod scan;
 mod seccomp;
 mod series;

@@ -20,6 +20,8 @@ pub struct Record {
     pub loaded: BTreeSet<String>,
     /// What the smoke run tried after the tests.
     pub smoke: Vec<Check>,
+    /// What the smoke run had no time left to try, or why there was none; one name or reason each.
+    pub left_out: Vec<String>,
     /// The values that the addons under test handed to `create` and `write`.
     pub written: Vec<Written>,
 }

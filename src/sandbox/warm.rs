@@ -10,6 +10,7 @@ use super::container::{Bounds, Container, Output, ROOT, Stop, script};
 use super::forkserver::{ForkServer, Order};
 use super::lint::{LintRun, lint};
 use super::progress::{Tell, Watch};
+use super::record::Record;
 use super::scan::scan;
 use super::shell::Shell;
 use super::{Limits, Phases, SandboxError, TestPlan, sources};
@@ -49,6 +50,8 @@ pub(super) struct Ran {
     pub(super) installed: bool,
     pub(super) out_of_memory: bool,
     pub(super) phases: Phases,
+    /// What the recorder saw of it.
+    pub(super) record: Option<Record>,
 }
 
 /// What is known after a run that ended by itself.
@@ -122,12 +125,12 @@ impl Warm {
         let tags = modules.iter().map(|module| format!("/{module}")).collect::<Vec<_>>().join(",");
         let order = Order { install: &modules, tags: Some(&tags), ..Order::new(limits, &database, &from) };
         let before = Instant::now();
-        let output = self.server.run(&order, limits.deadline(), &mut Watch::over(tell).bytes()).await?;
+        let (output, record) = self.server.run(&order, limits.deadline(), &mut Watch::over(tell).bytes()).await?;
         phases.odoo = before.elapsed().as_secs_f64();
         let before = Instant::now();
         let ran = after(&mut self.shell, output, &database, "drop", &modules).await;
         phases.state = before.elapsed().as_secs_f64();
-        Ok(Ran { phases, ..ran })
+        Ok(Ran { phases, record, ..ran })
     }
 
     /// Sends the sources and makes the database of a run; gives what that was cloned from. The inner error is a run: a dependency that
@@ -168,7 +171,7 @@ impl Warm {
         clone_database(&mut self.shell, &database, &start.template).await?;
         let modules: Vec<&str> = start.missing.iter().map(String::as_str).collect();
         let order = Order { keep: true, install: &modules, alone: true, ..Order::new(limits, &database, &start.template) };
-        let output = self.server.run(&order, limits.deadline(), &mut |_| {}).await?;
+        let (output, _) = self.server.run(&order, limits.deadline(), &mut |_| {}).await?;
         let ran = after(&mut self.shell, output, &database, "keep", &modules).await;
         if ran.stop != Stop::Exited(0) || !ran.installed || ran.out_of_memory {
             // Nothing may be left that a later run could reach.
@@ -213,7 +216,7 @@ async fn after(shell: &mut Shell, output: Output, database: &str, fate: &str, mo
         (stop, _) => stop,
     };
     let Aftermath { installed, out_of_memory } = known.unwrap_or_default();
-    Ran { stop, log: output.text(), installed, out_of_memory, phases: Phases::default() }
+    Ran { stop, log: output.text(), installed, out_of_memory, phases: Phases::default(), record: None }
 }
 
 /// What the sources of these addons are, so that a snapshot is never taken for one of other sources.
