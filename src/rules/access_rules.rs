@@ -1,6 +1,7 @@
 //! What: new Odoo models get the access rules that Odoo itself prints: reading for internal users, nothing more. A wizard, whose records
 //! each user makes for himself, also gets writing and creating: it cannot be used with less.
 //!
+//! Not safe: nothing in the sources says who may do what; the rights are the least ones with which the model can be used, and made up.
 //! Why: without a row in `ir.model.access` nobody but the superuser can use the model. More rights are for people to grant.
 //! Before: no row. After: `access_m_x,access_m_x,model_m_x,base.group_user,1,0,0,0` in `security/ir.model.access.csv`, listed in the manifest.
 //! Since: any Odoo before 20, which replaces the file.
@@ -9,7 +10,7 @@ use regex::Regex;
 
 use super::edit::manifest as edit;
 use super::edit::python::{Source, field};
-use super::{Case, Proposal, Rule, change, manifest_change, proposal};
+use super::{Case, Proposal, Rule, change, manifest_change, unsure};
 use crate::domain::{ErrorClass, FileChange};
 use crate::odoo::{Addon, Manifest};
 
@@ -35,8 +36,9 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         };
         changes.push(change);
     }
-    proposal(
+    unsure(
         "New models have no access rules: internal users may read them, as Odoo suggests, and use wizards; grant more by hand.",
+        "No source says who may do what with these models: the rights are made up.",
         changes,
     )
 }

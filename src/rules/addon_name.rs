@@ -7,9 +7,9 @@
 use super::edit::python::Source;
 use super::edit::{Edit, apply, manifest};
 use super::moved;
-use super::near::ranked;
+use super::near::{self, ranked};
 use super::scope::{Scope, mentioned, said};
-use super::{Case, Proposal, Rule, changed, manifest_change, proposal, unsure};
+use super::{Case, Proposal, Rule, changed, graded, manifest_change, removal};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -39,7 +39,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
             let place = list.items.iter().position(|item| item.value == wrong)?;
             apply(text, manifest::removals(text, &list, &[place]))
         });
-        found.extend(unsure(summary, change.into_iter().collect()));
+        let doubt = format!("What {wrong} was to bring may be missed.");
+        found.extend(removal(summary, doubt, change.into_iter().collect()));
     }
     found
 }
@@ -62,7 +63,8 @@ fn renamed(case: &Case<'_>, wrong: &str, right: &str) -> Vec<Proposal> {
     .into_iter()
     .collect();
     changes.extend(changed(case.addon, "py", |text| import_renamed(text, wrong, right)));
-    proposal(format!("There is no addon {wrong}; {right} is meant."), changes)
+    let doubt = near::doubt(wrong, right, case.index.modules().map(|(name, _)| name));
+    graded(format!("There is no addon {wrong}; {right} is meant."), doubt, changes)
 }
 
 /// The text with every import from one addon made from another.

@@ -11,6 +11,7 @@ use tree_sitter::Node;
 
 use super::edit::python::{Source, ancestors, children, field};
 use super::edit::{Edit, apply};
+use super::meaning::only_read;
 use super::{Case, Proposal, Rule, changed, unsure};
 use crate::domain::ErrorClass;
 
@@ -25,7 +26,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         let source = Source::parse(text)?;
         apply(text, source.all("pair").filter_map(|pair| edits(&source, pair)).flatten().collect())
     });
-    unsure("Odoo has no `datas` of attachments any more: they are made of the `raw` bytes.", changes)
+    unsure("Odoo has no `datas` of attachments any more: they are made of the `raw` bytes.", only_read(20), changes)
 }
 
 /// `"datas": base64.b64encode(content)` in a call of the Odoo model `ir.attachment`.
@@ -56,7 +57,7 @@ mod tests {
         let text = "ir.attachment has no field 'datas'";
         let found = candidates_in(version, &addon(&[("a.py", python)]), ErrorClass::Other, text);
         let only = found.into_iter().find(|candidate| candidate.rule == "attachment_raw")?;
-        assert!(!only.sure);
+        assert!(!only.is_safe());
         Some(only.patch.changes()[0].after.clone())
     }
 

@@ -3,7 +3,7 @@
 //! Why: Odoo wants every record of a compute method to get a value: `Compute method failed to assign`.
 //! Before: `for rec in self: if rec in data: rec.count = data[rec]`.
 //! After: `for rec in self: rec.count = 0` before the condition.
-//! Whether the empty value is the right one is not certain; the tests decide.
+//! Safe where the method itself gives the empty value in another branch; else it is made up.
 //! Since: 13.
 
 use regex::Regex;
@@ -12,7 +12,7 @@ use tree_sitter::Node;
 use super::edit::python::{Source, children, field, walk};
 use super::edit::scopes::body;
 use super::edit::{Edit, apply, indent};
-use super::{Case, Proposal, Rule, change, proposal};
+use super::{Case, Proposal, Rule, change, graded};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -31,17 +31,30 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         let Some(source) = Source::parse(text) else { continue };
         for function in source.all("function_definition").filter(|node| field(*node, "name").is_some_and(|name| source.of(name) == method))
         {
+            let doubt = (!says_empty(&source, function, &fields))
+                .then(|| format!("Nothing in {method} says what these records get: the empty value is made up."));
             let ways = [in_loop(&source, function, &fields, reported), at_start(&source, function, &fields, reported)];
             for edit in ways.into_iter().flatten() {
                 let after = apply(text, vec![edit]).map(|after| change(path, text, after));
-                found.extend(proposal(
+                found.extend(graded(
                     format!("{method} leaves records without {reported}: they get the empty value first."),
+                    doubt.clone(),
                     after.into_iter().collect(),
                 ));
             }
         }
     }
     found
+}
+
+/// Whether the method gives each of the fields the empty value somewhere itself.
+fn says_empty(source: &Source<'_>, function: Node<'_>, fields: &[&Computed]) -> bool {
+    let empty = |node: Node<'_>, of: &Computed| {
+        let left = field(node, "left").filter(|left| left.kind() == "attribute").and_then(|left| field(left, "attribute"));
+        let is_it = left.is_some_and(|name| source.of(name) == of.field);
+        is_it && field(node, "right").is_some_and(|right| matches!(source.of(right), "False" | "None" | "0" | "0.0" | "''" | "\"\""))
+    };
+    fields.iter().all(|of| walk(function).any(|node| node.kind() == "assignment" && empty(node, of)))
 }
 
 /// A field with its compute method.

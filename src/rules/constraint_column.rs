@@ -10,9 +10,9 @@ use tree_sitter::Node;
 
 use super::edit::python::{Source, ancestors, field, remove_statement, walk};
 use super::edit::{Edit, apply, classes};
-use super::near::{is_near, ranked};
+use super::near::{self, is_near, ranked};
 use super::scope::{Scope, mentions, said};
-use super::{Case, Proposal, Rule, changed, proposal, unsure};
+use super::{Case, Proposal, Rule, changed, graded, removal};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -34,12 +34,13 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         let odoo_model = &class.odoo_model;
         for right in ranked(&wrong, columns(), |name| scope.is_own_field(odoo_model, name)) {
             let changes = changed(case.addon, "py", |text| with_column(text, odoo_model, &wrong, right));
-            found.extend(proposal(format!("{odoo_model} has no column {wrong}, which its constraint names; {right} is meant."), changes));
+            let summary = format!("{odoo_model} has no column {wrong}, which its constraint names; {right} is meant.");
+            found.extend(graded(summary, near::doubt(&wrong, right, columns()), changes));
         }
         if !is_near(&wrong, columns()) {
             let changes = changed(case.addon, "py", |text| without(text, odoo_model, &wrong));
             let summary = format!("{odoo_model} has no column {wrong} and nothing near it; its constraint was never in force, and goes.");
-            found.extend(unsure(summary, changes));
+            found.extend(removal(summary, "The constraint may be one that is wanted.", changes));
         }
     }
     found

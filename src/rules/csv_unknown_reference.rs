@@ -9,7 +9,8 @@ use regex::Regex;
 use super::data_order::ids;
 use super::edit::near_miss;
 use super::edit::python::{Source, field};
-use super::{Case, Proposal, Rule, changed, proposal};
+use super::near;
+use super::{Case, Proposal, Rule, changed, graded};
 use crate::domain::ErrorClass;
 use crate::odoo::Addon;
 
@@ -44,12 +45,12 @@ const OF_BASE: [&str; 22] = [
 ];
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
-    let Some((wrong, right)) = correction(case) else { return Vec::new() };
+    let Some((wrong, right, doubt)) = correction(case) else { return Vec::new() };
     let changes = changed(case.addon, "csv", |text| replace_cells(text, &wrong, &right));
-    proposal(format!("{wrong} does not exist; {right} is clearly meant."), changes)
+    graded(format!("{wrong} does not exist; {right} is clearly meant."), doubt, changes)
 }
 
-fn correction(case: &Case<'_>) -> Option<(String, String)> {
+fn correction(case: &Case<'_>) -> Option<(String, String, Option<String>)> {
     let pattern = Regex::new(r"No matching record found for external id '([\w.]+)' in field").ok()?;
     let wrong = pattern.captures(&case.report.text)?.get(1)?.as_str();
     let own = format!("{}.", case.addon.name());
@@ -65,9 +66,10 @@ fn correction(case: &Case<'_>) -> Option<(String, String)> {
         return None;
     }
     if let Some(of_base) = name.strip_prefix("model_").filter(|model| OF_BASE.contains(model)) {
-        return Some((wrong.to_owned(), format!("base.model_{of_base}")));
+        return Some((wrong.to_owned(), format!("base.model_{of_base}"), None));
     }
-    near_miss(name, known.iter().map(String::as_str)).map(|right| (wrong.to_owned(), format!("{prefix}{right}")))
+    let right = near_miss(name, known.iter().map(String::as_str))?;
+    Some((wrong.to_owned(), format!("{prefix}{right}"), near::doubt(name, right, known.iter().map(String::as_str))))
 }
 
 /// The external ids of the Odoo models that the addon's Python defines or extends.

@@ -2,7 +2,7 @@
 //!
 //! Why: Odoo refuses the whole addon for it. It never worked here, and nothing else of the addon names it.
 //! Before: `x_id = fields.Many2one("zzz.model")`. After: the line is gone.
-//! Not sure, and so asked last: the name may be one that a person knows. What limits rights is never taken away.
+//! Never safe, and so asked last: something goes, and its name may be one that a person knows. What limits rights is never taken away.
 //! Since: any Odoo.
 
 use roxmltree::Node;
@@ -11,8 +11,8 @@ use super::edit::python::{Source, remove_statement};
 use super::edit::{Edit, apply, classes, line_start, xml};
 use super::external_id::pattern;
 use super::scope::{Scope, mentions, missing_field, missing_id, missing_model, said};
-use super::{Case, FileChange, Proposal, Rule, change, changed, unsure};
-use super::{external_id, field_name, missing_depends, model_name, record_field, view_button, view_field};
+use super::{Case, FileChange, Proposal, Rule, change, changed, removal};
+use super::{external_id, field_name, missing_depends, model_name, record_field, renamed_method, view_button, view_field};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -37,6 +37,12 @@ const LIMITS: [&str; 2] = ["company_id", "company_ids"];
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     // What no known addon has may be in one that was not read.
     let Some(scope) = Scope::of(case).filter(|scope| !scope.index.is_partial()) else { return Vec::new() };
+    // What Odoo renamed or dropped on purpose did work, and its rules know more.
+    if let Some((method, odoo_model)) = view_button::missing_method(case)
+        && renamed_method::successor(case.version.major(), &odoo_model, &method).is_some()
+    {
+        return Vec::new();
+    }
     let others = [
         missing_depends::RULE,
         field_name::RULE,
@@ -58,7 +64,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         ErrorClass::CsvInvalid => row(case, &scope),
         _ => reference(case, &scope),
     };
-    found.map(|(changes, what)| unsure(format!("{what}, and goes."), changes)).unwrap_or_default()
+    let doubt = "It takes away what was meant to be there; the name may be one that a person knows.";
+    found.map(|(changes, what)| removal(format!("{what}, and goes."), doubt, changes)).unwrap_or_default()
 }
 
 /// Whether a field limits who sees or does something: without it everybody would.

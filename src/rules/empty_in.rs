@@ -2,7 +2,7 @@
 //!
 //! Why: psycopg2 writes a tuple out, and `IN ()` is no SQL; an array may be empty.
 //! Before: `cr.execute("… WHERE id IN %s", (tuple(self.ids),))`. After: `cr.execute("… WHERE id = ANY(%s)", (list(self.ids),))`.
-//! Not sure: where it cannot be read that the values are ids. An array has a type, which must be the column's; single values take it over.
+//! Not safe where it cannot be read that the values are ids. An array has a type, which must be the column's; single values take it over.
 //! Since: any Odoo.
 
 use std::ops::Range;
@@ -15,7 +15,7 @@ use super::edit::python::{Source, ancestors, children, field, is_reference, walk
 use super::edit::{Edit, apply, scopes};
 use super::frames::places;
 use super::scope::said;
-use super::{Case, Proposal, Rule, change, proposal, unsure};
+use super::{Case, Proposal, Rule, change, graded};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -39,7 +39,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         let Some(after) = apply(place.text, found.edits) else { continue };
         let changes = vec![change(place.path, place.text, after)];
         let summary = "a condition over values of which there may be none takes an array, which may be empty; a tuple may not.";
-        return if found.sure { proposal(format!("SQL: {summary}"), changes) } else { unsure(summary, changes) };
+        let doubt = (!found.are_ids).then(|| "The values may be of another type than the column, which an array must have.".to_owned());
+        return graded(format!("SQL: {summary}"), doubt, changes);
     }
     Vec::new()
 }
@@ -59,7 +60,7 @@ enum Values<'s> {
 struct Mended {
     edits: Vec<Edit>,
     /// Whether all values are known to be ids.
-    sure: bool,
+    are_ids: bool,
 }
 
 impl<'s> Statement<'s> {
@@ -94,7 +95,7 @@ impl<'s> Statement<'s> {
     /// The edits, if every placeholder is understood and every condition of the kind has values that can be an array.
     fn mended(&self, source: &Source<'_>) -> Option<Mended> {
         let range = self.text.byte_range();
-        let mut found = Mended { edits: Vec::new(), sure: true };
+        let mut found = Mended { edits: Vec::new(), are_ids: true };
         let mut order = 0;
         for placeholder in PLACEHOLDER.as_ref()?.captures_iter(source.text.get(range.clone())?) {
             let Some(whole) = placeholder.get(3) else {
@@ -114,7 +115,7 @@ impl<'s> Statement<'s> {
             found.edits.push(Edit::new(at(operator.start()..whole.end()), format!("{comparison}({})", whole.as_str())));
             let (edit, are_ids) = as_list(source, value)?;
             found.edits.push(edit);
-            found.sure &= are_ids;
+            found.are_ids &= are_ids;
         }
         let taken = match &self.values {
             Values::InOrder(values) => values.len() == order,

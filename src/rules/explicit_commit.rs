@@ -3,8 +3,8 @@
 //! Why: Odoo commits when a request or a job is done, and rolls back when it fails; a test refuses both in between.
 //! Before: `try: self._send(); self.env.cr.commit()`, `except Exception: self.env.cr.rollback()`.
 //! After: `try: with self.env.cr.savepoint(): self._send()`, `except Exception: pass`.
-//! Not sure, because a long job may mean to keep what it has done so far. Sure only in what writes or checks records for others: there the
-//! rest of the transaction is not its own to end. A `rollback` alone is left: what it undoes must be undone in another way.
+//! Never safe: a commit goes, and with it what it kept. In what writes or checks records for others the rest of the transaction is not its
+//! own to end; elsewhere a long job may mean to keep what it has done so far. A `rollback` alone is left: what it undoes must be undone in another way.
 //! Since: any Odoo.
 
 use std::ops::Range;
@@ -14,7 +14,7 @@ use tree_sitter::Node;
 use super::edit::python::{Source, ancestors, children, field, remove_statement, walk};
 use super::edit::{Edit, apply, indent, line_start, whole_lines};
 use super::frames::places;
-use super::{Case, Proposal, Rule, change, proposal, unsure};
+use super::{Case, Proposal, Rule, change, removal};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -34,7 +34,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         else {
             continue;
         };
-        let sure = ancestors(ending).find(|up| up.kind() == "function_definition").is_some_and(|function| is_inside(&source, function));
+        let inside = ancestors(ending).find(|up| up.kind() == "function_definition").is_some_and(|function| is_inside(&source, function));
         let (edits, summary) = match with_savepoint(&source, ending, cursor) {
             Some(edits) => (edits, "what a failure undoes is undone to a savepoint; the transaction is Odoo's to end."),
             None if verb == "commit" => (vec![remove_statement(&source, ending)], "the transaction is Odoo's to end: the commit goes."),
@@ -42,7 +42,12 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         };
         let Some(after) = apply(place.text, edits).filter(|after| Source::parse(after).is_some()) else { continue };
         let changes = vec![change(place.path, place.text, after)];
-        return if sure { proposal(format!("In the middle of a transaction: {summary}"), changes) } else { unsure(summary, changes) };
+        let doubt = if inside {
+            "What was done up to there is no longer kept when a later step fails."
+        } else {
+            "A long job may mean to keep what it has done so far when a later step fails."
+        };
+        return removal(summary, doubt, changes);
     }
     Vec::new()
 }

@@ -10,10 +10,10 @@ use roxmltree::Node;
 
 use super::edit::{Edit, apply, xml};
 use super::moved::{self, Fate};
-use super::near::ranked;
+use super::near::{self, ranked};
 use super::renamed_record;
 use super::scope::{Scope, missing_id};
-use super::{Case, FileChange, Proposal, Rule, change, proposal};
+use super::{Case, FileChange, Proposal, Rule, change, graded};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -57,11 +57,27 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     }
     let mut seen = std::collections::BTreeSet::new();
     found.retain(|id| *id != wrong && seen.insert(id.clone()));
+    let known: Vec<String> = scope.index.ids(&scope.names).map(|(id, _)| id).collect();
     let of = |right: &String| {
         let changes = files(case, &wrong, right);
-        proposal(format!("There is no record {wrong}; {right} is meant."), changes)
+        graded(format!("There is no record {wrong}; {right} is meant."), doubt(&scope, &wrong, right, &known, found.len()), changes)
     };
     found.iter().take(MOST).flat_map(of).collect()
+}
+
+/// Why a record may not be the one that is meant.
+fn doubt(scope: &Scope<'_>, wrong: &str, right: &str, known: &[String], candidates: usize) -> Option<String> {
+    let ((module, name), (owner, other)) = (wrong.split_once('.')?, right.split_once('.')?);
+    if name != other {
+        let beside = known.iter().filter_map(|id| id.strip_prefix(owner)?.strip_prefix('.'));
+        return near::doubt(name, other, beside);
+    }
+    // The id of an Odoo model stands with each addon that has a part of it; which of them is named makes no difference.
+    if name.starts_with("model_") {
+        return None;
+    }
+    let only = candidates == 1 && (module == scope.module || scope.index.module(module).is_none() || near::is_spelling(module, owner));
+    (!only).then(|| format!("{right} has the same name, but is a record of another addon."))
 }
 
 /// A slip in the name of the addon.

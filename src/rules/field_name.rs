@@ -9,9 +9,10 @@ use tree_sitter::Node;
 
 use super::edit::python::{Source, field, walk};
 use super::edit::{Edit, apply, classes};
-use super::near::{is_near, ranked};
+use super::meaning::{joined, only_read};
+use super::near::{self, is_near, ranked};
 use super::scope::{Scope, mentions, said};
-use super::{Case, FileChange, Proposal, Rule, change, proposal, renames, unsure};
+use super::{Case, FileChange, LAST_RUN, Proposal, Rule, change, graded, removal, renames};
 use crate::domain::ErrorClass;
 use crate::odoo::source::FieldFacts;
 
@@ -43,7 +44,8 @@ fn inverse(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
         classes.iter().any(|(_, class)| !class.delegates.is_empty()) && !classes.iter().any(|(_, class)| class.fields.contains_key(name))
     };
     let of_its_own = fields.iter().filter(|(name, facts)| leads_back(facts) && !lent(name));
-    let mut names: Vec<&str> = of_its_own.map(|(name, _)| *name).collect();
+    let all: Vec<&str> = of_its_own.map(|(name, _)| *name).collect();
+    let mut names = all.clone();
     if names.len() > 1 {
         let near = ranked(&wrong, names.iter().copied(), |name| scope.is_own_field(&comodel, name));
         let own: Vec<&str> = names.iter().copied().filter(|name| scope.is_own_field(&comodel, name)).collect();
@@ -52,7 +54,9 @@ fn inverse(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
     }
     let of = |right: &str| {
         let summary = format!("{comodel} has no field {wrong}; {right} is what leads from it to {odoo_model}.");
-        proposal(summary, in_definition(case, odoo_model, name, |text| (text == wrong).then(|| right.to_owned())))
+        // Where only one field leads back there is nothing to choose.
+        let doubt = (all.len() > 1).then(|| near::doubt(&wrong, right, all.iter().copied())).flatten();
+        graded(summary, doubt, in_definition(case, odoo_model, name, |text| (text == wrong).then(|| right.to_owned())))
     };
     Some(names.into_iter().flat_map(of).collect())
 }
@@ -70,16 +74,27 @@ fn related(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
     let others = scope.fields(&lacking);
     let fits = |kind: &str| if is_last { kind == facts.kind } else { kind.ends_with("2one") || kind.ends_with("2many") };
     let names = others.iter().filter(|(_, other)| fits(&other.kind)).map(|(name, _)| *name);
-    let names = match renamed(case, &lacking, wrong).filter(|name| others.contains_key(name)) {
-        Some(name) => vec![name],
-        None => ranked(wrong, names, |name| scope.is_own_field(&lacking, name)),
+    let names = match renamed(case, &lacking, wrong).filter(|(name, _)| others.contains_key(name)) {
+        Some(found) => vec![found],
+        None => {
+            let doubt =
+                |right: &str| near::doubt(wrong, right, others.keys().copied()).or_else(|| leads_elsewhere(facts, others.get(right)?));
+            let near = ranked(wrong, names, |name| scope.is_own_field(&lacking, name));
+            near.into_iter().map(|right| (right, doubt(right))).collect()
+        }
     };
-    let of = |right: &str| {
+    let of = |(right, doubt): (&str, Option<String>)| {
         let right = with_part(&parts, place, right);
         let summary = format!("{lacking} has no field {wrong}: {odoo_model}.{name} is related to {right}.");
-        proposal(summary, in_definition(case, odoo_model, name, |text| (text == path).then(|| right.clone())))
+        graded(summary, doubt, in_definition(case, odoo_model, name, |text| (text == path).then(|| right.clone())))
     };
     Some(names.into_iter().flat_map(of).collect())
+}
+
+/// Whether a relational field leads to another Odoo model than the one that is related to it says.
+fn leads_elsewhere(own: &FieldFacts, other: &FieldFacts) -> Option<String> {
+    let (own, other) = (own.comodel.as_deref()?, other.comodel.as_deref()?);
+    (own != other).then(|| format!("It leads to {other}, not to {own}."))
 }
 
 fn with_part(parts: &[&str], place: usize, right: &str) -> String {
@@ -139,10 +154,15 @@ fn depends(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
     let used = |name: &str| uses.iter().any(|text| mentions(text, name) > 0);
     let in_use = ranked(&wrong, others.keys().copied().filter(|name| used(name)), |name| scope.is_own_field(&lacking, name));
     let all = || ranked(&wrong, others.keys().copied(), |name| scope.is_own_field(&lacking, name));
-    let names = match renamed(case, &lacking, &wrong).filter(|name| others.contains_key(name)) {
-        Some(name) => vec![name],
-        None if in_use.is_empty() => all(),
-        None => in_use,
+    let names: Vec<(&str, Option<String>)> = match renamed(case, &lacking, &wrong).filter(|(name, _)| others.contains_key(name)) {
+        Some(found) => vec![found],
+        None => {
+            // What the method itself reads is what it must depend on, if there is only one such name.
+            let read = in_use.len() == 1;
+            let near = if in_use.is_empty() { all() } else { in_use };
+            let doubt = |right: &str| near::doubt(&wrong, right, others.keys().copied()).filter(|_| !read);
+            near.into_iter().map(|right| (right, doubt(right))).collect()
+        }
     };
     let mended = |text: &str, right: &str| -> Option<String> {
         let source = Source::parse(text)?;
@@ -159,23 +179,25 @@ fn depends(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
         let path = |text: &str| if text.contains('.') { replace(text) } else { None };
         apply(text, classes::of_model(&source, odoo_model).flat_map(|class| strings(&source, class, &path)).collect())
     };
-    let of = |right: &str| {
+    let of = |(right, doubt): (&str, Option<String>)| {
         let changes = texts.iter().filter_map(|(path, text)| Some(change(path, text, mended(text, right)?))).collect();
-        proposal(format!("{lacking} has no field {wrong}, which {method} depends on; {right} is meant."), changes)
+        graded(format!("{lacking} has no field {wrong}, which {method} depends on; {right} is meant."), doubt, changes)
     };
     let mut found: Vec<Proposal> = names.into_iter().flat_map(of).collect();
     if !used(&wrong) && !is_near(&wrong, others.keys().copied()) {
         let changes = texts.iter().filter_map(|(path, text)| Some(change(path, text, unwatched(text, &method, &wrong)?))).collect();
         let summary = format!("{lacking} has no field {wrong} and {method} does not use it: it no longer depends on it.");
-        found.extend(unsure(summary, changes));
+        found.extend(removal(summary, "The method is no longer called when what it named changes.", changes));
     }
     Some(found)
 }
 
 /// The name under which Odoo has this field of its own now: the one to read, for code that depends on it reads it.
-fn renamed(case: &Case<'_>, odoo_model: &str, old: &str) -> Option<&'static str> {
+fn renamed(case: &Case<'_>, odoo_model: &str, old: &str) -> Option<(&'static str, Option<String>)> {
+    let row = renames::row(case.version.major(), odoo_model, old)?;
+    let only_read = (row.since > LAST_RUN).then(|| only_read(row.since));
     match renames::find(case.version.major(), odoo_model, old)? {
-        renames::To::Field { write, read } => Some(read.unwrap_or(write)),
+        renames::To::Field { write, read } => Some((read.unwrap_or(write), joined(row.doubt().into_iter().chain(only_read)))),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 //! Why: the old import fails, or the attribute is gone.
 //! Before: `from odoo.tests.common import SavepointCase`, `slug(record)`, `models.NewId`.
 //! After: `from odoo.tests.common import TransactionCase`, `self.env["ir.http"]._slug(record)`, `api.NewId`.
-//! Since: each row of `changes/imports.csv` and `changes/attributes.csv` says it; rows of a version that was not run are not sure.
+//! Since: each row of `changes/imports.csv` and `changes/attributes.csv` says it; and whether it is the same; rows of a version that was not run are not safe.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -15,6 +15,7 @@ use super::edit::python::{
     Imported, Source, ancestors, children, field, imports, is_reference, quoted, remove_names, walk, without_unused,
 };
 use super::edit::{Edit, apply, indent};
+use super::meaning::{Meaning, joined};
 use super::renames::rows;
 use super::{Case, FileChange, Proposal, Rule, by_rows, change};
 use crate::domain::ErrorClass;
@@ -49,6 +50,8 @@ struct Moved {
     to: To,
     new_module: String,
     new_name: String,
+    meaning: Meaning,
+    evidence: String,
 }
 
 /// An attribute of a module of `odoo` that moved to another.
@@ -58,6 +61,8 @@ struct Attribute {
     module: String,
     name: String,
     new_module: String,
+    meaning: Meaning,
+    evidence: String,
 }
 
 static MOVED: LazyLock<Vec<Moved>> = LazyLock::new(|| rows(include_str!("changes/imports.csv")));
@@ -69,7 +74,25 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         return Vec::new();
     }
     let summary = "Odoo moved or renamed a name that the addon imports: import and uses follow.";
-    by_rows(case, summary, |major| mended(case.addon, major).unwrap_or_default())
+    let doubts = imported(case.addon, case.version.major()).into_iter().filter_map(|row| {
+        let new = if row.new_name.is_empty() { "file_path" } else { &row.new_name };
+        row.meaning.doubt(&format!("{}.{}", row.module, row.name), new, &row.evidence)
+    });
+    let of_modules = ATTRIBUTES.iter().filter(|row| case.report.text.contains(&format!("'{}'", row.name)));
+    let doubts = doubts.chain(of_modules.filter_map(|row| row.meaning.doubt(&row.name, &row.new_module, &row.evidence)));
+    by_rows(case, summary, joined(doubts), |major| mended(case.addon, major).unwrap_or_default())
+}
+
+/// The rows of what the addon imports.
+fn imported(addon: &Addon, major: u8) -> Vec<&'static Moved> {
+    let texts = addon.texts("py").filter_map(|(_, text)| Source::parse(text));
+    let of = |source: Source<'_>| {
+        let all = imports(&source);
+        let is =
+            |row: &Moved| row.since <= major && all.iter().any(|(module, one)| *module == row.module && source.of(one.name) == row.name);
+        MOVED.iter().filter(|row| is(row)).collect::<Vec<_>>()
+    };
+    texts.flat_map(of).collect()
 }
 
 /// `None` if a use is not understood: the error would remain.
@@ -257,9 +280,12 @@ mod tests {
                 To::HttpMethod => row.new_module.is_empty() && !row.new_name.is_empty(),
                 To::FilePath => row.new_module.is_empty() && row.new_name.is_empty(),
             };
-            assert!((16..=20).contains(&row.since) && complete && !row.module.is_empty() && !row.name.is_empty(), "{row:?}");
+            assert!(
+                (16..=20).contains(&row.since) && complete && !row.module.is_empty() && !row.name.is_empty() && row.evidence.len() > 5,
+                "{row:?}"
+            );
         }
-        assert!(ATTRIBUTES.iter().all(|row| (16..=20).contains(&row.since) && row.module != row.new_module));
+        assert!(ATTRIBUTES.iter().all(|row| (16..=20).contains(&row.since) && row.module != row.new_module && row.evidence.len() > 5));
     }
 
     #[test]
@@ -267,14 +293,14 @@ mod tests {
         let text = "ImportError: cannot import name 'content_disposition' from 'odoo.http'";
         let before = "from odoo.http import content_disposition, request\nx = content_disposition(request)\n";
         let found = candidates_in("20.0", &addon(&[("a.py", before)]), ErrorClass::ImportName, text);
-        assert!(matches!(found.as_slice(), [only] if !only.sure && only.name() == "import_map?"), "{found:?}");
+        assert!(matches!(found.as_slice(), [only] if !only.is_safe() && only.name() == "import_map?"), "{found:?}");
         let after = "from odoo.http import request\nfrom odoo.http.stream import content_disposition\nx = content_disposition(request)\n";
         assert_eq!(found[0].patch.changes()[0].after, after);
         assert!(candidates_in("19.0", &addon(&[("a.py", before)]), ErrorClass::ImportName, text).is_empty());
         let known = "ImportError: cannot import name 'registry' from 'odoo'";
         let before = "from odoo import registry\nregistry(db)\n";
         let found = candidates_in("20.0", &addon(&[("a.py", before)]), ErrorClass::ImportName, known);
-        assert!(matches!(found.as_slice(), [only] if only.sure), "{found:?}");
+        assert!(matches!(found.as_slice(), [only] if only.is_safe()), "{found:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Why: with several records `self` has no single value: `Expected singleton`.
 //! Before: `for record in self: record.display_name = names[self.name]`.
 //! After: `for record in self: record.display_name = names[record.name]`.
-//! Which use was meant is not certain: the line of the traceback comes first, then the whole loop.
+//! The line of the traceback comes first, then the whole loop. Safe where both are the same: then there is only one use that can be meant.
 //! Since: any Odoo.
 
 use std::ops::Range;
@@ -15,7 +15,7 @@ use super::edit::python::{Source, ancestors, children, field, is_reference, walk
 use super::edit::scopes::{body, functions_at};
 use super::edit::{Edit, apply, line_start};
 use super::frames::{Place, places};
-use super::{Case, Proposal, Rule, change, proposal};
+use super::{Case, Proposal, Rule, change, graded};
 use crate::domain::ErrorClass;
 
 /// The rule. The class depends on how Python says it.
@@ -65,13 +65,17 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         let on_line: Vec<Edit> = in_loops.iter().filter(|one| one.row == row).map(|one| one.edit.clone()).collect();
         if let Some(hit) = in_loops.iter().find(|one| one.row == row) {
             let whole = in_loops.iter().filter(|one| one.scope == hit.scope).map(|one| one.edit.clone()).collect();
-            found.extend(one(place, on_line, "the line of the error asks the record of its loop, not all of self."));
-            found.extend(one(place, whole, "the loop asks its own record, not all of self."));
+            let whole: Vec<Edit> = whole;
+            let doubt = (on_line != whole)
+                .then(|| "The loop asks self in other lines too; which of them means its own record is not known.".to_owned());
+            found.extend(one(place, on_line, "the line of the error asks the record of its loop, not all of self.", doubt.clone()));
+            found.extend(one(place, whole, "the loop asks its own record, not all of self.", doubt));
         } else {
             found.extend(one(
                 place,
                 looped(&source, place.line).unwrap_or_default(),
                 "the method is called on several records and loops over them.",
+                None,
             ));
         }
     }
@@ -80,9 +84,9 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     found
 }
 
-fn one(place: &Place<'_>, edits: Vec<Edit>, summary: &str) -> Vec<Proposal> {
+fn one(place: &Place<'_>, edits: Vec<Edit>, summary: &str, doubt: Option<String>) -> Vec<Proposal> {
     let after = apply(place.text, edits);
-    proposal(summary, after.map(|after| change(place.path, place.text, after)).into_iter().collect())
+    graded(summary, doubt, after.map(|after| change(place.path, place.text, after)).into_iter().collect())
 }
 
 /// `self` where a single record was meant.

@@ -4,11 +4,12 @@
 //! otherwise the views or data of that file would silently be missing, and no test might notice.
 //! Before: `"data": ["views/product_states_views.xml"]` beside `views/product_state_views.xml`.
 //! After: `"data": ["views/product_state_views.xml"]`.
+//! An entry that goes is no loss only where nothing else names the file and it was not about rights: it never loaded anything.
 //! Since: any Odoo.
 
 use super::edit::manifest::removals;
 use super::edit::{Edit, apply, near_miss};
-use super::{Case, Proposal, Rule, manifest_change, proposal};
+use super::{Case, Proposal, Rule, graded, manifest_change, near, removal};
 use crate::domain::ErrorClass;
 use crate::odoo::Addon;
 
@@ -16,6 +17,7 @@ use crate::odoo::Addon;
 pub(super) const RULE: Rule = Rule { name: "manifest_missing_file", classes: &[ErrorClass::DataFileMissing], since: 0, propose };
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
+    let (mut doubts, mut dropped): (Vec<String>, Vec<String>) = Default::default();
     let change = manifest_change(case.addon, |text, manifest| {
         let lists: Vec<_> = ["data", "demo"].iter().filter_map(|key| manifest.list(key)).collect();
         let listed: Vec<&str> = lists.iter().flat_map(|list| &list.items).map(|item| item.value.as_str()).collect();
@@ -31,10 +33,14 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
             for (at, item) in list.items.iter().enumerate().filter(|(_, item)| missing(&item.value)) {
                 match meant(case.addon, &item.value, &used) {
                     Some(path) => {
+                        doubts.extend(doubt(case.addon, &item.value, &path, &used));
                         edits.push(Edit::new(item.range.clone(), text[item.range.clone()].replace(&item.value, &path)));
                         used.push(path);
                     }
-                    None if unlisted(case.addon, &item.value, &used).is_empty() => gone.push(at),
+                    None if unlisted(case.addon, &item.value, &used).is_empty() => {
+                        dropped.push(item.value.clone());
+                        gone.push(at);
+                    }
                     None => return None,
                 }
             }
@@ -42,10 +48,34 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         }
         apply(text, edits)
     });
-    proposal(
-        "The manifest lists a file that does not exist: the entry names the file that was meant, or goes where there is none.",
-        change.into_iter().collect(),
-    )
+    let summary = "The manifest lists a file that does not exist: the entry names the file that was meant, or goes where there is none.";
+    let changes = change.into_iter().collect();
+    match dropped.iter().find_map(|entry| missed(case.addon, entry)) {
+        Some(doubt) => removal(summary, doubt, changes),
+        None => graded(summary, doubts.into_iter().next(), changes),
+    }
+}
+
+/// Why another file may not be the one that an entry means.
+fn doubt(addon: &Addon, entry: &str, path: &str, used: &[String]) -> Option<String> {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    if name(entry) == name(path) {
+        return None;
+    }
+    let stem = |path: &str| path.rsplit_once('.').map_or(path, |(stem, _)| stem).to_owned();
+    let (entry_name, path_name) = (stem(&name(entry)), stem(&name(path)));
+    let others: Vec<String> = unlisted(addon, entry, used).into_iter().map(|other| stem(&name(other))).collect();
+    near::doubt(&entry_name, &path_name, others.iter().map(String::as_str))
+}
+
+/// Why a file that does not exist may be missed.
+fn missed(addon: &Addon, entry: &str) -> Option<String> {
+    let name = entry.rsplit('/').next().unwrap_or(entry);
+    if ["security", "access", "rule", "group"].iter().any(|word| entry.contains(word)) {
+        return Some(format!("{entry} was to say who may do what; it may not have been delivered."));
+    }
+    let named = addon.files().filter_map(|(path, _)| addon.text(path)).map(|text| text.matches(name).count()).sum::<usize>();
+    (named > 1).then(|| format!("The addon names {name} elsewhere too; it may not have been delivered."))
 }
 
 /// The file that an entry means: the same name in another folder, or a name that is clearly near, and not listed yet.

@@ -6,9 +6,9 @@
 
 use super::edit::python::{Source, ancestors, field};
 use super::edit::{Edit, apply};
-use super::near::ranked;
+use super::near::{self, ranked};
 use super::scope::{Scope, said};
-use super::{Case, Proposal, Rule, changed, proposal};
+use super::{Case, Proposal, Rule, changed, graded};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -31,7 +31,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let names = ranked(&wrong, methods.iter().copied(), own);
     let of = |right: &str| {
         let summary = format!("{odoo_model} has no method {wrong}; {right} is meant.");
-        proposal(summary, changed(case.addon, "py", |text| renamed(text, &wrong, right)))
+        graded(summary, near::doubt(&wrong, right, methods.iter().copied()), changed(case.addon, "py", |text| renamed(text, &wrong, right)))
     };
     names.into_iter().flat_map(of).collect()
 }

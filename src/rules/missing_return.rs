@@ -10,7 +10,7 @@ use tree_sitter::Node;
 use super::edit::python::{Source, ancestors, children, field, walk};
 use super::edit::scopes::{body, function};
 use super::edit::{Edit, apply, indent};
-use super::{Case, Proposal, Rule, changed, proposal};
+use super::{Case, Proposal, Rule, changed, proposal, unsure};
 use crate::domain::ErrorClass;
 
 /// The rule. What goes wrong with `None` has many classes.
@@ -61,7 +61,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let of_orm = changed(case.addon, "py", |text| apply(text, edits(text, &|name, _| ORM.contains(&name))));
     let kept = changed(case.addon, "py", |text| apply(text, edits(text, &|name, kept| kept || ORM.contains(&name))));
     let mut found = proposal("An override drops what the method it overrides returned: it is returned.", of_orm);
-    found.extend(proposal("Overrides keep what the method they override returned and drop it: it is returned.", kept));
+    let doubt = "Methods other than those of every Odoo model may return nothing on purpose.";
+    found.extend(unsure("overrides keep what the method they override returned and drop it: it is returned.", doubt, kept));
     found.dedup_by(|a, b| a.patch == b.patch);
     found
 }

@@ -26,6 +26,7 @@ mod hook_signature;
 mod import_map;
 mod loop_variable;
 mod manifest_missing_file;
+mod meaning;
 mod method_name;
 mod missing_depends;
 mod missing_import;
@@ -55,6 +56,7 @@ mod t_esc;
 mod template_field;
 mod tree_to_list;
 mod unimported_file;
+mod used_as;
 mod view_anchor;
 mod view_button;
 mod view_field;
@@ -67,7 +69,7 @@ pub(crate) mod testing_index;
 pub use moved::is_renamed_record;
 pub use series::ported;
 
-use crate::domain::{ErrorClass, ErrorReport, FileChange, OdooVersion, Patch, RelPath, Source};
+use crate::domain::{Applicability, ErrorClass, ErrorReport, FileChange, OdooVersion, Patch, RelPath, Source};
 use crate::odoo::source::Index;
 use crate::odoo::{Addon, Manifest};
 
@@ -78,7 +80,8 @@ use crate::odoo::{Addon, Manifest};
 /// - 4: what the sources define is asked; proposals that are not sure.
 /// - 5: addons, Odoo models and records that Odoo renamed; what is known of Odoo 20.
 /// - 6: a script before an upgrade beside a default; SQL over no values, commits in between, names in templates.
-pub const VERSION: u32 = 6;
+/// - 7: each candidate says whether it is safe, by what the tables of changes say of the meaning and by what it takes away; more rows.
+pub const VERSION: u32 = 7;
 
 /// The last major version of Odoo that the rules were run against. What a table says of a later one was only read, so it is not sure.
 const LAST_RUN: u8 = 19;
@@ -155,8 +158,12 @@ pub struct Proposal {
     pub summary: String,
     /// The change.
     pub patch: Patch,
-    /// Whether the rule is sure that this is what the author would do, if it gets rid of the error.
-    pub sure: bool,
+    /// How much of a person's judgement it needs.
+    pub applicability: Applicability,
+    /// One sentence: why it is not safe; `None` if it is.
+    pub doubt: Option<String>,
+    /// Whether it takes away what the addon had, so that it comes after what keeps it.
+    pub takes_away: bool,
 }
 
 /// A proposal with the name of its rule.
@@ -168,14 +175,21 @@ pub struct Candidate {
     pub summary: String,
     /// The change.
     pub patch: Patch,
-    /// Whether the rule is sure that this is what the author would do.
-    pub sure: bool,
+    /// How much of a person's judgement it needs.
+    pub applicability: Applicability,
+    /// One sentence: why it is not safe; `None` if it is.
+    pub doubt: Option<String>,
 }
 
 impl Candidate {
-    /// Its name as a source of fixes: that of the rule, with a `?` behind it where the rule is not sure.
+    /// Whether it keeps what the code means, so that a machine may apply it once it is proven.
+    pub fn is_safe(&self) -> bool {
+        self.applicability == Applicability::Safe
+    }
+
+    /// Its name as a source of fixes: that of the rule, with a `?` behind it where it is not safe.
     pub fn name(&self) -> String {
-        if self.sure { self.rule.to_owned() } else { format!("{}{}", self.rule, Source::UNSURE) }
+        if self.is_safe() { self.rule.to_owned() } else { format!("{}{}", self.rule, Source::UNSURE) }
     }
 }
 
@@ -192,19 +206,20 @@ pub struct Rule {
     pub propose: fn(&Case<'_>) -> Vec<Proposal>,
 }
 
-/// What the rules propose, in the order of [`ALL`], each patch once; what a rule is not sure of comes after all else.
+/// What the rules propose, in the order of [`ALL`], each patch once: safe ones first, then those that take nothing away, then the others;
+/// what is only to be shown comes last.
 pub fn propose(case: &Case<'_>) -> Vec<Candidate> {
-    let mut found: Vec<Candidate> = Vec::new();
+    let mut found: Vec<(bool, Candidate)> = Vec::new();
     let fits = |rule: &&Rule| rule.since <= case.version.major() && rule.classes.contains(&case.report.class);
     for rule in ALL.iter().filter(fits) {
-        for Proposal { summary, patch, sure } in (rule.propose)(case) {
-            if found.iter().all(|known| known.patch != patch) {
-                found.push(Candidate { rule: rule.name, summary, patch, sure });
+        for Proposal { summary, patch, applicability, doubt, takes_away } in (rule.propose)(case) {
+            if found.iter().all(|(_, known)| known.patch != patch) {
+                found.push((takes_away, Candidate { rule: rule.name, summary, patch, applicability, doubt }));
             }
         }
     }
-    found.sort_by_key(|candidate| !candidate.sure);
-    found
+    found.sort_by_key(|(takes_away, candidate)| (std::cmp::Reverse(candidate.applicability), *takes_away));
+    found.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
 /// Every file with this extension that `edit` changes.
@@ -224,23 +239,45 @@ fn manifest_change(addon: &Addon, edit: impl FnOnce(&str, &Manifest) -> Option<S
     Some(change(&path, text, edit(text, &addon.manifest()?)?))
 }
 
-/// One proposal of these changes, or none if nothing would change or it would be too much.
+/// One safe proposal of these changes, or none if nothing would change or it would be too much.
 fn proposal(summary: impl Into<String>, changes: Vec<FileChange>) -> Vec<Proposal> {
-    Patch::new(changes).map(|patch| Proposal { summary: summary.into(), patch, sure: true }).into_iter().collect()
+    let safe = |patch| Proposal { summary: summary.into(), patch, applicability: Applicability::Safe, doubt: None, takes_away: false };
+    Patch::new(changes).map(safe).into_iter().collect()
 }
 
-/// The same, of what the rule is not sure of.
-fn unsure(summary: impl Into<String>, changes: Vec<FileChange>) -> Vec<Proposal> {
-    let doubtful = |found: Proposal| Proposal { sure: false, ..found };
+/// The same, not safe for the reason that `doubt` gives.
+fn unsure(summary: impl Into<String>, doubt: impl Into<String>, changes: Vec<FileChange>) -> Vec<Proposal> {
+    let doubt = doubt.into();
+    let doubtful = |found: Proposal| Proposal { applicability: Applicability::Unsafe, doubt: Some(doubt.clone()), ..found };
     proposal(format!("Not sure: {}", summary.into()), changes).into_iter().map(doubtful).collect()
 }
 
-/// What the rows of a table give, by the major version: not sure where rows of a version after [`LAST_RUN`] take part.
-fn by_rows(case: &Case<'_>, summary: impl Into<String>, changes: impl Fn(u8) -> Vec<FileChange>) -> Vec<Proposal> {
+/// The same, of what takes away something that the addon had.
+fn removal(summary: impl Into<String>, doubt: impl Into<String>, changes: Vec<FileChange>) -> Vec<Proposal> {
+    unsure(summary, doubt, changes).into_iter().map(|found| Proposal { takes_away: true, ..found }).collect()
+}
+
+/// The same, of what may well be wrong and shows where to look.
+fn hint(summary: impl Into<String>, doubt: impl Into<String>, changes: Vec<FileChange>) -> Vec<Proposal> {
+    let only_shown = |found: Proposal| Proposal { applicability: Applicability::DisplayOnly, ..found };
+    unsure(summary, doubt, changes).into_iter().map(only_shown).collect()
+}
+
+/// Safe where nothing speaks against it.
+fn graded(summary: impl Into<String>, doubt: Option<String>, changes: Vec<FileChange>) -> Vec<Proposal> {
+    match doubt {
+        Some(doubt) => unsure(summary, doubt, changes),
+        None => proposal(summary, changes),
+    }
+}
+
+/// What the rows of a table give, by the major version: not safe where rows of a version after [`LAST_RUN`] take part, nor where `doubt`
+/// has something against the rows.
+fn by_rows(case: &Case<'_>, summary: impl Into<String>, doubt: Option<String>, changes: impl Fn(u8) -> Vec<FileChange>) -> Vec<Proposal> {
     let major = case.version.major();
     let found = changes(major);
-    let only_read = major > LAST_RUN && changes(LAST_RUN) != found;
-    if only_read { unsure(summary, found) } else { proposal(summary, found) }
+    let only_read = (major > LAST_RUN && changes(LAST_RUN) != found).then(|| meaning::only_read(major));
+    graded(summary, doubt.or(only_read), found)
 }
 
 /// What differs between two states of an addon.

@@ -7,9 +7,9 @@
 use super::edit::python::Source;
 use super::edit::{Edit, apply, xml};
 use super::moved;
-use super::near::ranked;
+use super::near::{self, ranked};
 use super::scope::{Scope, missing_model};
-use super::{Case, FileChange, Proposal, Rule, changed, proposal};
+use super::{Case, FileChange, Proposal, Rule, changed, graded};
 use crate::domain::ErrorClass;
 use crate::odoo::Addon;
 
@@ -35,7 +35,10 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let models = scope.index.odoo_models(&scope.names);
     let own = |name: &str| scope.index.owners(name).contains(&scope.module);
     let names = ranked(&wrong, models.iter().copied(), own);
-    let of = |right: &str| proposal(format!("There is no Odoo model {wrong}; {right} is meant."), renamed(case.addon, &wrong, right));
+    let of = |right: &str| {
+        let doubt = near::doubt(&wrong, right, models.iter().copied());
+        graded(format!("There is no Odoo model {wrong}; {right} is meant."), doubt, renamed(case.addon, &wrong, right))
+    };
     names.into_iter().take(MOST).flat_map(of).collect()
 }
 

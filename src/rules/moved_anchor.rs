@@ -10,8 +10,9 @@ use roxmltree::{Document, Node};
 use serde::Deserialize;
 
 use super::edit::{Edit, apply, xml};
+use super::meaning::{Meaning, joined};
 use super::renames::rows;
-use super::{Case, Proposal, Rule, changed, proposal};
+use super::{Case, Proposal, Rule, changed, graded};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -28,6 +29,8 @@ struct Step {
     new: String,
     /// `yes` for what only some views lost: it is touched only where the error names it.
     only_reported: String,
+    meaning: Meaning,
+    evidence: String,
 }
 
 static STEPS: LazyLock<Vec<Step>> = LazyLock::new(|| rows(include_str!("changes/anchors.csv")));
@@ -37,8 +40,16 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         return Vec::new();
     }
     let major = case.version.major();
+    let mut doubts = Vec::new();
     let changes = changed(case.addon, "xml", |text| apply(text, edits(text, major, &case.report.text)?));
-    proposal("Odoo writes an element of its views otherwise: the anchors follow.", changes)
+    for step in STEPS.iter().filter(|step| step.since <= major) {
+        let written = |text: &str| text.replace('"', "'").matches(step.old.as_str()).count();
+        // A step of a path that is not followed any more was taken by its row.
+        if changes.iter().any(|change| change.before.as_deref().is_some_and(|before| written(before) > written(&change.after))) {
+            doubts.extend(step.meaning.doubt(&step.old, &step.new, &step.evidence));
+        }
+    }
+    graded("Odoo writes an element of its views otherwise: the anchors follow.", joined(doubts), changes)
 }
 
 fn edits(text: &str, major: u8, said: &str) -> Option<Vec<Edit>> {
@@ -109,7 +120,7 @@ mod tests {
         assert_eq!(STEPS.len() + 1, include_str!("changes/anchors.csv").lines().count());
         for step in STEPS.iter() {
             assert!((16..=20).contains(&step.since) && step.old != step.new && !step.old.contains('"'), "{step:?}");
-            assert!(["", "yes"].contains(&step.only_reported.as_str()), "{step:?}");
+            assert!(["", "yes"].contains(&step.only_reported.as_str()) && step.evidence.len() > 5, "{step:?}");
         }
     }
 

@@ -32,6 +32,58 @@ pub(super) fn is_near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     names.into_iter().any(|name| name != wanted && likeness(wanted, name).is_some())
 }
 
+/// Why a name may not be the one that is meant by `wanted`; `None` if it is clearly a misspelling of it and no other name competes.
+///
+/// A letter too many, too few, wrong or swapped within a word of four letters or more is a misspelling, so are other capitals and
+/// underscores. A number, the first letter of a word, or a whole word more or less tells names apart on purpose: `street2`, `unpaid`.
+pub(super) fn doubt<'a>(wanted: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    if is_spelling(wanted, name) {
+        return None;
+    }
+    if !is_misspelling(wanted, name) {
+        return Some(format!("{name} is near {wanted}, but more than a misspelling of it."));
+    }
+    let distance = strsim::osa_distance(wanted, name);
+    let competes = |other: &str| {
+        let close = other.len().abs_diff(wanted.len()) <= distance + 1 && other.len() <= MAX_NAME;
+        close && other != name && other != wanted && strsim::osa_distance(wanted, other) <= distance + 1
+    };
+    let other = names.into_iter().find(|other| competes(other))?;
+    Some(format!("{wanted} may stand for {other} as well as for {name}."))
+}
+
+/// Whether two names are the same but for capitals and underscores.
+pub(super) fn is_spelling(wanted: &str, name: &str) -> bool {
+    let letters = |name: &str| name.replace('_', "").to_ascii_lowercase();
+    letters(wanted) == letters(name)
+}
+
+/// The shortest word in which a single letter is a slip and not another word.
+const SHORTEST: usize = 4;
+
+/// Whether just one word differs, by one letter.
+fn is_misspelling(wanted: &str, name: &str) -> bool {
+    if wanted.len() > MAX_NAME || name.len() > MAX_NAME || strsim::osa_distance(wanted, name) != 1 {
+        return false;
+    }
+    let (ours, theirs) = (words(wanted), words(name));
+    if ours.len() != theirs.len() {
+        // A word came apart or two grew together: `order_ line`, `res.partn.er`.
+        return false;
+    }
+    let mut differ = ours.iter().zip(&theirs).filter(|(one, other)| one != other);
+    let (Some((one, other)), None) = (differ.next(), differ.next()) else { return false };
+    let digits = |word: &str| word.chars().filter(char::is_ascii_digit).collect::<String>();
+    let swapped = one.chars().count() == other.chars().count() && {
+        let (mut one, mut other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+        one.sort_unstable();
+        other.sort_unstable();
+        one == other
+    };
+    let long = one.chars().count().max(other.chars().count()) > SHORTEST || one.chars().count().min(other.chars().count()) >= SHORTEST;
+    long && digits(one) == digits(other) && (swapped || one.chars().next() == other.chars().next())
+}
+
 /// How alike two names are, 0 to 1; `None` if neither is a slip of the other.
 fn likeness(wanted: &str, name: &str) -> Option<f64> {
     if wanted.is_empty() || name.is_empty() || wanted.len() > MAX_NAME || name.len() > MAX_NAME {
@@ -129,6 +181,34 @@ mod tests {
         ] {
             assert_eq!(best(wanted, &[right, others[0], others[1]]), Some(right), "{wanted}");
         }
+    }
+
+    #[test]
+    fn only_a_clear_misspelling_is_certain() {
+        let names =
+            ["decimal_places", "amount_total", "street", "street2", "state", "date_start", "date_stop", "tax_id", "tax_ids", "name"];
+        for (wanted, name) in [
+            ("decimal_place", "decimal_places"),
+            ("amount_toatl", "amount_total"),
+            ("amounttotal", "amount_total"),
+            ("amount_totl", "amount_total"),
+            ("sate", "state"),
+            ("date_strt", "date_start"),
+        ] {
+            assert_eq!(doubt(wanted, name, names), None, "{wanted}");
+        }
+        for (wanted, name) in [
+            ("street3", "street2"),
+            ("tax", "tax_id"),
+            ("tax_i", "tax_id"),
+            ("total", "amount_total"),
+            ("nme", "name"),
+            ("untax_id", "tax_id"),
+            ("fame", "name"),
+        ] {
+            assert!(doubt(wanted, name, names).is_some(), "{wanted}");
+        }
+        assert_eq!(doubt("linex", "lines", ["liner", "lines"]).as_deref(), Some("linex may stand for liner as well as for lines."));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use tree_sitter::Node;
 
 use super::edit::python::{Imported, Source, field, imports, remove_names};
 use super::edit::{Edit, apply, near_miss};
-use super::{Case, Proposal, Rule, change, proposal};
+use super::near;
+use super::{Case, Proposal, Rule, change, graded, proposal, removal};
 use crate::domain::{ErrorClass, FileChange, RelPath};
 use crate::odoo::Addon;
 
@@ -21,11 +22,57 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let mut found = proposal("A package of the addon had no __init__.py: it gets one that imports its modules.", packages(case.addon));
     let renamed = imports_mended(case.addon, true);
     if renamed != imports_mended(case.addon, false) {
-        found.extend(proposal("An __init__.py imports a file under a wrong name: it imports the file that was clearly meant.", renamed));
+        let doubt = doubts(case.addon, &renamed);
+        found.extend(graded(
+            "An __init__.py imports a file under a wrong name: it imports the file that was clearly meant.",
+            doubt,
+            renamed.clone(),
+        ));
     }
     let removed = imports_mended(case.addon, false);
-    found.extend(proposal("An __init__.py imports what its folder does not hold: the import is removed.", removed));
+    let summary = "An __init__.py imports what its folder does not hold: the import is removed.";
+    // An import of a file that nothing else names never brought anything. Where a file may be meant, or other code counts on it, it may have.
+    let doubt = if renamed != removed {
+        Some("A file that is there may be meant.".to_owned())
+    } else {
+        removed_names(&removed).into_iter().find(|name| used(case.addon, name)).map(|name| format!("The addon names {name} elsewhere too."))
+    };
+    found.extend(match doubt {
+        Some(doubt) => removal(summary, doubt, removed),
+        None => proposal(summary, removed),
+    });
     found
+}
+
+/// Why the files may not be the ones that are meant.
+fn doubts(addon: &Addon, changes: &[FileChange]) -> Option<String> {
+    let names = |change: &FileChange| -> Option<(Vec<String>, Vec<String>)> {
+        let of = |text: &str| Some(own_imports(&Source::parse(text)?).into_iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>());
+        Some((of(change.before.as_deref()?)?, of(&change.after)?))
+    };
+    changes.iter().find_map(|change| {
+        let (old, new) = names(change)?;
+        let wrong = old.iter().filter(|name| !new.contains(name));
+        let right: Vec<&String> = new.iter().filter(|name| !old.contains(name)).collect();
+        let beside = addon.files().filter(|(path, _)| folder(path) == folder(&change.path));
+        let known: Vec<&str> = beside.filter_map(|(path, _)| path.as_str().rsplit('/').next()?.strip_suffix(".py")).collect();
+        wrong.zip(right).find_map(|(wrong, right)| near::doubt(wrong, right, known.iter().copied()))
+    })
+}
+
+/// The names that these changes no longer import.
+fn removed_names(changes: &[FileChange]) -> Vec<String> {
+    let of = |text: &str| Some(own_imports(&Source::parse(text)?).into_iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>());
+    let gone = |change: &FileChange| {
+        let (old, new) = (of(change.before.as_deref()?)?, of(&change.after).unwrap_or_default());
+        Some(old.into_iter().filter(|name| !new.contains(name)).collect::<Vec<_>>())
+    };
+    changes.iter().filter_map(gone).flatten().collect()
+}
+
+/// Whether other Python than the import names it.
+fn used(addon: &Addon, name: &str) -> bool {
+    addon.texts("py").map(|(_, text)| super::scope::mentions(text, name)).sum::<usize>() > 1
 }
 
 fn folder(path: &RelPath) -> &str {

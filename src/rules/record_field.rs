@@ -2,15 +2,17 @@
 //!
 //! Why: a slip in the name in a data file, or in the line of Python that the log shows.
 //! Before: `<field name="colour">1</field>`. After: `<field name="color">1</field>`.
+//! Safe where the name is clearly a misspelling and the field is of a kind that takes what is set.
 //! Since: any Odoo.
 
 use regex::Regex;
 
 use super::edit::python::{Source, ancestors};
 use super::edit::{Edit, apply, xml};
-use super::near::ranked;
+use super::near::{self, ranked};
 use super::scope::Lacking;
-use super::{Case, FileChange, Proposal, Rule, change, proposal};
+use super::used_as::{self, Use};
+use super::{Case, FileChange, Proposal, Rule, change, graded};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -27,15 +29,36 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     if case.report.class == ErrorClass::AttributeMissing {
         names.extend(scope.index.methods(&odoo_model, &scope.names));
     }
-    let names = ranked(&wrong, names, |name| scope.is_own_field(&odoo_model, name));
+    names.sort_unstable();
+    names.dedup();
+    let near = ranked(&wrong, names.iter().copied(), |name| scope.is_own_field(&odoo_model, name));
     let of = |right: &str| {
         let mut changes = in_data(case, &odoo_model, &wrong, right);
         if changes.is_empty() {
             changes = in_python(case, &wrong, right);
         }
-        proposal(format!("{odoo_model} has no {wrong}; {right} is meant."), changes)
+        let facts = fields.get(right).copied();
+        let unfit = facts.and_then(|facts| used_as::unfit(&uses(case, &odoo_model, &wrong), right, facts));
+        let doubt = near::doubt(&wrong, right, names.iter().copied().filter(|_| !python_says(case, right)))
+            .or_else(|| facts.and_then(|facts| used_as::number(&wrong, right, facts)));
+        graded(format!("{odoo_model} has no {wrong}; {right} is meant."), unfit.or(doubt), changes)
     };
-    names.into_iter().flat_map(of).collect()
+    near.into_iter().flat_map(of).collect()
+}
+
+/// Whether Python itself suggests this name: then no other one competes, though the kind must fit all the same.
+fn python_says(case: &Case<'_>, right: &str) -> bool {
+    case.report.text.contains(&format!("Did you mean: '{right}'"))
+}
+
+/// How the data files of the addon set a field of this name.
+fn uses(case: &Case<'_>, odoo_model: &str, wrong: &str) -> Vec<Use> {
+    let documents = case.addon.texts("xml").filter_map(|(_, text)| xml::parse(text));
+    let of = |document: roxmltree::Document<'_>| {
+        let nodes = xml::records(&document, odoo_model).flat_map(|record| xml::fields(record, wrong));
+        nodes.filter_map(used_as::in_record).collect::<Vec<_>>()
+    };
+    documents.flat_map(of).collect()
 }
 
 fn in_data(case: &Case<'_>, odoo_model: &str, wrong: &str, right: &str) -> Vec<FileChange> {

@@ -3,15 +3,16 @@
 //! Why: the addon that `depends` or an import names is not there any more.
 //! Before: `"depends": ["hr_contract"]`, `from odoo.addons.hr_contract import …`, `ref="hr_contract.mt_contract_close"`.
 //! After: `"depends": ["hr"]`, `from odoo.addons.hr import …`, `ref="hr.mt_contract_close"` if `hr` has that record.
-//! Not sure where the new one only comes nearest, and where Odoo's own sources are not known.
+//! Safe where the new one is the same; not where it was merged into one with contents of its own, or Odoo's own sources are not known.
 //! Since: each row of `changes/addons.csv` says it; rows of a version that was not run are not sure.
 
 use super::addon_name::{import_renamed, missing_addon};
 use super::edit::{Edit, apply, manifest};
+use super::meaning::UNKNOWN_SOURCES;
 use super::moved::{self, Fate};
 use super::renamed_record;
 use super::scope::Scope;
-use super::{Case, FileChange, Proposal, Rule, changed, changed_by, differences, manifest_change, proposal, unsure};
+use super::{Case, FileChange, Proposal, Rule, changed, changed_by, differences, graded, manifest_change};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -22,7 +23,7 @@ pub(super) const RULE: Rule =
 struct Renamed {
     old: String,
     new: String,
-    sure: bool,
+    doubt: Option<String>,
 }
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
@@ -31,9 +32,10 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let depends = case.addon.manifest().map(|manifest| manifest.texts("depends").into_iter().map(str::to_owned).collect::<Vec<_>>());
     let others = depends.unwrap_or_default().into_iter().filter(|name| *name != wrong);
     // What is not sure is not done by the way.
-    let mut all: Vec<Renamed> = others.filter_map(|name| renamed(case, &name)).filter(|other| other.sure || !first.sure).collect();
+    let mut all: Vec<Renamed> =
+        others.filter_map(|name| renamed(case, &name)).filter(|other| other.doubt.is_none() || first.doubt.is_some()).collect();
     let summary = format!("Odoo has {} in place of {wrong}: `depends`, imports and external ids follow.", first.new);
-    let sure = first.sure;
+    let doubt = first.doubt.clone();
     all.insert(0, first);
     let mut addon = changed_by(case.addon.clone(), manifest_changes(case, &all).into_iter().collect());
     for Renamed { old, new, .. } in &all {
@@ -41,17 +43,21 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         addon = changed_by(addon, changes);
     }
     let ids = renamed_record::renamed(case, |id| all.iter().any(|renamed| id.split('.').next() == Some(renamed.old.as_str())));
-    let ids = ids.into_iter().filter(|id| id.sure || !sure).collect::<Vec<_>>();
+    let ids = ids.into_iter().filter(|id| id.doubt.is_none() || doubt.is_some()).collect::<Vec<_>>();
     let changes = differences(case.addon, &renamed_record::replaced(case, addon, &ids));
-    if sure { proposal(summary, changes) } else { unsure(summary, changes) }
+    graded(summary, doubt, changes)
 }
 
 /// What became of an addon that is not there; `None` if it is, or the new one is not.
 fn renamed(case: &Case<'_>, old: &str) -> Option<Renamed> {
-    let Fate::Named { name: new, sure } = moved::addon(case.version.major(), old)? else { return None };
+    let Fate::Named { name: new, doubt } = moved::addon(case.version.major(), old)? else { return None };
     let scope = Scope::of(case);
     let fits = scope.as_ref().is_none_or(|scope| scope.index.module(&new).is_some());
-    (case.index.module(old).is_none() && fits).then(|| Renamed { old: old.to_owned(), new, sure: sure && scope.is_some() })
+    (case.index.module(old).is_none() && fits).then(|| Renamed {
+        old: old.to_owned(),
+        new,
+        doubt: doubt.or_else(|| scope.is_none().then(|| UNKNOWN_SOURCES.to_owned())),
+    })
 }
 
 /// Each old name becomes the new one, once.

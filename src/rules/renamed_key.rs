@@ -18,8 +18,11 @@ pub(super) const RULE: Rule = Rule { name: "renamed_key", classes: &[ErrorClass:
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some((odoo_model, old)) = said(&case.report.text) else { return Vec::new() };
+    let places = frames::places(case.report, case.addon);
     let of = |major: u8| match renames::find(major, &odoo_model, &old) {
         Some(To::Field { write, .. }) => Some(write),
+        // Where both are given, one of them has no place any more.
+        Some(To::Merged { into }) => Some(into).filter(|into| !places.iter().any(|place| names(place.text, into))),
         _ => None,
     };
     let Some(write) = of(case.version.major()) else { return Vec::new() };
@@ -27,10 +30,11 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     if renamed_field::defined(case.addon).contains(&old) {
         return Vec::new();
     }
-    let mut passed: Vec<_> = frames::places(case.report, case.addon).into_iter().map(|place| (place.path, place.text)).collect();
+    let mut passed: Vec<_> = places.iter().map(|place| (place.path, place.text)).collect();
     passed.sort_unstable();
     passed.dedup();
-    by_rows(case, format!("{odoo_model}.{old} is called {write} now: the values that are made for it follow."), |major| {
+    let doubt = renames::row(case.version.major(), &odoo_model, &old).and_then(renames::Rename::doubt);
+    by_rows(case, format!("{odoo_model}.{old} is called {write} now: the values that are made for it follow."), doubt, |major| {
         let Some(write) = of(major) else { return Vec::new() };
         passed.iter().filter_map(|(path, text)| Some(change(path, text, renamed(text, &old, write)?))).collect()
     })
@@ -41,6 +45,11 @@ fn said(text: &str) -> Option<(String, String)> {
     let pattern = Regex::new(r"Invalid field '(\w+)' (?:in|on|on model) '([\w.]+)'").ok()?;
     let found = pattern.captures(text)?;
     Some((found[2].to_owned(), found[1].to_owned()))
+}
+
+/// Whether a text has the name as a string.
+fn names(text: &str, name: &str) -> bool {
+    Source::parse(text).is_some_and(|source| source.all("string").any(|node| source.simple(node) == Some(name)))
 }
 
 /// The text with the keys of dictionaries, and subscripts that are written to, under the new name.

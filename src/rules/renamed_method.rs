@@ -4,7 +4,8 @@
 //! Before: `partner.name_get()[0][1]`, `fields.first(lines)`, `@api.returns("self")`.
 //! After: `partner.display_name`, `lines[:1]`, no decorator.
 //! A call with arguments that the new method does not take is left.
-//! Since: each row of `changes/methods.csv` says it; rows of a version that was not run are not sure.
+//! A row with an Odoo model is only about methods of that: what is called on its records, and what overrides it.
+//! Since: each row of `changes/methods.csv` says it, and whether the new one is the same; rows of a version that was not run are not safe.
 
 use std::sync::LazyLock;
 
@@ -13,8 +14,9 @@ use tree_sitter::Node;
 
 use super::edit::python::{Source, children, field, remove_statement, without_unused};
 use super::edit::{Edit, apply};
+use super::meaning::{Meaning, joined, only_read};
 use super::renames::rows;
-use super::{Case, Proposal, Rule, by_rows, changed};
+use super::{Case, FileChange, LAST_RUN, Proposal, Rule, by_rows, changed, graded, renamed_field};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -39,24 +41,67 @@ enum Kind {
 struct Row {
     since: u8,
     kind: Kind,
+    /// The Odoo model that the method is of; empty for what every Odoo model has.
+    odoo_model: String,
     old: String,
     new: String,
+    meaning: Meaning,
+    evidence: String,
+}
+
+impl Row {
+    fn doubt(&self) -> Option<String> {
+        self.meaning.doubt(&self.old, if self.new.is_empty() { "what is written now" } else { &self.new }, &self.evidence)
+    }
 }
 
 static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| rows(include_str!("changes/methods.csv")));
 
 /// The row of a name, if Odoo has lost it by this version.
 fn row(major: u8, kind: Kind, old: &str) -> Option<&'static Row> {
-    ROWS.iter().find(|row| row.since <= major && row.kind == kind && row.old == old)
+    ROWS.iter().find(|row| row.since <= major && row.kind == kind && row.old == old && row.odoo_model.is_empty())
+}
+
+/// A method of an Odoo model under its new name.
+pub(super) struct Successor {
+    /// The new name.
+    pub(super) name: &'static str,
+    /// Why it may not be the same; `None` if it is.
+    pub(super) doubt: Option<String>,
+}
+
+/// What a method of an Odoo model is called now.
+pub(super) fn successor(major: u8, odoo_model: &str, old: &str) -> Option<Successor> {
+    let row = ROWS.iter().find(|row| row.since <= major && row.kind == Kind::Name && row.odoo_model == odoo_model && row.old == old)?;
+    let only_read = (row.since > LAST_RUN).then(|| only_read(row.since));
+    Some(Successor { name: &row.new, doubt: joined(row.doubt().into_iter().chain(only_read)) })
 }
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let text = &case.report.text;
-    let Some(Row { old: name, .. }) = ROWS.iter().find(|row| text.contains(&format!("has no attribute '{}'", row.old))) else {
-        return Vec::new();
-    };
-    let summary = format!("Odoo has no {name} any more: what was called is called as it is now.");
-    by_rows(case, summary, |major| changed(case.addon, "py", |text| mended(text, major)))
+    let major = case.version.major();
+    let of_model = ROWS.iter().find(|row| {
+        row.since <= major
+            && !row.odoo_model.is_empty()
+            && text.contains(&format!("'{}' object has no attribute '{}'", row.odoo_model, row.old))
+    });
+    if let Some(Row { odoo_model, old, .. }) = of_model {
+        let Some(Successor { name, doubt }) = successor(major, odoo_model, old) else { return Vec::new() };
+        let summary = format!("{odoo_model}.{old} is called {name} now: what is called follows.");
+        return graded(summary, doubt, renamed(case, odoo_model, old, name));
+    }
+    let named = |row: &&Row| row.odoo_model.is_empty() && text.contains(&format!("has no attribute '{}'", row.old));
+    let Some(row) = ROWS.iter().find(named) else { return Vec::new() };
+    let summary = format!("Odoo has no {} any more: what was called is called as it is now.", row.old);
+    by_rows(case, summary, row.doubt(), |major| changed(case.addon, "py", |text| mended(text, major)))
+}
+
+/// A method of one Odoo model under another name, in Python: what is called on its records and what overrides it.
+pub(super) fn renamed(case: &Case<'_>, odoo_model: &str, old: &str, new: &str) -> Vec<FileChange> {
+    changed(case.addon, "py", |text| {
+        let places = renamed_field::named_on(text, odoo_model, old)?;
+        apply(text, places.into_iter().map(|place| Edit::new(place, new)).collect())
+    })
 }
 
 fn mended(text: &str, major: u8) -> Option<String> {
@@ -229,6 +274,7 @@ mod tests {
         for row in ROWS.iter() {
             assert!((16..=20).contains(&row.since) && !row.old.is_empty() && row.old != row.new, "{row:?}");
             assert_eq!(row.kind == Kind::Name, !row.new.is_empty(), "{row:?}");
+            assert!(row.evidence.len() > 5 && (row.odoo_model.is_empty() || row.kind == Kind::Name), "{row:?}");
         }
     }
 
@@ -246,7 +292,7 @@ mod tests {
             ("y = x._filter_access_rules('read')\n", "y = x._filtered_access('read')\n"),
         ] {
             let found = candidates_in("20.0", &addon(&[("a.py", before)]), ErrorClass::AttributeMissing, text);
-            assert!(matches!(found.as_slice(), [only] if !only.sure && only.rule == "renamed_method"), "{before}");
+            assert!(matches!(found.as_slice(), [only] if !only.is_safe() && only.rule == "renamed_method"), "{before}");
             assert_eq!(found[0].patch.changes()[0].after, expected);
             assert!(candidates_in("19.0", &addon(&[("a.py", before)]), ErrorClass::AttributeMissing, text).is_empty(), "{before}");
         }

@@ -3,15 +3,16 @@
 //!
 //! Why: `External ID not found in the system`, or the same from a CSV file.
 //! Before: `ref="uom.uom_square_meter"`. After: `ref="uom.product_uom_square_meter"`.
-//! Not sure where the new one only comes nearest, and where Odoo's own sources are not known; where they are, it must be there.
+//! Safe where it is the same record; not where the new one only comes nearest, or Odoo's own sources are not known. Where they are, it must be there.
 //! Since: each row of `changes/records.csv` says it; rows of a version that was not run are not sure.
 
 use std::collections::BTreeSet;
 
 use super::external_id;
+use super::meaning::UNKNOWN_SOURCES;
 use super::moved::{self, Fate};
 use super::scope::{Scope, missing_id};
-use super::{Case, Proposal, Rule, changed_by, differences, proposal, unsure};
+use super::{Case, Proposal, Rule, changed_by, differences, graded};
 use crate::domain::ErrorClass;
 use crate::odoo::Addon;
 use crate::odoo::source::Names;
@@ -28,26 +29,26 @@ const MOST: usize = 100;
 pub(super) struct Renamed {
     old: String,
     new: String,
-    /// Whether it is the same record.
-    pub(super) sure: bool,
+    /// Why it may not be the same record; `None` if it is.
+    pub(super) doubt: Option<String>,
 }
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some(wrong) = missing_id(case) else { return Vec::new() };
     let Some(first) = of(case, &wrong) else { return Vec::new() };
     let summary = format!("{wrong} is {} now: what names it follows.", first.new);
-    let sure = first.sure;
-    let mut all = renamed(case, |id| id != wrong).into_iter().filter(|other| sure && other.sure).collect::<Vec<_>>();
+    let doubt = first.doubt.clone();
+    let mut all = renamed(case, |id| id != wrong).into_iter().filter(|other| doubt.is_none() && other.doubt.is_none()).collect::<Vec<_>>();
     all.insert(0, first);
     let changes = differences(case.addon, &replaced(case, case.addon.clone(), &all));
-    if sure { proposal(summary, changes) } else { unsure(summary, changes) }
+    graded(summary, doubt, changes)
 }
 
 /// What a record that is not there is called now.
 pub(super) fn of(case: &Case<'_>, old: &str) -> Option<Renamed> {
-    let Fate::Named { name, sure } = moved::record(case.version.major(), old)? else { return None };
-    let renamed = |new: String, sure: bool| Some(Renamed { old: old.to_owned(), new, sure });
-    let Some(scope) = Scope::of(case) else { return renamed(name, false) };
+    let Fate::Named { name, doubt } = moved::record(case.version.major(), old)? else { return None };
+    let renamed = |new: String, doubt: Option<String>| Some(Renamed { old: old.to_owned(), new, doubt });
+    let Some(scope) = Scope::of(case) else { return renamed(name, doubt.or_else(|| Some(UNKNOWN_SOURCES.to_owned()))) };
     let everything: Names = scope.index.modules().map(|(name, _)| name.to_owned()).collect();
     let odoo_models = scope.index.odoo_models(&everything);
     let known = |written: &str| odoo_models.iter().copied().find(|known| known.replace('.', "_") == written);
@@ -57,15 +58,15 @@ pub(super) fn of(case: &Case<'_>, old: &str) -> Option<Renamed> {
         return None;
     }
     if scope.index.has_id(&name, &everything) {
-        return renamed(name, sure);
+        return renamed(name, doubt);
     }
     // The id of an Odoo model stands with those that define or extend it; the addon itself will, once it names it as it is called now.
     let (module, written) = name.split_once(".model_")?;
     if module == scope.module {
-        return renamed(name.clone(), sure);
+        return renamed(name.clone(), doubt);
     }
     let owner = scope.index.owners(known(written)?).into_iter().next()?;
-    renamed(format!("{owner}.model_{written}"), sure)
+    renamed(format!("{owner}.model_{written}"), doubt)
 }
 
 /// The records that the addon names, of those that `wanted` takes, under their new ids.

@@ -2,11 +2,15 @@
 //!
 //! `changes/fields.csv`: the first major version without the old name, the Odoo model, the old name, the new one (empty: it is gone),
 //! the one to read where the old field held more than was written to it (`-`: its values are others, so that only records and views
-//! follow), a field that stands near the old one in views, and `yes` if no other Odoo model has a field of the old name.
+//! follow), a field that stands near the old one in views, `yes` if no other Odoo model has a field of the old name, the values of a field
+//! that is gone which say what Odoo does anyway (`|` between them), what the new one means for what used the old one, and what shows it.
 
+use std::cell::{Cell, RefCell};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
+
+use super::meaning::{Meaning, joined};
 
 /// What became of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,18 @@ pub(super) enum To {
     Gone {
         /// A field that stood near it in views and still does.
         near: Option<&'static str>,
+        /// Values that say what Odoo does anyway.
+        idle: &'static str,
+    },
+    /// Another field that has values of its own: a value goes there if nothing else does.
+    Merged {
+        /// The other field.
+        into: &'static str,
+    },
+    /// A field that says the opposite.
+    Inverted {
+        /// The other field.
+        write: &'static str,
     },
     /// `res.groups.privilege_id`, whose record stands between the group and its category.
     Privilege,
@@ -40,16 +56,97 @@ pub(super) struct Rename {
     read: String,
     near: String,
     only: String,
+    idle: String,
+    /// What the new field means for what used the old one.
+    pub(super) meaning: Meaning,
+    evidence: String,
 }
 
 impl Rename {
     fn to(&'static self) -> To {
-        match self.new.as_str() {
-            "" => To::Gone { near: Some(self.near.as_str()).filter(|near| !near.is_empty()) },
-            "*privilege" => To::Privilege,
-            new => To::Field { write: new, read: Some(self.read.as_str()).filter(|read| *read != "-") },
+        match (self.new.as_str(), self.meaning) {
+            ("", _) => To::Gone { near: Some(self.near.as_str()).filter(|near| !near.is_empty()), idle: &self.idle },
+            ("*privilege", _) => To::Privilege,
+            (into, Meaning::Merged) if self.read.is_empty() => To::Merged { into },
+            (write, Meaning::Inverted) => To::Inverted { write },
+            (new, _) => To::Field { write: new, read: Some(self.read.as_str()).filter(|read| *read != "-") },
         }
     }
+
+    /// Why the new field may not simply take the old one's place; `None` if it is the same.
+    pub(super) fn doubt(&self) -> Option<String> {
+        let (old, new) = (format!("{}.{}", self.odoo_model, self.old), self.new.as_str());
+        self.meaning.doubt(&old, new, &self.evidence)
+    }
+}
+
+/// The rows that are followed: all that are about the same thing, and of the others those that the error names.
+pub(super) struct Known {
+    /// The version.
+    pub(super) major: u8,
+    /// The rows that the error names.
+    pub(super) named: Vec<&'static Rename>,
+    /// Whether a value, a node or a use was taken away that said something.
+    lost: Cell<bool>,
+    used: RefCell<Vec<&'static Rename>>,
+}
+
+impl Known {
+    /// With the rows that the error names.
+    pub(super) fn new(major: u8, named: Vec<&'static Rename>) -> Self {
+        Self { major, named, lost: Cell::default(), used: RefCell::default() }
+    }
+
+    fn counts(&self, row: &Rename) -> bool {
+        let is_named = |named: &&Rename| named.odoo_model == row.odoo_model && named.old == row.old;
+        row.since <= self.major && (row.meaning == Meaning::Same || self.named.iter().any(is_named))
+    }
+
+    fn row(&self, odoo_model: &str, old: &str) -> Option<&'static Rename> {
+        RENAMES.iter().find(|row| row.odoo_model == odoo_model && row.old == old && self.counts(row))
+    }
+
+    /// The field of this Odoo model, if it is one that changed.
+    pub(super) fn find(&self, odoo_model: &str, old: &str) -> Option<To> {
+        let row = self.row(odoo_model, old)?;
+        self.used.borrow_mut().push(row);
+        Some(row.to())
+    }
+
+    /// The new name of a field whose old one no other Odoo model has.
+    pub(super) fn find_alone(&self, old: &str) -> Option<&'static str> {
+        let row = RENAMES.iter().find(|row| row.old == old && row.only == "yes" && self.counts(row))?;
+        self.used.borrow_mut().push(row);
+        Some(row.new.as_str())
+    }
+
+    /// Whether a field of this name changed in any Odoo model.
+    pub(super) fn is_old(&self, name: &str) -> bool {
+        RENAMES.iter().any(|row| row.old == name && self.counts(row))
+    }
+
+    /// Notes that something which said something was taken away.
+    pub(super) fn loses(&self) {
+        self.lost.set(true);
+    }
+
+    /// Why what was done is not safe; `None` if it is.
+    pub(super) fn doubt(&self) -> Option<String> {
+        let lost = self.lost.get();
+        let used = self.used.borrow();
+        joined(used.iter().filter(|row| row.meaning != Meaning::Gone || lost).filter_map(|row| row.doubt()))
+    }
+
+    /// Whether something was taken away.
+    pub(super) fn takes_away(&self) -> bool {
+        self.lost.get()
+    }
+}
+
+/// Whether a value of a field that is gone says what Odoo does anyway.
+pub(super) fn is_idle(idle: &str, value: &str) -> bool {
+    let value = value.trim().trim_matches(['"', '\'']);
+    idle.split('|').any(|known| !known.is_empty() && known == value)
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,15 +170,9 @@ pub(super) fn find(major: u8, odoo_model: &str, old: &str) -> Option<To> {
     RENAMES.iter().find(|row| row.since <= major && row.odoo_model == odoo_model && row.old == old).map(Rename::to)
 }
 
-/// The new name of a field whose old one no other Odoo model has.
-pub(super) fn find_alone(major: u8, old: &str) -> Option<&'static str> {
-    let row = RENAMES.iter().find(|row| row.since <= major && row.old == old && row.only == "yes")?;
-    Some(row.new.as_str())
-}
-
-/// Whether a field of this name changed in any Odoo model.
-pub(super) fn is_old(major: u8, name: &str) -> bool {
-    RENAMES.iter().any(|row| row.since <= major && row.old == name)
+/// The row of a field, if it is one that changed.
+pub(super) fn row(major: u8, odoo_model: &str, old: &str) -> Option<&'static Rename> {
+    RENAMES.iter().find(|row| row.since <= major && row.odoo_model == odoo_model && row.old == old)
 }
 
 /// The Odoo model that a field leads to.
@@ -98,15 +189,40 @@ mod tests {
     fn every_row_is_read() {
         assert_eq!(RENAMES.len() + 1, include_str!("changes/fields.csv").lines().count());
         assert_eq!(LINKS.len() + 1, include_str!("changes/links.csv").lines().count());
-        assert!(RENAMES.iter().all(|row| (16..=20).contains(&row.since) && row.old != row.new));
+        for row in RENAMES.iter() {
+            assert!((16..=20).contains(&row.since) && row.old != row.new && row.evidence.len() > 5, "{row:?}");
+            assert_eq!(row.new.is_empty(), row.meaning == Meaning::Gone, "{row:?}");
+            assert!(row.idle.is_empty() || row.meaning == Meaning::Gone, "{row:?}");
+            assert!(["", "yes"].contains(&row.only.as_str()), "{row:?}");
+        }
+        let mut keys: Vec<_> = RENAMES.iter().map(|row| (&row.odoo_model, &row.old, row.since)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), RENAMES.len(), "one row for each field and version");
+    }
+
+    #[test]
+    fn only_the_same_and_what_the_error_names_is_followed() {
+        let known = Known::new(19, Vec::new());
+        assert!(known.find("res.users", "groups_id").is_some() && known.doubt().is_none());
+        assert!(known.find("ir.filters", "user_id").is_none() && !known.is_old("to_check"));
+        let known = Known::new(19, row(19, "ir.filters", "user_id").into_iter().collect());
+        assert!(known.find("ir.filters", "user_id").is_some() && known.doubt().is_some());
+        let known = Known::new(19, row(19, "ir.cron", "numbercall").into_iter().collect());
+        assert!(known.find("ir.cron", "numbercall").is_some() && known.doubt().is_none());
+        known.loses();
+        assert!(known.doubt().is_some() && known.takes_away());
+        assert!(is_idle("0|False", " False ") && !is_idle("", "") && !is_idle("-1", "1"));
     }
 
     #[test]
     fn rows_say_what_became_of_a_field() {
         assert_eq!(find(19, "res.users", "groups_id"), Some(To::Field { write: "group_ids", read: Some("all_group_ids") }));
         assert_eq!(find(18, "res.users", "groups_id"), None);
-        assert_eq!(find(19, "res.partner", "mobile"), Some(To::Gone { near: Some("phone") }));
+        assert_eq!(find(19, "res.partner", "mobile"), Some(To::Merged { into: "phone" }));
         assert_eq!(find(19, "ir.filters", "user_id"), Some(To::Field { write: "user_ids", read: None }));
+        assert!(matches!(find(18, "ir.cron", "numbercall"), Some(To::Gone { idle: "-1", .. })));
+        assert_eq!(find(18, "account.move", "to_check"), Some(To::Inverted { write: "checked" }));
         assert_eq!(leads_to(Some("sale.order"), "order_line"), Some("sale.order.line"));
         assert_eq!(leads_to(None, "order_line"), None);
         assert_eq!(leads_to(None, "partner_id"), Some("res.partner"));

@@ -22,6 +22,9 @@ use crate::odoo::source::ModuleFacts;
 /// The rule.
 pub(super) const RULE: Rule = Rule { name: "required_default", classes: &[ErrorClass::SchemaConstraint], since: 0, propose };
 
+/// Why a default is never safe.
+const MADE_UP: &str = "Nothing says which value these rows should have: the empty one of its kind, or the first choice, is made up.";
+
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let null = said(case, r#"column "(\w+)" of relation "(\w+)" contains null values"#).map(|[name, table]| (name, table));
     let missing =
@@ -44,12 +47,12 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         } else {
             "SQL does not know how Odoo keeps it"
         };
-        return unsure(format!("{summary}. No script fills a column that is there already: {why}."), changes);
+        return unsure(format!("{summary}. No script fills a column that is there already: {why}."), MADE_UP, changes);
     };
     let version = &filled.version;
     let both = changes.iter().cloned().chain(filled.changes).collect();
     let told = format!("{summary}, and a script that Odoo runs before it upgrades to {version} fills a column that is there already.");
-    unsure(told, both).into_iter().chain(unsure(format!("{summary}, without a script."), changes)).collect()
+    unsure(told, MADE_UP, both).into_iter().chain(unsure(format!("{summary}, without a script."), MADE_UP, changes)).collect()
 }
 
 /// What a field was given.

@@ -4,13 +4,14 @@
 //! external id in the same way.
 //! Before: `<record id="state_end" model="m.state">` without a `code`, beside `state_draft` with the code `draft`.
 //! After: `<field name="code">end</field>`.
+//! Safe where at least three neighbours tell the same; two may agree by chance.
 //! Since: any Odoo.
 
 use roxmltree::Node;
 
 use super::edit::{Edit, apply, indent, xml};
 use super::scope::said;
-use super::{Case, Proposal, Rule, change, proposal};
+use super::{Case, Proposal, Rule, change, graded};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -21,7 +22,7 @@ const NEIGHBOURS: usize = 2;
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some([field, table]) = said(case, r#"null value in column "(\w+)" of relation "(\w+)""#) else { return Vec::new() };
-    let mut changes = Vec::new();
+    let (mut changes, mut told) = (Vec::new(), usize::MAX);
     for (path, text) in case.addon.texts("xml") {
         let Some(document) = xml::parse(text) else { continue };
         let records: Vec<Node<'_, '_>> = document
@@ -30,9 +31,14 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
             .collect();
         let lacking = records.iter().filter(|record| xml::fields(**record, &field).next().is_none());
         let edits: Vec<Edit> = lacking.filter_map(|record| given(text, *record, &records, &field)).collect();
+        if !edits.is_empty() {
+            told = told.min(records.iter().filter(|record| xml::fields(**record, &field).next().is_some()).count());
+        }
         changes.extend(apply(text, edits).map(|after| change(path, text, after)));
     }
-    proposal(format!("A record lacks the required field {field}: it gets what its external id tells, as its neighbours have it."), changes)
+    let doubt = (told <= NEIGHBOURS).then(|| format!("Only {told} other records tell what the value is."));
+    let summary = format!("A record lacks the required field {field}: it gets what its external id tells, as its neighbours have it.");
+    graded(summary, doubt, changes)
 }
 
 /// The field with its value, before the first field of the record.

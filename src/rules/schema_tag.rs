@@ -7,8 +7,8 @@
 use roxmltree::Node;
 
 use super::edit::{Edit, apply, xml};
-use super::near::ranked;
-use super::{Case, Proposal, Rule, changed, proposal};
+use super::near::{self, ranked};
+use super::{Case, Proposal, Rule, changed, graded};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -18,12 +18,13 @@ pub(super) const RULE: Rule = Rule { name: "schema_tag", classes: &[ErrorClass::
 const RECORDS: [&str; 9] = ["record", "template", "menuitem", "data", "function", "delete", "asset", "report", "act_window"];
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
-    let mut summary = String::new();
+    let (mut summary, mut doubt) = (String::new(), None);
     let found = case.addon.texts("xml").flat_map(|(_, text)| wrong(text)).next();
     if let Some((tag, right)) = found {
         summary = format!("Odoo knows no element {tag:?} there; {right:?} is meant.");
+        doubt = near::doubt(&tag, right, RECORDS.into_iter().chain(["field"]));
     }
-    proposal(summary, changed(case.addon, "xml", |text| apply(text, edits(text))))
+    graded(summary, doubt, changed(case.addon, "xml", |text| apply(text, edits(text))))
 }
 
 fn edits(text: &str) -> Vec<Edit> {

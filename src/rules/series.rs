@@ -19,7 +19,8 @@ pub(super) const RULE: Rule = Rule { name: "series", classes: &[ErrorClass::Mani
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let changes = change(case.addon, case.version).into_iter().collect();
-    unsure(format!("the manifest is for another series; it says {} now, and nothing else is changed.", case.version), changes)
+    let doubt = "An addon of another series may need more than another version in its manifest.";
+    unsure(format!("the manifest is for another series; it says {} now, and nothing else is changed.", case.version), doubt, changes)
 }
 
 /// `17.0.1.2.3`: a series of Odoo, and the addon's own version behind it.

@@ -8,6 +8,7 @@
 //! Since: Odoo 20.
 
 use super::edit::{Edit, apply, xml};
+use super::meaning::only_read;
 use super::{Case, Proposal, Rule, changed, unsure};
 use crate::domain::ErrorClass;
 
@@ -22,7 +23,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         return Vec::new();
     }
     let changes = changed(case.addon, "xml", |text| apply(text, edits(text)?));
-    unsure("Odoo has no `t-esc` any more: `t-out` takes its place.", changes)
+    unsure("Odoo has no `t-esc` any more: `t-out` takes its place.", only_read(20), changes)
 }
 
 fn edits(text: &str) -> Option<Vec<Edit>> {
@@ -65,7 +66,7 @@ mod tests {
         let text = "Unknown directives or unused attributes: {'t-esc'} in m.t";
         let found = candidates_in(version, &addon(&[("v.xml", xml)]), ErrorClass::Other, text);
         let only = found.into_iter().find(|candidate| candidate.rule == "t_esc")?;
-        assert!(!only.sure && only.name() == "t_esc?");
+        assert!(!only.is_safe() && only.name() == "t_esc?");
         Some(only.patch.changes()[0].after.clone())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Why: a slip in an expression; nothing looks at it before the template is rendered.
 //! Before: `<span t-out="doc.colour"/>`. After: `<span t-out="doc.color"/>`.
-//! Not sure, unless the two differ in capitals and underscores only. Where `t-field` fails, the log does not say of which Odoo model the
+//! Safe where the name is clearly a misspelling. Where `t-field` fails, the log does not say of which Odoo model the
 //! record is; it is followed from `t-as`, `t-set` and `t-call` up to the report that the template is of.
 //! Since: any Odoo.
 
@@ -14,9 +14,9 @@ use regex::Regex;
 use roxmltree::{Document, Node};
 
 use super::edit::{Edit, apply, xml};
-use super::near::ranked;
+use super::near::{self, is_spelling, ranked};
 use super::scope::{Scope, missing_field, said};
-use super::{Case, FileChange, Proposal, Rule, change, proposal, unsure};
+use super::{Case, FileChange, Proposal, Rule, change, graded};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -43,17 +43,17 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     if !fault.by_key {
         names.extend(scope.index.methods(&odoo_model, &scope.names));
     }
+    names.sort_unstable();
+    names.dedup();
     let of = |right: &str| {
         let changes = changes(&fault, &documents, &elements, right);
         let summary = format!("{odoo_model} has no {}, which a template asks for; {right} is meant.", fault.wrong);
-        if is_spelling(&fault.wrong, right) { proposal(summary, changes) } else { unsure(summary, changes) }
+        graded(summary, near::doubt(&fault.wrong, right, names.iter().copied()), changes)
     };
-    names.sort_unstable();
-    names.dedup();
     let spelled: Vec<&str> = names.iter().copied().filter(|name| is_spelling(&fault.wrong, name)).collect();
     let meant = match spelled.as_slice() {
         [only] => vec![*only],
-        _ => ranked(&fault.wrong, names, |name| scope.is_own_field(&odoo_model, name)),
+        _ => ranked(&fault.wrong, names.iter().copied(), |name| scope.is_own_field(&odoo_model, name)),
     };
     meant.into_iter().flat_map(of).collect()
 }
@@ -133,12 +133,6 @@ fn changes(fault: &Fault, documents: &Templates<'_>, elements: &[(usize, Node<'_
         found.extend(apply(text, edits).map(|after| change(path, text, after)));
     }
     found
-}
-
-/// Whether two names are the same but for capitals and underscores.
-fn is_spelling(wrong: &str, right: &str) -> bool {
-    let letters = |name: &str| name.replace('_', "").to_ascii_lowercase();
-    letters(wrong) == letters(right)
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use regex::Regex;
 use roxmltree::Node;
 
 use super::edit::{Edit, apply, xml};
-use super::near::ranked;
+use super::near::{self, ranked};
 use super::scope::{Scope, said};
-use super::{Case, Proposal, Rule, change, proposal, unsure};
+use super::{Case, Proposal, Rule, change, graded, removal, unsure};
 use crate::domain::{ErrorClass, RelPath};
 use crate::odoo::source::Anchor;
 
@@ -114,16 +114,31 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some(document) = xml::parse(text) else { return Vec::new() };
     let Some(node) = document.descendants().find(|node| node.is_element() && node.range().start == wanted.at) else { return Vec::new() };
     let there = scope.index.anchors(&wanted.view, &scope.names, Some(&wanted.view));
-    let mut found = renamed(text, node, &wanted, &there);
-    found.extend(moved(text, node, &wanted, &there));
-    let guessed: Vec<Way> = contained(text, node, &there).into_iter().chain(gone(text, node)).collect();
     let changes = |edits: Vec<Edit>| apply(text, edits).map(|after| change(&wanted.file, text, after)).into_iter().collect();
-    let known = found.into_iter().flat_map(|(edits, summary)| proposal(format!("{}: {summary}", wanted.view), changes(edits)));
-    let guessed = guessed.into_iter().flat_map(|(edits, summary)| unsure(format!("{}: {summary}", wanted.view), changes(edits)));
-    known.chain(guessed).take(MOST).collect()
+    let told = |summary: &str| format!("{}: {summary}", wanted.view);
+    let known = renamed(text, node, &wanted, &there).into_iter().chain(moved(text, node, &wanted, &there));
+    let mut found: Vec<Proposal> = known.flat_map(|Way { edits, summary, doubt }| graded(told(&summary), doubt, changes(edits))).collect();
+    found.extend(
+        contained(text, node, &there)
+            .into_iter()
+            .flat_map(|Way { edits, summary, doubt }| unsure(told(&summary), doubt.unwrap_or_default(), changes(edits))),
+    );
+    found.extend(
+        gone(text, node)
+            .into_iter()
+            .flat_map(|Way { edits, summary, doubt }| removal(told(&summary), doubt.unwrap_or_default(), changes(edits))),
+    );
+    found.truncate(MOST);
+    found
 }
 
-type Way = (Vec<Edit>, String);
+/// One way to mend an anchor.
+struct Way {
+    edits: Vec<Edit>,
+    summary: String,
+    /// Why it may not be what is meant.
+    doubt: Option<String>,
+}
 
 /// Names that are near the missing one, of elements of the same kind.
 fn renamed(text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) -> Vec<Way> {
@@ -133,8 +148,12 @@ fn renamed(text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) ->
         None => node.tag_name().name().to_owned(),
     };
     let alike = there.iter().filter(|anchor| tag == "*" || anchor.tag == tag);
-    let names = ranked(value, alike.filter_map(|anchor| anchor.get(key)), |_| false);
-    let of = |name: &str| Some((with_name(text, node, missing, name)?, format!("{tag} {value:?} is not in its parent view; {name:?} is.")));
+    let known: Vec<&str> = alike.filter_map(|anchor| anchor.get(key)).map(|name| name.as_ref()).collect();
+    let names = ranked(value, known.iter().copied(), |_| false);
+    let of = |name: &str| {
+        let summary = format!("{tag} {value:?} is not in its parent view; {name:?} is.");
+        Some(Way { edits: with_name(text, node, missing, name)?, summary, doubt: near::doubt(value, name, known.iter().copied()) })
+    };
     names.into_iter().filter_map(of).collect()
 }
 
@@ -167,7 +186,10 @@ fn moved(text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) -> O
         return None;
     }
     let edits = retargeted(text, node, &expr, node.attribute("position")?)?;
-    Some((edits, format!("its parent view has {name:?} elsewhere: it is looked for as {expr}.")))
+    // The same element, if there is only one; where it stands is for the parent view to say.
+    let only = there.iter().filter(|anchor| anchor.get(&key) == Some(&name)).count() == 1;
+    let doubt = (!only || same.is_none()).then(|| format!("What is called {name:?} there may be another element."));
+    Some(Way { edits, summary: format!("its parent view has {name:?} elsewhere: it is looked for as {expr}."), doubt })
 }
 
 /// The part of the parent view in which elements of this kind stand.
@@ -199,7 +221,8 @@ fn contained(text: &str, node: Node<'_, '_>, there: &[Anchor]) -> Option<Way> {
         _ => return None,
     };
     let edits = retargeted(text, node, expr, position)?;
-    Some((edits, format!("what it held on to is not in its parent view; what it brings goes {position} {expr}.")))
+    let summary = format!("what it held on to is not in its parent view; what it brings goes {position} {expr}.");
+    Some(Way { edits, summary, doubt: Some("What it brings shows in another place than it was meant for.".to_owned()) })
 }
 
 /// An element that only changes or takes away what is gone has nothing left to do.
@@ -213,7 +236,12 @@ fn gone(text: &str, node: Node<'_, '_>) -> Option<Way> {
     // The arch must keep an element.
     let alone = node.parent_element().is_none_or(|parent| parent.children().filter(Node::is_element).count() < 2);
     let summary = "what it changed is not in its parent view, and the change goes too.";
-    (only_changes && !alone).then(|| (vec![xml::remove_element(text, node)], summary.to_owned()))
+    let doubt = "The element that was to change may stand in the parent view under another name.";
+    (only_changes && !alone).then(|| Way {
+        edits: vec![xml::remove_element(text, node)],
+        summary: summary.to_owned(),
+        doubt: Some(doubt.to_owned()),
+    })
 }
 
 /// The element as an xpath with another target.

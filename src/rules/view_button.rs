@@ -2,12 +2,14 @@
 //!
 //! Why: a slip in the name, or the method was renamed. A private method becomes the public one of the same name, if there is one.
 //! Before: `<button name="action_confrm" type="object"/>`. After: `<button name="action_confirm" type="object"/>`.
+//! Safe where Odoo's own method only has another name, or the name is clearly a misspelling of one.
 //! Since: any Odoo.
 
 use super::edit::{Edit, apply, xml};
-use super::near::ranked;
+use super::near::{self, ranked};
+use super::renamed_method::{self, Successor};
 use super::scope::{Scope, said};
-use super::{Case, Proposal, Rule, changed, proposal};
+use super::{Case, Proposal, Rule, changed, graded};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -17,6 +19,15 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let Some(scope) = Scope::of(case) else { return Vec::new() };
     let Some((wrong, odoo_model)) = missing_method(case) else { return Vec::new() };
     let methods = scope.index.methods(&odoo_model, &scope.names);
+    // Of what Odoo once had it is known what became of it, and no near name is meant.
+    if let Some(Successor { name, doubt }) = renamed_method::successor(case.version.major(), &odoo_model, &wrong) {
+        if !methods.contains(name) {
+            return Vec::new();
+        }
+        let mut changes = changed(case.addon, "xml", |text| renamed(text, &wrong, name));
+        changes.extend(renamed_method::renamed(case, &odoo_model, &wrong, name));
+        return graded(format!("{odoo_model}.{wrong} is called {name} now: the button follows."), doubt, changes);
+    }
     let bare = wrong.trim_start_matches('_');
     let public = methods.iter().copied().filter(|name| !name.starts_with('_'));
     let own = |name: &str| {
@@ -28,7 +39,10 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     };
     let of = |right: &str| {
         let summary = format!("{odoo_model} has no method {wrong} that a button may call; {right} is meant.");
-        proposal(summary, changed(case.addon, "xml", |text| renamed(text, &wrong, right)))
+        // That a private method and a public one of the same name do the same is not certain.
+        let doubt = near::doubt(&wrong, right, methods.iter().copied().filter(|name| !name.starts_with('_')));
+        let private = (bare != wrong).then(|| format!("{right} is another method than {wrong}."));
+        graded(summary, private.or(doubt), changed(case.addon, "xml", |text| renamed(text, &wrong, right)))
     };
     names.into_iter().flat_map(of).collect()
 }

@@ -2,15 +2,17 @@
 //!
 //! Why: a slip in the name.
 //! Before: `<field name="sate"/>`. After: `<field name="state"/>`.
+//! Safe where the name is clearly a misspelling and the field is of a kind that the view shows it as.
 //! Since: any Odoo.
 
 use regex::Regex;
 use roxmltree::Node;
 
 use super::edit::{Edit, apply, xml};
-use super::near::ranked;
+use super::near::{self, ranked};
 use super::scope::{Lacking, Scope};
-use super::{Case, FileChange, Proposal, Rule, change, proposal};
+use super::used_as::{self, Use};
+use super::{Case, FileChange, Proposal, Rule, change, graded};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -25,9 +27,23 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let names = ranked(&wrong, fields.keys().copied(), |name| scope.is_own_field(&odoo_model, name));
     let of = |right: &str| {
         let summary = format!("{odoo_model} has no field {wrong}; {right} is meant.");
-        proposal(summary, renamed(case, &scope, &odoo_model, &wrong, right))
+        let facts = fields.get(right).copied();
+        let unfit = facts.and_then(|facts| used_as::unfit(&uses(case, &wrong), right, facts));
+        let doubt =
+            near::doubt(&wrong, right, fields.keys().copied()).or_else(|| facts.and_then(|facts| used_as::number(&wrong, right, facts)));
+        graded(summary, unfit.or(doubt), renamed(case, &scope, &odoo_model, &wrong, right))
     };
     names.into_iter().flat_map(of).collect()
+}
+
+/// How the views of the addon show a field of this name.
+fn uses(case: &Case<'_>, wrong: &str) -> Vec<Use> {
+    let documents = case.addon.texts("xml").filter_map(|(_, text)| xml::parse(text));
+    let of = |document: roxmltree::Document<'_>| {
+        let nodes = document.descendants().filter(|node| node.has_tag_name("field") && node.attribute("name") == Some(wrong));
+        nodes.filter_map(used_as::in_view).collect::<Vec<_>>()
+    };
+    documents.flat_map(of).collect()
 }
 
 /// The views of the addon with the field named otherwise.

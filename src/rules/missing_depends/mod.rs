@@ -14,7 +14,7 @@ use names::needs;
 use super::edit::manifest as edit;
 use super::scope::{Scope, missing_field, missing_id, missing_model, said};
 use super::view_anchor::wanted_names;
-use super::{Case, FileChange, Proposal, Rule, change, proposal};
+use super::{Case, FileChange, Proposal, Rule, change, graded};
 use crate::domain::ErrorClass;
 use crate::odoo::source::Names;
 
@@ -51,7 +51,15 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     }
     let needs = needs(case, &scope);
     let sets = ranked(&scope, &owners, &needs);
-    sets.iter().take(MOST).flat_map(|set| add(case, &scope, &what, set)).collect()
+    // Where every other way would bring the same addon too, there is nothing to choose.
+    let doubt = |set: &Vec<&str>| {
+        let other = sets.iter().filter(|other| *other != set).find(|other| {
+            let closure = scope.index.closure_of(other.iter().copied());
+            !set.iter().all(|name| closure.contains(*name))
+        })?;
+        Some(format!("{} brings it too.", other.join(" and ")))
+    };
+    sets.iter().take(MOST).flat_map(|set| add(case, &scope, &what, set, doubt(set))).collect()
 }
 
 /// What the error says is missing, and the addons that bring it.
@@ -181,7 +189,7 @@ impl Need<'_> {
     }
 }
 
-fn add(case: &Case<'_>, scope: &Scope<'_>, what: &str, set: &[&str]) -> Vec<Proposal> {
+fn add(case: &Case<'_>, scope: &Scope<'_>, what: &str, set: &[&str], doubt: Option<String>) -> Vec<Proposal> {
     let manifest = || -> Option<FileChange> {
         let path = case.addon.path("__manifest__.py")?;
         let before = case.addon.text(&path)?;
@@ -196,8 +204,9 @@ fn add(case: &Case<'_>, scope: &Scope<'_>, what: &str, set: &[&str]) -> Vec<Prop
         [only] if closure.len() > 1 => (*only).to_owned(),
         _ => set.join(" and "),
     };
-    proposal(
+    graded(
         format!("The addon names {what}, which it does not depend on: {owner} is added to `depends`."),
+        doubt,
         manifest().into_iter().collect(),
     )
 }

@@ -3,7 +3,8 @@
 //! Why: Python names the line; near it there are few single changes after which the whole file can be read.
 //! Before: `if not record.name`. After: `if not record.name:`.
 //! Several changes may do: the likeliest come first, and what is not read by a parser afterwards is not proposed.
-//! Sure only where Python itself asks for that token and no other change near the line does.
+//! Safe only where Python itself asks for that token, no other change near the line does, and names, numbers and texts stay as they are.
+//! Of several the first may be right; the others are only shown.
 //! Since: any Odoo.
 
 mod guesses;
@@ -15,7 +16,7 @@ use regex::Regex;
 use super::edit::apply;
 use super::edit::python::Source;
 use super::frames::places;
-use super::{Case, Proposal, Rule, change, proposal, unsure};
+use super::{Case, Proposal, Rule, change, graded, hint};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -58,12 +59,28 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let mended = after.filter(|(after, ..)| Source::parse(after).is_some() && seen.insert(after.clone()));
     let found: Vec<_> = mended.take(MAX_PROPOSED).collect();
     let sure = matches!(found.as_slice(), [(_, _, true)]) && all_tried && !strict;
-    let proposals = found.into_iter().flat_map(|(after, what, _)| {
+    let several = found.len() > 1;
+    let proposals = found.into_iter().enumerate().flat_map(|(at, (after, what, _))| {
         let summary = format!("{path} cannot be read at line {line} ({message}): {what}.");
+        let doubt = if several {
+            Some("Several changes near the line let Python read the file.")
+        } else if !sure {
+            Some("Python does not ask for this change, or others could not all be tried.")
+        } else {
+            (words(before) != words(&after)).then_some("It changes a word, not only punctuation.")
+        };
         let changes = vec![change(path, before, after)];
-        if sure { proposal(summary, changes) } else { unsure(summary, changes) }
+        match doubt {
+            Some(doubt) if at > 0 => hint(summary, doubt, changes),
+            doubt => graded(summary, doubt.map(str::to_owned), changes),
+        }
     });
     proposals.collect()
+}
+
+/// The names, numbers and texts of a file without what stands between them.
+fn words(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 #[cfg(test)]
@@ -139,7 +156,7 @@ mod tests {
             ),
         ] {
             let found = candidates(text, line, error);
-            let sure: Vec<bool> = found.iter().map(|candidate| candidate.sure).collect();
+            let sure: Vec<bool> = found.iter().map(|candidate| candidate.is_safe()).collect();
             let texts: Vec<_> = found.iter().map(|candidate| &candidate.patch.changes()[0].after).collect();
             assert_eq!(sure, [true], "{texts:#?}");
         }
@@ -165,7 +182,7 @@ mod tests {
             ("if a = 1:\n    b()\n", 1, "SyntaxError: invalid syntax. Maybe you meant '==' or ':=' instead of '='?"),
         ] {
             let found = candidates(text, line, error);
-            assert!(!found.is_empty() && found.iter().all(|candidate| !candidate.sure), "{text}");
+            assert!(!found.is_empty() && found.iter().all(|candidate| !candidate.is_safe()), "{text}");
         }
     }
 

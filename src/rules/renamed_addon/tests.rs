@@ -51,7 +51,7 @@ fn what_only_comes_nearest_is_not_sure() {
         &missing("payment_sips"),
     );
     let of_rule: Vec<_> = found.iter().filter(|candidate| candidate.rule == "renamed_addon").collect();
-    assert!(matches!(of_rule.as_slice(), [only] if !only.sure), "{found:?}");
+    assert!(matches!(of_rule.as_slice(), [only] if !only.is_safe()), "{found:?}");
     assert!(of_rule[0].patch.changes()[0].after.contains("payment_worldline"));
 }
 

@@ -2,13 +2,17 @@
 //! Odoo model is clear from the syntax.
 //!
 //! Why: records and views with the old name do not load; Python with it fails when it runs.
-//! A field that is gone leaves its anchors to one that stands near it; values written to it go.
+//! A field that is gone leaves its anchors to one that stands near it; values written to it go. What was merged into another field is written
+//! there, and a field that says the opposite gets the opposite value.
+//! Safe where all rows that are followed are about the same thing; of the others only those that the error names are followed. A value that
+//! goes is no loss only where it says what Odoo does anyway (`numbercall` -1).
 //! Before: `<field name="groups_id" …/>` of a menu, `self.env.user.groups_id`, `numbercall` of a cron.
 //! After: `<field name="group_ids" …/>`, `self.env.user.all_group_ids` (reading asks for the implied groups too), no `numbercall`.
 //! A category of a group becomes a privilege of that category, since `privilege_id` stands where `category_id` stood.
 //! Since: each row of `renames` says it.
 
 mod python;
+mod special;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use roxmltree::{Document, Node};
 
 use super::edit::{Edit, apply, indent, xml};
-use super::renames::{RENAMES, To, find};
-use super::{Case, FileChange, Proposal, Rule, by_rows, change, changed};
+use super::meaning::{Meaning, joined, only_read};
+use super::renames::{Known, RENAMES, Rename, To, is_idle};
+use super::{Case, FileChange, LAST_RUN, Proposal, Rule, change, changed, graded, removal};
 use crate::domain::ErrorClass;
 use crate::odoo::Addon;
 
@@ -29,26 +34,59 @@ pub(super) fn defined(addon: &Addon) -> BTreeSet<String> {
     python::defined(addon)
 }
 
+/// Where Python names a method of an Odoo model: what is called on its records, and what overrides it.
+pub(super) fn named_on(text: &str, odoo_model: &str, name: &str) -> Option<Vec<std::ops::Range<usize>>> {
+    python::named_on(text, odoo_model, name)
+}
+
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let major = case.version.major();
-    let named = RENAMES.iter().filter(|row| row.since <= major && names(&case.report.text, &row.odoo_model, &row.old));
-    let names: Vec<&str> = named.map(|row| row.old.as_str()).collect();
+    let named = named(&case.report.text, major);
+    let mut names: Vec<&str> = named.iter().map(|row| row.old.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
     if names.is_empty() {
         return Vec::new();
     }
     let defined = python::defined(case.addon);
-    let mut names = names;
-    names.sort_unstable();
-    names.dedup();
     let summary = format!("Odoo renamed or removed {}: records, views and code follow.", names.join(", "));
-    by_rows(case, summary, |major| mended(case.addon, major, &defined))
+    let of = |rows: &[&'static Rename]| {
+        let at = |major: u8| {
+            let known = Known::new(major, rows.to_vec());
+            (mended(case.addon, &known, &defined), known)
+        };
+        let (changes, known) = at(major);
+        let only_read = (major > LAST_RUN && at(LAST_RUN).0 != changes).then(|| only_read(major));
+        match joined(known.doubt().into_iter().chain(only_read)) {
+            Some(doubt) if known.takes_away() => removal(summary.as_str(), doubt, changes),
+            doubt => graded(summary.as_str(), doubt, changes),
+        }
+    };
+    // What is not safe is not done by the way: where the error may be about the same thing under another name, that comes alone first.
+    let alone = if named.iter().any(|row| row.meaning == Meaning::Same) { of(&[]) } else { Vec::new() };
+    let mut found = alone;
+    found.extend(of(&named));
+    found.dedup_by(|a, b| a.patch == b.patch);
+    found
 }
 
-fn mended(addon: &Addon, major: u8, defined: &BTreeSet<String>) -> Vec<FileChange> {
-    let mut changes = changed(addon, "py", |text| python::mended(text, major, defined));
+/// The rows that the text names; where it names the Odoo model of one of several that have a field of this name, that one.
+fn named(text: &str, major: u8) -> Vec<&'static Rename> {
+    let all: Vec<&Rename> = RENAMES.iter().filter(|row| row.since <= major && names(text, &row.odoo_model, &row.old)).collect();
+    let of_model = |row: &Rename| {
+        let whole = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_');
+        text.split(|c: char| !whole(c))
+            .any(|word| word.strip_suffix(&row.old).map_or(word, |of| of.trim_end_matches('.')) == row.odoo_model)
+    };
+    let told = |old: &str| all.iter().any(|row| row.old == old && of_model(row));
+    all.iter().copied().filter(|row| row.meaning == Meaning::Same || !told(&row.old) || of_model(row)).collect()
+}
+
+fn mended(addon: &Addon, known: &Known, defined: &BTreeSet<String>) -> Vec<FileChange> {
+    let mut changes = changed(addon, "py", |text| python::mended(text, known, defined));
     let mut privileges = Privileges::default();
     for (path, text) in data_files(addon) {
-        let edits = xml::parse(text).map(|document| edits(addon, text, &document, major, &mut privileges)).unwrap_or_default();
+        let edits = xml::parse(text).map(|document| edits(addon, text, &document, known, &mut privileges)).unwrap_or_default();
         if let Some(after) = apply(text, edits) {
             changes.push(change(path, text, after));
         }
@@ -74,33 +112,63 @@ fn data_files(addon: &Addon) -> Vec<(&crate::domain::RelPath, &str)> {
     files
 }
 
-fn edits(addon: &Addon, text: &str, document: &Document<'_>, major: u8, privileges: &mut Privileges) -> Vec<Edit> {
+fn edits(addon: &Addon, text: &str, document: &Document<'_>, known: &Known, privileges: &mut Privileges) -> Vec<Edit> {
     let mut edits = Vec::new();
     for record in document.descendants().filter(|node| node.has_tag_name("record")) {
         let odoo_model = record.attribute("model").unwrap_or_default();
         for node in record.children().filter(|node| node.has_tag_name("field")) {
             let Some(name) = node.attribute_node("name") else { continue };
-            match find(major, odoo_model, name.value()) {
-                Some(To::Field { write, .. }) => edits.extend(xml::value_range(text, &name).map(|range| Edit::new(range, write))),
-                Some(To::Gone { .. }) => edits.push(xml::remove_element(text, node)),
+            let rename = |new: &str| xml::value_range(text, &name).map(|range| Edit::new(range, new));
+            match known.find(odoo_model, name.value()) {
+                Some(To::Field { write, .. }) => edits.extend(rename(write)),
+                Some(To::Gone { idle, .. }) => {
+                    if !node.attribute("eval").or_else(|| node.text()).is_some_and(|value| is_idle(idle, value)) {
+                        known.loses();
+                    }
+                    edits.push(xml::remove_element(text, node));
+                }
+                // Where both are given, which of them counts is not for a rule to say.
+                Some(To::Merged { into }) if xml::fields(record, into).next().is_none() => edits.extend(rename(into)),
+                Some(To::Inverted { write }) => {
+                    let opposite = opposite(text, node);
+                    edits.extend(opposite.is_some().then(|| rename(write)).flatten().into_iter().chain(opposite));
+                }
+                Some(To::Merged { .. }) => {}
                 Some(To::Privilege) => edits.extend(privileges.edits(addon, text, record, node)),
-                None if odoo_model == "ir.rule" && name.value() == "domain_force" => edits.extend(rule_domain(text, node, major)),
+                None if odoo_model == "ir.rule" && name.value() == "domain_force" => edits.extend(rule_domain(text, node, known)),
                 None => {}
             }
         }
     }
     for (arch, odoo_model) in xml::archs(document) {
         if let Some(odoo_model) = odoo_model {
-            view::edits(text, arch, odoo_model, major, &mut edits);
+            view::edits(text, arch, odoo_model, known, &mut edits);
         }
     }
     edits
 }
 
+/// The opposite of a value that is plainly true or false.
+fn opposite(text: &str, node: Node<'_, '_>) -> Option<Edit> {
+    let eval = node.attribute_node("eval");
+    let (range, value) = match &eval {
+        Some(eval) => (xml::value_range(text, eval)?, eval.value()),
+        None => xml::plain_text(text, node)?,
+    };
+    let opposite = match value.trim() {
+        "True" => "False",
+        "False" => "True",
+        "1" => "0",
+        "0" => "1",
+        _ => return None,
+    };
+    Some(Edit::new(range, opposite))
+}
+
 /// `user.groups_id` in the domain of a record rule.
-fn rule_domain(text: &str, node: Node<'_, '_>, major: u8) -> Vec<Edit> {
+fn rule_domain(text: &str, node: Node<'_, '_>, known: &Known) -> Vec<Edit> {
     let (Some(To::Field { read: Some(read), .. }), Some((range, raw))) =
-        (find(major, "res.users", "groups_id"), xml::plain_text(text, node))
+        (known.find("res.users", "groups_id"), xml::plain_text(text, node))
     else {
         return Vec::new();
     };

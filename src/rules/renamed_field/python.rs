@@ -2,13 +2,14 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 use tree_sitter::Node;
 
 use super::super::edit::python::{Source, ancestors, children, field, walk};
 use super::super::edit::{Edit, apply};
-use super::super::renames::{To, find, find_alone, is_old, leads_to};
+use super::super::renames::{Known, To, is_idle, leads_to};
+use super::special;
 use crate::odoo::Addon;
 
 /// Methods that give records of the Odoo model they are called on.
@@ -66,41 +67,66 @@ impl Read<'_, '_> {
 
 /// The text with every clear use of an old field renamed.
 /// `defined`: the fields that the addon itself defines, whose names may be the old ones of others.
-pub(super) fn mended(text: &str, major: u8, defined: &BTreeSet<String>) -> Option<String> {
+pub(super) fn mended(text: &str, known: &Known, defined: &BTreeSet<String>) -> Option<String> {
     let left = Cell::new(MAX_STEPS);
     let source = Read { source: Source::parse(text)?, left: &left };
-    let mut edits = attributes(&source, major, None);
-    let alone = |name: &str| find_alone(major, name).filter(|_| !defined.contains(name));
+    let mut edits = attributes(&source, known, None);
+    let alone = |name: &str| known.find_alone(name).filter(|_| !defined.contains(name));
     for node in source.all("attribute") {
         let name = field(node, "attribute").filter(|name| edits.iter().all(|edit| edit.range != name.byte_range()));
         edits.extend(name.and_then(|name| Some(Edit::new(name.byte_range(), alone(source.of(name))?))));
     }
     for node in source.all("string") {
-        let known = string_edits(&source, node, major);
-        let new = source.simple(node).filter(|_| known.is_empty()).and_then(alone);
+        let clear = string_edits(&source, node, known);
+        let new = source.simple(node).filter(|_| clear.is_empty()).and_then(alone);
         edits.extend(new.and_then(|new| Some(Edit::new(source.inside(node)?, new))));
-        edits.extend(known);
-        edits.extend(cache_key_edits(&source, node, major));
+        edits.extend(clear);
+        edits.extend(cache_key_edits(&source, node, known));
     }
     apply(text, edits)
 }
 
-fn renamed(major: u8, odoo_model: &str, old: &str, writes: bool) -> Option<&'static str> {
-    match find(major, odoo_model, old)? {
+fn renamed(known: &Known, odoo_model: &str, old: &str, writes: bool) -> Option<&'static str> {
+    match known.find(odoo_model, old)? {
         To::Field { write, read: Some(read) } => Some(if writes { write } else { read }),
-        To::Field { .. } | To::Gone { .. } | To::Privilege => None,
+        // A value that is written may meet another one there.
+        To::Merged { into } if !writes => Some(into),
+        To::Field { .. } | To::Gone { .. } | To::Merged { .. } | To::Inverted { .. } | To::Privilege => None,
     }
 }
 
 /// `records.old`, read or assigned.
-fn attributes(source: &Read<'_, '_>, major: u8, class: Option<&str>) -> Vec<Edit> {
+fn attributes(source: &Read<'_, '_>, known: &Known, class: Option<&str>) -> Vec<Edit> {
     let edit = |node: Node<'_>| {
-        let name = field(node, "attribute").filter(|name| is_old(major, source.of(*name)))?;
+        let name = field(node, "attribute").filter(|name| known.is_old(source.of(*name)))?;
         let odoo_model = model_of(source, field(node, "object")?, class, 0)?;
         let writes = node.parent().is_some_and(|parent| parent.kind().ends_with("assignment") && field(parent, "left") == Some(node));
-        Some(Edit::new(name.byte_range(), renamed(major, &odoo_model, source.of(name), writes)?))
+        if let Some(To::Inverted { write }) = known.find(&odoo_model, source.of(name)) {
+            return special::negated(source, node, name, write);
+        }
+        Some(vec![Edit::new(name.byte_range(), renamed(known, &odoo_model, source.of(name), writes)?)])
     };
-    source.all("attribute").filter_map(edit).collect()
+    source.all("attribute").filter_map(edit).flatten().collect()
+}
+
+/// Where a text names a method of an Odoo model: what is called on its records, `super()` included, and what overrides it.
+pub(super) fn named_on(text: &str, odoo_model: &str, name: &str) -> Option<Vec<Range<usize>>> {
+    if !text.contains(name) {
+        return None;
+    }
+    let left = Cell::new(MAX_STEPS);
+    let source = Read { source: Source::parse(text)?, left: &left };
+    let called = source.all("attribute").filter_map(|node| {
+        let attribute = field(node, "attribute").filter(|attribute| source.of(*attribute) == name)?;
+        let object = field(node, "object")?;
+        let own = || class_model(&source, node).filter(|_| source.of(object).starts_with("super("));
+        (own().or_else(|| model_of(&source, object, None, 0)).as_deref() == Some(odoo_model)).then(|| attribute.byte_range())
+    });
+    let overridden = source.all("function_definition").filter_map(|node| {
+        let own = field(node, "name").filter(|own| source.of(*own) == name)?;
+        (class_model(&source, node).as_deref() == Some(odoo_model)).then(|| own.byte_range())
+    });
+    Some(called.chain(overridden).collect())
 }
 
 /// Names of fields that the addon defines.
@@ -116,33 +142,41 @@ pub(super) fn defined(addon: &Addon) -> BTreeSet<String> {
 }
 
 /// The old name in a string, alone or in a path.
-fn string_edits(source: &Read<'_, '_>, node: Node<'_>, major: u8) -> Vec<Edit> {
-    let removed = removed_value(source, node, major);
-    if removed.is_some() {
-        return removed.into_iter().collect();
+fn string_edits(source: &Read<'_, '_>, node: Node<'_>, known: &Known) -> Vec<Edit> {
+    if let Some(edits) = value_edits(source, node, known) {
+        return edits;
     }
     match source.simple(node) {
-        Some(path) if path.contains('.') => path_edits(source, node, major).unwrap_or_default(),
-        _ => string_edit(source, node, major).into_iter().collect(),
+        Some(path) if path.contains('.') => path_edits(source, node, known).unwrap_or_default(),
+        _ => string_edit(source, node, known).into_iter().collect(),
     }
 }
 
-/// A value that is written to a field that is gone.
-fn removed_value(source: &Read<'_, '_>, node: Node<'_>, major: u8) -> Option<Edit> {
-    let pair = node.parent().filter(|pair| pair.kind() == "pair" && field(*pair, "key") == Some(node))?;
-    let old = source.simple(node).filter(|old| is_old(major, old))?;
-    let Some(To::Gone { .. }) = find(major, &written_model(source, pair, 0)?, old) else { return None };
-    let pairs = children(pair.parent()?);
-    let at = pairs.iter().position(|other| *other == pair)?;
-    Some(Edit::remove(match (pairs.get(at + 1), at.checked_sub(1)) {
-        (Some(next), _) => pair.start_byte()..next.start_byte(),
-        (None, Some(before)) => pairs[before].end_byte()..pair.end_byte(),
-        (None, None) => pair.byte_range(),
-    }))
+/// A value that is written to a field that is gone, was merged into another or says the opposite.
+fn value_edits(source: &Read<'_, '_>, node: Node<'_>, known: &Known) -> Option<Vec<Edit>> {
+    let old = source.simple(node).filter(|old| known.is_old(old))?;
+    let parent = node.parent()?;
+    if matches!(parent.kind(), "tuple" | "list") && children(parent).first() == Some(&node) {
+        let To::Inverted { write } = known.find(&searched_model(source, parent)?, old)? else { return None };
+        return special::inverted_term(source, parent, node, write);
+    }
+    let pair = Some(parent).filter(|pair| pair.kind() == "pair" && field(*pair, "key") == Some(node))?;
+    let value = field(pair, "value")?;
+    match known.find(&written_model(source, pair, 0)?, old)? {
+        To::Gone { idle, .. } => {
+            if !is_idle(idle, source.of(value)) {
+                known.loses();
+            }
+            Some(vec![special::without(pair)?])
+        }
+        To::Merged { into } => special::merged(source, pair, into, known),
+        To::Inverted { write } => Some(vec![Edit::new(source.inside(node)?, write), special::inverted(source, value)]),
+        _ => None,
+    }
 }
 
 /// `@api.depends("lines.old")`, `related="lines.old"`, `mapped("lines.old")`: each step in the Odoo model that it stands in.
-fn path_edits(source: &Read<'_, '_>, node: Node<'_>, major: u8) -> Option<Vec<Edit>> {
+fn path_edits(source: &Read<'_, '_>, node: Node<'_>, known: &Known) -> Option<Vec<Edit>> {
     let path = source.simple(node)?;
     let inside = source.inside(node)?;
     let parent = node.parent()?;
@@ -155,7 +189,7 @@ fn path_edits(source: &Read<'_, '_>, node: Node<'_>, major: u8) -> Option<Vec<Ed
     let mut edits = Vec::new();
     let mut start = inside.start;
     for step in path.split('.') {
-        if let Some(new) = renamed(major, &odoo_model, step, false) {
+        if let Some(new) = renamed(known, &odoo_model, step, false) {
             edits.push(Edit::new(start..start + step.len(), new));
         }
         let Some(next) = leads_to(Some(&odoo_model), step) else { break };
@@ -166,8 +200,8 @@ fn path_edits(source: &Read<'_, '_>, node: Node<'_>, major: u8) -> Option<Vec<Ed
 }
 
 /// The old name as a string: a key of values, a field of a domain, an argument of a method or decorator.
-fn string_edit(source: &Read<'_, '_>, node: Node<'_>, major: u8) -> Option<Edit> {
-    let old = source.simple(node).filter(|old| is_old(major, old))?;
+fn string_edit(source: &Read<'_, '_>, node: Node<'_>, known: &Known) -> Option<Edit> {
+    let old = source.simple(node).filter(|old| known.is_old(old))?;
     let (odoo_model, writes) = match node.parent()? {
         pair if pair.kind() == "pair" && field(pair, "key") == Some(node) => (written_model(source, pair, 0)?, true),
         tuple if matches!(tuple.kind(), "tuple" | "list") && children(tuple).first() == Some(&node) => {
@@ -178,18 +212,18 @@ fn string_edit(source: &Read<'_, '_>, node: Node<'_>, major: u8) -> Option<Edit>
         test if test.kind() == "comparison_operator" && is_values(source, *children(test).last()?) => (class_model(source, node)?, true),
         _ => return None,
     };
-    Some(Edit::new(source.inside(node)?, renamed(major, &odoo_model, old, writes)?))
+    Some(Edit::new(source.inside(node)?, renamed(known, &odoo_model, old, writes)?))
 }
 
 /// The strings of `ormcache` are Python too.
-fn cache_key_edits(source: &Read<'_, '_>, node: Node<'_>, major: u8) -> Vec<Edit> {
+fn cache_key_edits(source: &Read<'_, '_>, node: Node<'_>, known: &Known) -> Vec<Edit> {
     let call = node.parent().and_then(|arguments| arguments.parent()).filter(|call| call.kind() == "call");
     let is_cache = call.and_then(|call| field(call, "function")).is_some_and(|function| source.of(function).ends_with("ormcache"));
     let (true, Some(range)) = (is_cache, source.inside(node)) else { return Vec::new() };
     let Some(key) = Source::parse(&source.text[range.clone()]) else { return Vec::new() };
     let key = Read { source: key, left: source.left };
     let class = class_model(source, node);
-    let edits = attributes(&key, major, class.as_deref());
+    let edits = attributes(&key, known, class.as_deref());
     edits.into_iter().map(|edit| Edit::new(edit.range.start + range.start..edit.range.end + range.start, edit.text)).collect()
 }
 
@@ -340,13 +374,19 @@ fn agreed<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::renames::RENAMES;
+
+    /// Every row of 19, as if the error named it.
+    fn all() -> Known {
+        Known::new(19, RENAMES.iter().filter(|row| row.since <= 19).collect())
+    }
 
     fn method_of(odoo_model: &str, body: &str) -> String {
         format!("class A(models.Model):\n    _inherit = \"{odoo_model}\"\n\n    def f(self, vals, other):\n        {body}\n")
     }
 
     fn after(odoo_model: &str, body: &str) -> Option<String> {
-        let after = mended(&method_of(odoo_model, body), 19, &BTreeSet::new())?;
+        let after = mended(&method_of(odoo_model, body), &all(), &BTreeSet::new())?;
         Some(after.strip_prefix(method_of(odoo_model, "|").split_once('|').unwrap().0).unwrap().trim_end().to_owned())
     }
 
@@ -399,16 +439,16 @@ mod tests {
         let before = "class A(models.Model):\n    _inherit = 'res.users'\n\n    @api.depends('groups_id')\n    @api.constrains('groups_id')\n    @tools.ormcache('self.env.user.groups_id.ids', 'x')\n    def f(self):\n        pass\n";
         let after =
             before.replace("depends('groups_id", "depends('all_group_ids").replace("constrains('groups_id", "constrains('group_ids");
-        assert_eq!(mended(before, 19, &BTreeSet::new()).unwrap(), after.replace("user.groups_id", "user.all_group_ids"));
+        assert_eq!(mended(before, &all(), &BTreeSet::new()).unwrap(), after.replace("user.groups_id", "user.all_group_ids"));
     }
 
     #[test]
     fn variables_of_variables_end() {
         let clear = "    x = y\n    y = z\n    z = self.env['sale.order.line']\n    x.tax_id\n";
         let of = |body: String| format!("def f(self):\n{body}");
-        assert_eq!(mended(&of(clear.to_owned()), 19, &BTreeSet::new()).unwrap(), of(clear.replace("tax_id", "tax_ids")));
+        assert_eq!(mended(&of(clear.to_owned()), &all(), &BTreeSet::new()).unwrap(), of(clear.replace("tax_id", "tax_ids")));
         for hostile in [clear.repeat(500), "    x = x.tax_id\n".repeat(2000), "    self.x = self.x.tax_id\n".repeat(2000)] {
-            assert_eq!(mended(&of(hostile), 19, &BTreeSet::new()), None);
+            assert_eq!(mended(&of(hostile), &all(), &BTreeSet::new()), None);
         }
     }
 }

@@ -6,13 +6,13 @@ use roxmltree::Node;
 
 use super::super::edit::python::{Source, children, field, is_reference};
 use super::super::edit::{Edit, xml};
-use super::super::renames::{To, find, leads_to};
+use super::super::renames::{Known, To, leads_to};
 
 /// Attributes that hold Python expressions about the record.
 const EXPRESSIONS: [&str; 4] = ["invisible", "readonly", "required", "column_invisible"];
 
 /// Fields, labels, anchors, expressions and filters of a view of this Odoo model.
-pub(super) fn edits(text: &str, arch: Node<'_, '_>, odoo_model: &str, major: u8, edits: &mut Vec<Edit>) {
+pub(super) fn edits(text: &str, arch: Node<'_, '_>, odoo_model: &str, known: &Known, edits: &mut Vec<Edit>) {
     // Not recursive: hostile nesting must not use up the stack.
     let mut stack: Vec<(Node<'_, '_>, Option<String>)> = arch.children().map(|node| (node, Some(odoo_model.to_owned()))).collect();
     while let Some((node, odoo_model)) = stack.pop() {
@@ -23,7 +23,7 @@ pub(super) fn edits(text: &str, arch: Node<'_, '_>, odoo_model: &str, major: u8,
             stack.extend(node.children().map(|child| (child, None)));
             continue;
         };
-        let view = View { text, odoo_model: &odoo_model, major };
+        let view = View { text, odoo_model: &odoo_model, known };
         let Some(below) = view.element(node, edits) else { continue };
         stack.extend(node.children().map(|child| (child, below.clone())));
     }
@@ -33,7 +33,7 @@ pub(super) fn edits(text: &str, arch: Node<'_, '_>, odoo_model: &str, major: u8,
 struct View<'a> {
     text: &'a str,
     odoo_model: &'a str,
-    major: u8,
+    known: &'a Known,
 }
 
 impl View<'_> {
@@ -54,9 +54,11 @@ impl View<'_> {
         };
         let Some(attribute) = node.attribute_node(key) else { return same };
         let (Some(range), name) = (xml::value_range(self.text, &attribute), attribute.value()) else { return same };
-        match find(self.major, self.odoo_model, name) {
-            Some(To::Field { write, .. }) => edits.push(Edit::new(range, write)),
-            Some(To::Gone { near }) => return self.gone(node, range, near, edits),
+        match self.known.find(self.odoo_model, name) {
+            Some(To::Field { write, .. } | To::Inverted { write }) => edits.push(Edit::new(range, write)),
+            Some(To::Gone { near, .. }) => return self.gone(node, range, near, edits),
+            Some(To::Merged { into }) if self.stands_in(node, into) => edits.push(Edit::new(range, into)),
+            Some(To::Merged { into }) => return self.gone(node, range, Some(into), edits),
             _ => {}
         }
         if key == "label" || beside {
@@ -66,8 +68,17 @@ impl View<'_> {
         Some(if has_view { leads_to(Some(self.odoo_model), name).map(str::to_owned) } else { Some(self.odoo_model.to_owned()) })
     }
 
+    /// Whether a field that was merged into another shows that one: in a view of its own that does not show it yet.
+    fn stands_in(&self, node: Node<'_, '_>, into: &str) -> bool {
+        let extends = node.ancestors().any(|up| up.has_attribute("position") || up.has_tag_name("xpath"));
+        let view = node.ancestors().take_while(|up| up.attribute("name") != Some("arch")).filter(Node::is_element).last();
+        let shown = view.is_some_and(|view| view.descendants().any(|other| other.attribute("name") == Some(into)));
+        !extends && !shown
+    }
+
     /// A field that is gone: its node goes, its anchor is taken by a field near it.
     fn gone(&self, node: Node<'_, '_>, name: Range<usize>, near: Option<&str>, edits: &mut Vec<Edit>) -> Option<Option<String>> {
+        self.known.loses();
         let position = node.attribute_node("position");
         let empty = node.children().all(|child| !child.is_element());
         match (position.as_ref().map(roxmltree::Attribute::value), near) {
@@ -99,9 +110,10 @@ impl View<'_> {
             let name = &raw[start..end];
             let place = range.start + start..range.start + end;
             let Some(odoo_model) = now.as_deref() else { return Some(None) };
-            match find(self.major, odoo_model, name) {
-                Some(To::Field { write, .. }) => edits.push(Edit::new(place, write)),
-                Some(To::Gone { near }) if last => return self.gone(node, place, near, edits),
+            match self.known.find(odoo_model, name) {
+                Some(To::Field { write, .. } | To::Inverted { write }) => edits.push(Edit::new(place, write)),
+                Some(To::Gone { near, .. }) if last => return self.gone(node, place, near, edits),
+                Some(To::Merged { into }) if last => return self.gone(node, place, Some(into), edits),
                 _ => {}
             }
             if last && beside {
@@ -140,9 +152,12 @@ impl View<'_> {
         let Some(source) = Some(raw).filter(|raw| !raw.contains('&')).map(str::trim_start).and_then(Source::parse) else { return };
         let shift = range.start + raw.len() - raw.trim_start().len();
         for node in source.all("identifier").filter(|node| is_reference(*node)) {
-            if let Some(To::Field { write, .. }) = find(self.major, self.odoo_model, source.of(node)) {
-                edits.push(Edit::new(shift + node.start_byte()..shift + node.end_byte(), write));
-            }
+            let new = match self.known.find(self.odoo_model, source.of(node)) {
+                Some(To::Field { write, .. } | To::Merged { into: write }) => write.to_owned(),
+                Some(To::Inverted { write }) => format!("(not {write})"),
+                _ => continue,
+            };
+            edits.push(Edit::new(shift + node.start_byte()..shift + node.end_byte(), new));
         }
     }
 
@@ -161,7 +176,7 @@ impl View<'_> {
                     _ => false,
                 };
                 let name = source.text[inside.clone()].split([':', '.']).next().unwrap_or_default();
-                if let (true, Some(To::Field { write, .. })) = (asked, find(self.major, self.odoo_model, name)) {
+                if let (true, Some(To::Field { write, .. })) = (asked, self.known.find(self.odoo_model, name)) {
                     let start = range.start + inside.start;
                     edits.push(Edit::new(start..start + name.len(), write));
                 }

@@ -10,7 +10,7 @@ fn after(files: &[(&str, &str)], class: C, text: &str) -> Option<(Vec<String>, b
     let core = [("stock", [("__manifest__.py", "{'depends': ['base']}"), ("s.py", STOCK)])];
     let core: Vec<(&str, &[(&str, &str)])> = core.iter().map(|(name, files)| (*name, files.as_slice())).collect();
     let found = candidates_in_core(&core, files, class, text).into_iter().find(|candidate| candidate.rule == "renamed_odoo_model")?;
-    Some((found.patch.changes().iter().map(|change| change.after.clone()).collect(), found.sure))
+    Some((found.patch.changes().iter().map(|change| change.after.clone()).collect(), found.is_safe()))
 }
 
 #[test]

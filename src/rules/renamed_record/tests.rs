@@ -13,7 +13,7 @@ fn after(files: &[(&str, &str)], class: C, text: &str) -> Option<(Vec<String>, b
         ("stock", &[("__manifest__.py", "{'depends': ['uom']}"), ("s.py", "class Lot(models.Model):\n    _name = 'stock.lot'\n")]),
     ];
     let found = candidates_in_core(&core, files, class, text).into_iter().find(|candidate| candidate.rule == "renamed_record")?;
-    Some((found.patch.changes().iter().map(|change| change.after.clone()).collect(), found.sure))
+    Some((found.patch.changes().iter().map(|change| change.after.clone()).collect(), found.is_safe()))
 }
 
 #[test]
