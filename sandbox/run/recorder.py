@@ -25,7 +25,8 @@ VALUE_CHARS = 200
 WRITTEN = 2000
 # How often a line of a test file is an occasion to look for replaced assertions.
 LOOKS = 5000
-SMOKE_SECONDS = 15
+# Of wall clock; what it takes of the processor is bounded in smoke.py.
+SMOKE_SECONDS = 30
 # What may stand between the code that hands a value over and Odoo's own `create` and `write`: overrides that hand it on.
 HANDING_ON = {"create", "write", "execute", "_cr_execute", "wrapper", "wrapped"}
 WRITING = ("insert", "update", "delete")
