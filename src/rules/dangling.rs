@@ -128,7 +128,7 @@ fn shown_field(case: &Case<'_>, scope: &Scope<'_>) -> Option<Gone> {
         changes.extend(apply(text, edits).map(|after| change(path, text, after)));
     }
     (used(case, &wrong) == count)
-        .then(|| (changes, format!("no known addon gives {odoo_model} a field {wrong}: what shows it shows nothing")))
+        .then(|| (changes, format!("No known addon gives {odoo_model} a field {wrong}: what shows it shows nothing")))
 }
 
 /// A button that calls nothing.
@@ -147,7 +147,7 @@ fn button(case: &Case<'_>) -> Option<Gone> {
         count += edits.len();
         changes.extend(apply(text, edits).map(|after| change(path, text, after)));
     }
-    (used(case, &wrong) == count).then(|| (changes, format!("the button calls {wrong}, which {odoo_model} has in no known addon")))
+    (used(case, &wrong) == count).then(|| (changes, format!("The button calls {wrong}, which {odoo_model} has in no known addon")))
 }
 
 /// A record of an Odoo model that no known addon makes.
@@ -167,7 +167,7 @@ fn record(case: &Case<'_>) -> Option<Gone> {
         }
         changes.extend(apply(text, edits).map(|after| change(path, text, after)));
     }
-    Some((changes, format!("no known addon has an Odoo model {wrong}: a record of it cannot be made")))
+    Some((changes, format!("No known addon has an Odoo model {wrong}: a record of it cannot be made")))
 }
 
 /// A row that gives rights on an Odoo model which no known addon makes.
@@ -194,7 +194,7 @@ fn row(case: &Case<'_>, scope: &Scope<'_>) -> Option<Gone> {
         }
         apply(text, edits)
     });
-    Some((changes, format!("the row is about {wanted}, an Odoo model that no known addon has")))
+    Some((changes, format!("The row is about {wanted}, an Odoo model that no known addon has")))
 }
 
 /// What a data file does with a record that does not exist.
@@ -217,7 +217,7 @@ fn reference(case: &Case<'_>, scope: &Scope<'_>) -> Option<Gone> {
         edits.dedup();
         changes.extend(apply(text, edits).map(|after| change(path, text, after)));
     }
-    Some((changes, format!("it names {id}, a record that no known addon has")))
+    Some((changes, format!("It names {id}, a record that no known addon has")))
 }
 
 /// The element without its mention; `None` if that would be no mend, nothing if the attribute holds no external ids.

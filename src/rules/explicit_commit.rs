@@ -36,8 +36,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         };
         let inside = ancestors(ending).find(|up| up.kind() == "function_definition").is_some_and(|function| is_inside(&source, function));
         let (edits, summary) = match with_savepoint(&source, ending, cursor) {
-            Some(edits) => (edits, "what a failure undoes is undone to a savepoint; the transaction is Odoo's to end."),
-            None if verb == "commit" => (vec![remove_statement(&source, ending)], "the transaction is Odoo's to end: the commit goes."),
+            Some(edits) => (edits, "What a failure undoes is undone to a savepoint; the transaction is Odoo's to end."),
+            None if verb == "commit" => (vec![remove_statement(&source, ending)], "The transaction is Odoo's to end: the commit goes."),
             None => continue,
         };
         let Some(after) = apply(place.text, edits).filter(|after| Source::parse(after).is_some()) else { continue };

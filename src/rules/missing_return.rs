@@ -62,7 +62,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let kept = changed(case.addon, "py", |text| apply(text, edits(text, &|name, kept| kept || ORM.contains(&name))));
     let mut found = proposal("An override drops what the method it overrides returned: it is returned.", of_orm);
     let doubt = "Methods other than those of every Odoo model may return nothing on purpose.";
-    found.extend(unsure("overrides keep what the method they override returned and drop it: it is returned.", doubt, kept));
+    found.extend(unsure("Overrides keep what the method they override returned and drop it: it is returned.", doubt, kept));
     found.dedup_by(|a, b| a.patch == b.patch);
     found
 }

@@ -249,7 +249,7 @@ fn proposal(summary: impl Into<String>, changes: Vec<FileChange>) -> Vec<Proposa
 fn unsure(summary: impl Into<String>, doubt: impl Into<String>, changes: Vec<FileChange>) -> Vec<Proposal> {
     let doubt = doubt.into();
     let doubtful = |found: Proposal| Proposal { applicability: Applicability::Unsafe, doubt: Some(doubt.clone()), ..found };
-    proposal(format!("Not sure: {}", summary.into()), changes).into_iter().map(doubtful).collect()
+    proposal(summary, changes).into_iter().map(doubtful).collect()
 }
 
 /// The same, of what takes away something that the addon had.

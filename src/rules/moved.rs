@@ -191,11 +191,11 @@ mod tests {
 
     #[test]
     fn names_are_followed_through_the_versions() {
-        assert_eq!(of(addon(19, "hr_contract")), named("hr", true));
+        assert_eq!(of(addon(19, "hr_contract")), named("hr", false));
         assert_eq!(addon(18, "hr_contract"), None);
-        assert_eq!(of(addon(19, "loyalty_delivery")), named("sale_loyalty_delivery", true));
-        assert_eq!(of(addon(19, "website_sale_coupon_delivery")), named("website_sale_loyalty", true));
-        assert_eq!(of(addon(16, "website_sale_coupon_delivery")), named("website_sale_loyalty_delivery", true));
+        assert_eq!(of(addon(19, "loyalty_delivery")), named("sale_loyalty_delivery", false));
+        assert_eq!(of(addon(19, "website_sale_coupon_delivery")), named("website_sale_loyalty", false));
+        assert_eq!(of(addon(16, "website_sale_coupon_delivery")), named("website_sale_loyalty_delivery", false));
         assert_eq!(addon(19, "website_jitsi"), Some(Fate::Gone));
         assert_eq!(of(odoo_model(19, "mail.channel.partner")), named("discuss.channel.member", true));
         assert_eq!(of(odoo_model(19, "stock.production.lot")), named("stock.lot", true));
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn name_that_came_back_is_none() {
-        assert_eq!(of(odoo_model(18, "hr.applicant.skill")), named("hr.candidate.skill", true));
+        assert_eq!(of(odoo_model(18, "hr.applicant.skill")), named("hr.candidate.skill", false));
         assert_eq!(odoo_model(19, "hr.applicant.skill"), None);
         let circle = Table::read("since,old,new,meaning,evidence\n17,a,b,same,x\n17,b,c,same,x\n17,c,a,same,x\n");
         assert!(matches!(circle.follow(19, "a"), None | Some(Fate::Named { .. })));
@@ -222,10 +222,19 @@ mod tests {
     }
 
     #[test]
+    fn wider_one_says_what_tells_the_old_ones_apart() {
+        assert_eq!(condition(19, "hr.contract"), Some("('contract_date_start', '!=', False)"));
+        assert_eq!(condition(18, "hr.contract"), None);
+        assert_eq!(condition(19, "stock.production.lot"), None);
+        let Some(Fate::Named { doubt: Some(doubt), .. }) = odoo_model(19, "hr.contract") else { panic!() };
+        assert!(doubt.starts_with("hr.version holds more than hr.contract did (hr/models/hr_version.py:"), "{doubt}");
+    }
+
+    #[test]
     fn records_follow_their_addons_and_odoo_models() {
         assert_eq!(of(record(19, "uom.uom_square_meter")), named("uom.product_uom_square_meter", true));
         assert_eq!(of(record(19, "stock.model_stock_production_lot")), named("stock.model_stock_lot", true));
-        assert_eq!(of(record(19, "hr_contract.model_hr_contract")), named("hr.model_hr_version", true));
+        assert_eq!(of(record(19, "hr_contract.model_hr_contract")), named("hr.model_hr_version", false));
         assert_eq!(of(record(19, "hr_contract.mt_contract_close")), named("hr.mt_contract_close", true));
         assert_eq!(record(19, "web.external_layout_bold"), None);
         assert_eq!(record(20, "web.external_layout_bold"), Some(Fate::Gone));

@@ -46,7 +46,8 @@ pub(super) fn doubt<'a>(wanted: &str, name: &str, names: impl IntoIterator<Item 
     let distance = strsim::osa_distance(wanted, name);
     let competes = |other: &str| {
         let close = other.len().abs_diff(wanted.len()) <= distance + 1 && other.len() <= MAX_NAME;
-        close && other != name && other != wanted && strsim::osa_distance(wanted, other) <= distance + 1
+        let alike = close && other != name && other != wanted && likeness(wanted, other).is_some();
+        alike && strsim::osa_distance(wanted, other) <= distance + 1
     };
     let other = names.into_iter().find(|other| competes(other))?;
     Some(format!("{wanted} may stand for {other} as well as for {name}."))

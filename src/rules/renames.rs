@@ -99,7 +99,7 @@ impl Known {
 
     fn counts(&self, row: &Rename) -> bool {
         let is_named = |named: &&Rename| named.odoo_model == row.odoo_model && named.old == row.old;
-        row.since <= self.major && (row.meaning == Meaning::Same || self.named.iter().any(is_named))
+        row.since <= self.major && (row.meaning == Meaning::Same || !row.idle.is_empty() || self.named.iter().any(is_named))
     }
 
     fn row(&self, odoo_model: &str, old: &str) -> Option<&'static Rename> {
@@ -128,6 +128,19 @@ impl Known {
     /// Notes that something which said something was taken away.
     pub(super) fn loses(&self) {
         self.lost.set(true);
+    }
+
+    /// Whether a field that is gone may take along what was set or shown: what says what Odoo does anyway always goes, all else only where
+    /// the error names the field.
+    pub(super) fn drops(&self, odoo_model: &str, old: &str, idle: &str, value: Option<&str>) -> bool {
+        if value.is_some_and(|value| is_idle(idle, value)) {
+            return true;
+        }
+        let is_named = self.named.iter().any(|row| row.odoo_model == odoo_model && row.old == old);
+        if is_named {
+            self.loses();
+        }
+        is_named
     }
 
     /// Why what was done is not safe; `None` if it is.

@@ -20,7 +20,7 @@ pub(super) const RULE: Rule = Rule { name: "series", classes: &[ErrorClass::Mani
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let changes = change(case.addon, case.version).into_iter().collect();
     let doubt = "An addon of another series may need more than another version in its manifest.";
-    unsure(format!("the manifest is for another series; it says {} now, and nothing else is changed.", case.version), doubt, changes)
+    unsure(format!("The manifest is for another series; it says {} now, and nothing else is changed.", case.version), doubt, changes)
 }
 
 /// `17.0.1.2.3`: a series of Odoo, and the addon's own version behind it.

@@ -137,3 +137,114 @@ proptest! {
         }
     }
 }
+
+/// What the first safe and the first other candidate leave of one file.
+fn graded_files(
+    files: &[(&str, &str)],
+    path: &str,
+    class: ErrorClass,
+    text: &str,
+    core: &[(&str, &[(&str, &str)])],
+) -> Vec<(String, bool, String)> {
+    let before = addon(files);
+    let found = super::testing_index::candidates_in_core(core, files, class, text);
+    let of = |candidate: Candidate| {
+        let after = before.with(&candidate.patch);
+        let text = after.path(path).and_then(|path| after.text(&path).map(str::to_owned)).unwrap_or_default();
+        assert_eq!(candidate.is_safe(), candidate.doubt.is_none());
+        (candidate.name(), candidate.is_safe(), text)
+    };
+    found.into_iter().map(of).collect()
+}
+
+const SALE: &str = "class S(models.Model):\n    _name = 'sale.order'\n    def action_lock(self):\n        pass\n";
+
+#[test]
+fn renamed_method_of_a_button_comes_before_its_removal() {
+    let view = "<odoo><record id='v' model='ir.ui.view'><field name='model'>sale.order</field><field name='arch'><form><button name='action_done' type='object' invisible='locked'/></form></field></record></odoo>";
+    let files = [("__manifest__.py", "{'depends': ['sales'], 'data': ['v.xml']}"), ("v.xml", view)];
+    let core: [(&str, &[(&str, &str)]); 1] = [("sales", &[("__manifest__.py", "{'depends': ['base']}"), ("s.py", SALE)])];
+    let text = "action_done is not a valid action on sale.order";
+    let found = graded_files(&files, "v.xml", ErrorClass::ViewInvalidAction, text, &core);
+    assert_eq!(found, [("view_button".to_owned(), true, view.replace("action_done", "action_lock"))]);
+    let python = "class A(models.Model):\n    _inherit = 'sale.order'\n    def f(self):\n        self.action_done()\n        self.picking_ids.action_done()\n";
+    let files = [("__manifest__.py", "{'depends': ['sales']}"), ("a.py", python)];
+    let text = "AttributeError: 'sale.order' object has no attribute 'action_done'";
+    let found = graded_files(&files, "a.py", ErrorClass::AttributeMissing, text, &core);
+    assert_eq!(found[0], ("renamed_method".to_owned(), true, python.replace("self.action_done", "self.action_lock")));
+}
+
+#[test]
+fn values_of_a_merged_field_are_kept() {
+    let python = "class A(models.Model):\n    _name = 'm.a'\n    def f(self):\n        self.env['res.partner'].create({'name': 'x', 'mobile': self.cell})\n";
+    let text = "ValueError: Invalid field 'mobile' in 'res.partner'";
+    let files = [("__manifest__.py", "{'depends': ['base']}"), ("a.py", python)];
+    let found = graded_files(&files, "a.py", ErrorClass::FieldInvalid, text, &[]);
+    assert_eq!(found[0], ("renamed_field?".to_owned(), false, python.replace("'mobile'", "'phone'")));
+    let both = python.replace("'name': 'x'", "'phone': self.landline");
+    let files = [("__manifest__.py", "{'depends': ['base']}"), ("a.py", both.as_str())];
+    let found = graded_files(&files, "a.py", ErrorClass::FieldInvalid, text, &[]);
+    let kept = both.replace("{'phone': self.landline, 'mobile': self.cell}", "{'phone': self.landline or self.cell}");
+    assert_eq!(found[0], ("renamed_field?".to_owned(), false, kept));
+}
+
+#[test]
+fn opposite_field_gets_the_opposite_value() {
+    let python = "class A(models.Model):\n    _inherit = 'account.move'\n    def f(self):\n        self.write({'to_check': True})\n        self.to_check = self.x\n        return self.to_check, not self.to_check, self.search([('to_check', '=', True)])\n";
+    let text = "ValueError: Invalid field 'to_check' in 'account.move'";
+    let files = [("__manifest__.py", "{'depends': ['base']}"), ("a.py", python)];
+    let found = graded_files(&files, "a.py", ErrorClass::FieldInvalid, text, &[]);
+    let after = "class A(models.Model):\n    _inherit = 'account.move'\n    def f(self):\n        self.write({'checked': False})\n        self.checked = not self.x\n        return (not self.checked), self.checked, self.search([('checked', '=', False)])\n";
+    assert_eq!(found[0], ("renamed_field?".to_owned(), false, after.to_owned()));
+}
+
+#[test]
+fn wider_odoo_model_is_asked_with_its_condition() {
+    let version = "class V(models.Model):\n    _name = 'hr.version'\n";
+    let core: [(&str, &[(&str, &str)]); 1] = [("hr", &[("__manifest__.py", "{'depends': ['base']}"), ("v.py", version)])];
+    let python = "class A(models.Model):\n    _name = 'm.a'\n    def f(self):\n        return self.env['hr.contract'].search_count([('employee_id', '=', self.id)])\n";
+    let files = [("__manifest__.py", "{'depends': ['hr']}"), ("a.py", python)];
+    let found = graded_files(
+        &files,
+        "a.py",
+        ErrorClass::ModelMissing,
+        "KeyError: 'hr.contract'\nModel 'hr.contract' does not exist in registry",
+        &core,
+    );
+    let after = python.replace("hr.contract", "hr.version").replace("[(", "[('contract_date_start', '!=', False), (");
+    assert_eq!(found[0], ("renamed_odoo_model?".to_owned(), false, after));
+}
+
+#[test]
+fn value_that_says_what_odoo_does_anyway_goes_safely() {
+    let cron = |value: &str| {
+        format!("<odoo><record id='c' model='ir.cron'><field name='name'>x</field><field name='numbercall'>{value}</field></record></odoo>")
+    };
+    let text = "ValueError: Invalid field 'numbercall' in 'ir.cron'";
+    for (value, safe) in [("-1", true), ("5", false)] {
+        let xml = cron(value);
+        let files = [("__manifest__.py", "{'depends': ['base'], 'data': ['v.xml']}"), ("v.xml", xml.as_str())];
+        let found = graded_files(&files, "v.xml", ErrorClass::FieldInvalid, text, &[]);
+        assert_eq!(found[0].1, safe, "{found:?}");
+        assert!(!found[0].2.contains("numbercall"));
+    }
+}
+
+#[test]
+fn what_takes_nothing_away_comes_first() {
+    let files = [
+        ("__manifest__.py", "{'depends': ['base'], 'data': ['v.xml']}"),
+        (
+            "v.xml",
+            "<odoo><record id='v' model='ir.ui.view'><field name='model'>res.partner</field><field name='arch'><form><field name='nme'/></form></field></record></odoo>",
+        ),
+    ];
+    let found = super::testing_index::candidates_in_core(
+        &[],
+        &files,
+        ErrorClass::ViewUnknownField,
+        "Field \"nme\" does not exist in model \"res.partner\"",
+    );
+    let order: Vec<_> = found.iter().map(|candidate| std::cmp::Reverse(candidate.applicability)).collect();
+    assert!(order.is_sorted() && found.iter().all(|candidate| candidate.is_safe() == candidate.doubt.is_none()));
+}

@@ -24,13 +24,13 @@ fn commit_goes() {
 }
 
 #[test]
-fn inside_of_a_write_it_is_sure() {
+fn inside_of_a_write_it_goes_too_and_is_never_safe() {
     let python = "class A(models.Model):\n    @api.model_create_multi\n    def create(self, vals_list):\n        found = super().create(vals_list)\n        self.env.cr.commit()\n        return found\n";
     let mended = python.replace("        self.env.cr.commit()\n", "");
-    assert_eq!(after("a.py", python, 5), Some((mended, "explicit_commit".to_owned())));
+    assert_eq!(after("a.py", python, 5), Some((mended, "explicit_commit?".to_owned())));
     let check =
         "class A(models.Model):\n    @api.constrains('a', 'b')\n    def _check(self):\n        self._cr.commit()\n        self.go()\n";
-    assert_eq!(after("a.py", check, 4).unwrap().1, "explicit_commit");
+    assert_eq!(after("a.py", check, 4).unwrap().1, "explicit_commit?");
     let helper = "def write(self):\n    self._cr.commit()\n    self.go()\n";
     assert_eq!(after("a.py", helper, 2).unwrap().1, "explicit_commit?");
 }

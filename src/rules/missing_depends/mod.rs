@@ -51,12 +51,14 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     }
     let needs = needs(case, &scope);
     let sets = ranked(&scope, &owners, &needs);
-    // Where every other way would bring the same addon too, there is nothing to choose.
+    // Where one way brings all of another there is nothing to choose: it only lacks less.
     let doubt = |set: &Vec<&str>| {
-        let other = sets.iter().filter(|other| *other != set).find(|other| {
-            let closure = scope.index.closure_of(other.iter().copied());
-            !set.iter().all(|name| closure.contains(*name))
-        })?;
+        let closure = |set: &Vec<&str>| scope.index.closure_of(set.iter().copied());
+        let holds = |one: &Vec<&str>, other: &Vec<&str>| {
+            let closure = closure(one);
+            other.iter().all(|name| closure.contains(*name))
+        };
+        let other = sets.iter().find(|other| *other != set && !holds(other, set) && !holds(set, other))?;
         Some(format!("{} brings it too.", other.join(" and ")))
     };
     sets.iter().take(MOST).flat_map(|set| add(case, &scope, &what, set, doubt(set))).collect()

@@ -21,7 +21,7 @@ use roxmltree::{Document, Node};
 
 use super::edit::{Edit, apply, indent, xml};
 use super::meaning::{Meaning, joined, only_read};
-use super::renames::{Known, RENAMES, Rename, To, is_idle};
+use super::renames::{Known, RENAMES, Rename, To};
 use super::{Case, FileChange, LAST_RUN, Proposal, Rule, change, changed, graded, removal};
 use crate::domain::ErrorClass;
 use crate::odoo::Addon;
@@ -122,10 +122,9 @@ fn edits(addon: &Addon, text: &str, document: &Document<'_>, known: &Known, priv
             match known.find(odoo_model, name.value()) {
                 Some(To::Field { write, .. }) => edits.extend(rename(write)),
                 Some(To::Gone { idle, .. }) => {
-                    if !node.attribute("eval").or_else(|| node.text()).is_some_and(|value| is_idle(idle, value)) {
-                        known.loses();
+                    if known.drops(odoo_model, name.value(), idle, node.attribute("eval").or_else(|| node.text())) {
+                        edits.push(xml::remove_element(text, node));
                     }
-                    edits.push(xml::remove_element(text, node));
                 }
                 // Where both are given, which of them counts is not for a rule to say.
                 Some(To::Merged { into }) if xml::fields(record, into).next().is_none() => edits.extend(rename(into)),

@@ -8,7 +8,7 @@ use tree_sitter::Node;
 
 use super::super::edit::python::{Source, ancestors, children, field, walk};
 use super::super::edit::{Edit, apply};
-use super::super::renames::{Known, To, is_idle, leads_to};
+use super::super::renames::{Known, To, leads_to};
 use super::special;
 use crate::odoo::Addon;
 
@@ -162,12 +162,10 @@ fn value_edits(source: &Read<'_, '_>, node: Node<'_>, known: &Known) -> Option<V
     }
     let pair = Some(parent).filter(|pair| pair.kind() == "pair" && field(*pair, "key") == Some(node))?;
     let value = field(pair, "value")?;
-    match known.find(&written_model(source, pair, 0)?, old)? {
+    let odoo_model = written_model(source, pair, 0)?;
+    match known.find(&odoo_model, old)? {
         To::Gone { idle, .. } => {
-            if !is_idle(idle, source.of(value)) {
-                known.loses();
-            }
-            Some(vec![special::without(pair)?])
+            known.drops(&odoo_model, old, idle, Some(source.of(value))).then(|| Some(vec![special::without(pair)?]))?
         }
         To::Merged { into } => special::merged(source, pair, into, known),
         To::Inverted { write } => Some(vec![Edit::new(source.inside(node)?, write), special::inverted(source, value)]),

@@ -56,7 +56,9 @@ impl View<'_> {
         let (Some(range), name) = (xml::value_range(self.text, &attribute), attribute.value()) else { return same };
         match self.known.find(self.odoo_model, name) {
             Some(To::Field { write, .. } | To::Inverted { write }) => edits.push(Edit::new(range, write)),
-            Some(To::Gone { near, .. }) => return self.gone(node, range, near, edits),
+            Some(To::Gone { near, idle }) if self.known.drops(self.odoo_model, name, idle, None) => {
+                return self.gone(node, range, near, edits);
+            }
             Some(To::Merged { into }) if self.stands_in(node, into) => edits.push(Edit::new(range, into)),
             Some(To::Merged { into }) => return self.gone(node, range, Some(into), edits),
             _ => {}
@@ -112,7 +114,9 @@ impl View<'_> {
             let Some(odoo_model) = now.as_deref() else { return Some(None) };
             match self.known.find(odoo_model, name) {
                 Some(To::Field { write, .. } | To::Inverted { write }) => edits.push(Edit::new(place, write)),
-                Some(To::Gone { near, .. }) if last => return self.gone(node, place, near, edits),
+                Some(To::Gone { near, idle }) if last && self.known.drops(odoo_model, name, idle, None) => {
+                    return self.gone(node, place, near, edits);
+                }
                 Some(To::Merged { into }) if last => return self.gone(node, place, Some(into), edits),
                 _ => {}
             }
@@ -280,7 +284,8 @@ mod tests {
                 "<field name='mobile' position='replace'><field name='a'/></field>",
                 "<field name='phone' position='after'><field name='a'/></field>",
             ),
-            ("<form><field name='mobile'/><field name='a'/></form>", "<form><field name='a'/></form>"),
+            ("<form><field name='mobile'/><field name='a'/></form>", "<form><field name='phone'/><field name='a'/></form>"),
+            ("<form><field name='mobile'/><field name='phone'/></form>", "<form><field name='phone'/></form>"),
             ("<data><field name='title' position='attributes'><attribute name='invisible'>1</attribute></field></data>", "<data></data>"),
         ] {
             let old = if before.contains("mobile") { "mobile" } else { "title" };
