@@ -12,6 +12,7 @@
 
 // pure: no async, no IO
 pub mod domain;
+pub mod losses;
 pub mod odoo;
 pub mod rules;
 

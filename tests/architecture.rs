@@ -11,6 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("odoo", &["domain"]),
     ("rules", &["domain", "odoo"]),
+    ("losses", &["domain", "odoo", "rules"]),
     ("ingest", &["domain", "odoo"]),
     ("addons", &["domain", "odoo"]),
     ("db", &["domain"]),
@@ -24,7 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("knowledge", &["domain", "db", "odoo"]),
     ("stack", &[]),
     ("telemetry", &[]),
-    ("cascade", &["domain", "odoo", "rules", "knowledge", "claude", "sandbox", "tenants"]),
+    ("cascade", &["domain", "odoo", "rules", "losses", "knowledge", "claude", "sandbox", "tenants"]),
     ("jobs", &["domain", "odoo", "rules", "knowledge", "claude", "sandbox", "tenants", "cascade", "addons", "sources"]),
     ("config", &["domain", THE_ADAPTERS]),
     ("app", &["domain", "config", THE_ADAPTERS]),
@@ -41,7 +42,7 @@ const THE_ADAPTERS: &str = "the adapters";
 const ANYTHING: &str = "anything";
 
 /// Rooms without async and IO, and the words that would bring either.
-const PURE: &[&str] = &["domain", "odoo", "rules", "ingest"];
+const PURE: &[&str] = &["domain", "odoo", "rules", "losses", "ingest"];
 const IMPURE: &[&str] =
     &["async fn", "async move", ".await", "tokio::", "sqlx::", "reqwest::", "std::fs", "std::net", "std::env", "std::process"];
 

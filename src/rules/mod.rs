@@ -24,6 +24,7 @@ mod frames;
 mod group_expand;
 mod hook_signature;
 mod import_map;
+pub mod known;
 mod loop_variable;
 mod manifest_missing_file;
 mod meaning;

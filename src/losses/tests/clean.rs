@@ -1,0 +1,567 @@
+//! Fixes that lose nothing.
+
+use super::{Case, NEW, clean, hold};
+
+const PYTHON: &[Case] = &[
+    clean(
+        "a misspelt field of a record",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'res.company'\n    def f(self):\n        return self.currency_id.decimal_place\n",
+            "class A(models.Model):\n    _inherit = 'res.company'\n    def f(self):\n        return self.currency_id.decimal_places\n",
+        )],
+    ),
+    clean(
+        "a misspelt method",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    def f(self):\n        self.action_confrm()\n",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    def f(self):\n        self.action_confirm()\n",
+        )],
+    ),
+    clean(
+        "a misspelt compute",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    x = fields.Char(compute='_compute_y')\n    def _compute_x(self):\n        self.x = 'a'\n",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    x = fields.Char(compute='_compute_x')\n    def _compute_x(self):\n        self.x = 'a'\n",
+        )],
+    ),
+    clean(
+        "a misspelt comodel",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    x_id = fields.Many2one('res.partnr', string='X')\n",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    x_id = fields.Many2one('res.partner', string='X')\n",
+        )],
+    ),
+    clean(
+        "a misspelt inverse",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    x_ids = fields.One2many('res.partner', inverse_name='parent')\n",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    x_ids = fields.One2many('res.partner', inverse_name='parent_id')\n",
+        )],
+    ),
+    clean(
+        "a misspelt inherited model",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'res.partnr'\n    x = fields.Char()\n",
+            "class A(models.Model):\n    _inherit = 'res.partner'\n    x = fields.Char()\n",
+        )],
+    ),
+    clean(
+        "a misspelt related path",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    x = fields.Char(related='partner_id.nam')\n",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    x = fields.Char(related='partner_id.name')\n",
+        )],
+    ),
+    clean(
+        "a wrong name in depends",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    product_state_id = fields.Many2one('res.partner')\n    @api.depends('state_id')\n    def f(self):\n        for rec in self:\n            rec.name = rec.product_state_id.name\n",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    product_state_id = fields.Many2one('res.partner')\n    @api.depends('product_state_id')\n    def f(self):\n        for rec in self:\n            rec.name = rec.product_state_id.name\n",
+        )],
+    ),
+    clean(
+        "a misspelt import",
+        &[(
+            "a.py",
+            "from odoo.exceptions import UsrError\ndef f():\n    raise UsrError('a b')\n",
+            "from odoo.exceptions import UserError\ndef f():\n    raise UserError('a b')\n",
+        )],
+    ),
+    clean(
+        "an import that was missing",
+        &[(
+            "a.py",
+            "def f():\n    raise UserError('a b')\n",
+            "from odoo.exceptions import UserError\n\n\ndef f():\n    raise UserError('a b')\n",
+        )],
+    ),
+    clean(
+        "an import that leads nowhere",
+        &[("__init__.py", "from . import models\nfrom . import wizard\n", "from . import models\n"), ("models.py", "x = 1\n", "x = 1\n\n")],
+    ),
+    clean(
+        "SQL constraints become attributes",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'a.b'\n    _sql_constraints = [('name_uniq', 'UNIQUE(name)', 'Name must be unique')]\n",
+            "class A(models.Model):\n    _name = 'a.b'\n    _name_uniq = models.Constraint(\n        \"UNIQUE(name)\",\n        \"Name must be unique\",\n    )\n",
+        )],
+    ),
+    clean(
+        "SQL constraints with translated messages",
+        &[(
+            "a.py",
+            "from odoo import _, models\nclass A(models.Model):\n    _name = 'a.b'\n    _sql_constraints = [\n        ('u', 'unique (name, company_id)', _('Twice!')),\n        ('p', 'CHECK(pages > 0'\n         ' AND a IS NOT NULL)', 'Pages'),\n    ]\n",
+            "from odoo import models\nclass A(models.Model):\n    _name = 'a.b'\n    _u = models.Constraint('unique (name, company_id)', 'Twice!')\n    _p = models.Constraint('CHECK(pages > 0 AND a IS NOT NULL)', 'Pages')\n",
+        )],
+    ),
+    clean(
+        "a return that was missing",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    def create(self, vals_list):\n        records = super().create(vals_list)\n        self.env.registry.clear_cache()\n",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    def create(self, vals_list):\n        records = super().create(vals_list)\n        self.env.registry.clear_cache()\n        return records\n",
+        )],
+    ),
+    clean(
+        "the signature of a hook",
+        &[(
+            "a.py",
+            "from odoo import SUPERUSER_ID, api\ndef post_init_hook(cr, registry):\n    env = api.Environment(cr, SUPERUSER_ID, {})\n    env['res.partner'].search([('ref', '=', False)]).write({'ref': 'x'})\n    cr.execute('SELECT name FROM x WHERE y')\n",
+            "def post_init_hook(env):\n    env['res.partner'].search([('ref', '=', False)]).write({'ref': 'x'})\n    env.cr.execute('SELECT name FROM x WHERE y')\n",
+        )],
+    ),
+    clean(
+        "the order of group_expand",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'a.b'\n    def _read_group_stage_ids(self, stages, domain, order):\n        return stages.search([('fold', '=', False)], order=order)\n",
+            "class A(models.Model):\n    _name = 'a.b'\n    def _read_group_stage_ids(self, stages, domain):\n        return stages.search([('fold', '=', False)])\n",
+        )],
+    ),
+    clean(
+        "list views in actions",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        return {'type': 'ir.actions.act_window', 'view_mode': 'tree,form', 'views': [(False, 'tree')], 'context': {'tree_view_ref': 'x.y'}}\n",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        return {'type': 'ir.actions.act_window', 'view_mode': 'list,form', 'views': [(False, 'list')], 'context': {'list_view_ref': 'x.y'}}\n",
+        )],
+    ),
+    clean(
+        "a value that is not always there",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        data = self.g()\n        for state in self:\n            state.products_count = data[state]\n",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        data = self.g()\n        for state in self:\n            state.products_count = data.get(state, 0)\n",
+        )],
+    ),
+    clean(
+        "a value in every branch",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        data = self.g()\n        for state in self:\n            if state in data:\n                state.products_count = data[state]\n",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        data = self.g()\n        for state in self:\n            state.products_count = data.get(state, 0)\n",
+        )],
+    ),
+    clean(
+        "an empty value before a branch",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        for rec in self:\n            if rec.partner_id:\n                rec.x = rec.partner_id.name\n",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        for rec in self:\n            rec.x = False\n            if rec.partner_id:\n                rec.x = rec.partner_id.name\n",
+        )],
+    ),
+    clean(
+        "the record of the loop",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        names = self.g()\n        for record in self:\n            record.display_name = names[self.name]\n",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        names = self.g()\n        for record in self:\n            record.display_name = names[record.name]\n",
+        )],
+    ),
+    clean(
+        "a guard around SQL over nothing",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        self.env.cr.execute('SELECT id FROM a WHERE b IN %s', (tuple(self.ids),))\n        return self.env.cr.fetchall()\n",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        if not self.ids:\n            return []\n        self.env.cr.execute('SELECT id FROM a WHERE b IN %s', (tuple(self.ids),))\n        return self.env.cr.fetchall()\n",
+        )],
+    ),
+    clean(
+        "an array in SQL over nothing",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        self.env.cr.execute('SELECT id FROM a WHERE b IN %s AND c', (tuple(self.ids),))\n",
+            "class A(models.Model):\n    _name = 'a.b'\n    def f(self):\n        self.env.cr.execute('SELECT id FROM a WHERE b = ANY(%s) AND c', (list(self.ids),))\n",
+        )],
+    ),
+    clean(
+        "decorators that are gone",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'a.b'\n    @api.multi\n    @api.depends('name')\n    def f(self):\n        self.x = 1\n    @api.returns('self')\n    def g(self):\n        return self.name\n",
+            "class A(models.Model):\n    _name = 'a.b'\n    @api.depends('name')\n    def f(self):\n        self.x = 1\n    def g(self):\n        return self.name\n",
+        )],
+    ),
+    clean(
+        "create of several records",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'a.b'\n    @api.model\n    def create(self, vals):\n        if vals.get('name'):\n            vals['ref'] = vals['name']\n        return super(A, self).create(vals)\n",
+            "class A(models.Model):\n    _name = 'a.b'\n    @api.model_create_multi\n    def create(self, vals_list):\n        for vals in vals_list:\n            if vals.get('name'):\n                vals['ref'] = vals['name']\n        return super().create(vals_list)\n",
+        )],
+    ),
+    clean(
+        "a colon",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    def f(self):\n        if not self.name\n            raise UserError('a b')\n",
+            "class A(models.Model):\n    def f(self):\n        if not self.name:\n            raise UserError('a b')\n",
+        )],
+    ),
+    clean(
+        "an indentation",
+        &[("a.py", "def f(self):\n    x = 1\n      y = 2\n    return x + y\n", "def f(self):\n    x = 1\n    y = 2\n    return x + y\n")],
+    ),
+    clean("print of Python 2", &[("a.py", "def f(x):\n    print 'a', x\n", "def f(x):\n    print('a', x)\n")]),
+    clean(
+        "translations with arguments",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    def f(self):\n        raise UserError(_('Field %(name)s of %(model)s') % {'name': self.name, 'model': self._name})\n",
+            "class A(models.Model):\n    def f(self):\n        raise UserError(self.env._('Field %(name)s of %(model)s', name=self.name, model=self._name))\n",
+        )],
+    ),
+    clean(
+        "a renamed field of users",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    def f(self):\n        return self.env.user.groups_id & self.group_ids\n",
+            "class A(models.Model):\n    def f(self):\n        return self.env.user.all_group_ids & self.group_ids\n",
+        )],
+    ),
+    clean(
+        "a key that Odoo renamed",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    def f(self):\n        return self.env['stock.move'].create({'product_uom': self.uom_id.id, 'name': 'x'})\n",
+            "class A(models.Model):\n    def f(self):\n        return self.env['stock.move'].create({'product_uom_id': self.uom_id.id, 'name': 'x'})\n",
+        )],
+    ),
+    clean(
+        "an Odoo model that Odoo renamed",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    def f(self):\n        return self.env['stock.production.lot'].search([('name', '=', self.name)])\n",
+            "class A(models.Model):\n    def f(self):\n        return self.env['stock.lot'].search([('name', '=', self.name)])\n",
+        )],
+    ),
+    clean(
+        "names of records",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'res.partner'\n    def f(self):\n        return self.parent_id.name_get()[0][1]\n",
+            "class A(models.Model):\n    _inherit = 'res.partner'\n    def f(self):\n        return self.parent_id.display_name\n",
+        )],
+    ),
+    clean(
+        "the first of some records",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    def f(self):\n        return fields.first(self.line_ids)\n",
+            "class A(models.Model):\n    def f(self):\n        return self.line_ids[:1]\n",
+        )],
+    ),
+    clean(
+        "a default of a required field",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'a.b'\n    x = fields.Integer(required=True)\n",
+            "class A(models.Model):\n    _name = 'a.b'\n    x = fields.Integer(required=True, default=0)\n",
+        )],
+    ),
+    clean(
+        "ondelete of a selection",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'ir.cron'\n    interval_type = fields.Selection(selection_add=[('quarters', 'Quarters')])\n",
+            "class A(models.Model):\n    _inherit = 'ir.cron'\n    interval_type = fields.Selection(selection_add=[('quarters', 'Quarters')], ondelete={'quarters': 'set default'})\n",
+        )],
+    ),
+    clean(
+        "a search method",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'a.b'\n    u_ids = fields.Many2many(comodel_name='res.users', string='U', compute='_c')\n    def _c(self):\n        self.u_ids = False\n",
+            "class A(models.Model):\n    _name = 'a.b'\n    u_ids = fields.Many2many(\n        comodel_name='res.users',\n        string='U',\n        compute='_c',\n        search='_s',\n    )\n    def _c(self):\n        self.u_ids = False\n    def _s(self, operator, value):\n        return [('line_ids.user_id', operator, value)]\n",
+        )],
+    ),
+    clean(
+        "code that is laid out anew",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    def f(self):\n        return self.env['res.partner'].create({'name': 'a', \"ref\": 'b'})\n",
+            "class A(models.Model):\n    def f(self):\n        # A comment.\n        vals = {\n            \"name\": \"a\",\n            'ref': \"b\",\n        }\n        return self.env[\"res.partner\"].create(vals)\n",
+        )],
+    ),
+    clean(
+        "a value that gets a name first",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    def f(self):\n        self.write({'name': self.partner_id.ref})\n",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    def f(self):\n        ref = self.partner_id.ref or ''\n        self.write({'name': ref})\n",
+        )],
+    ),
+    clean(
+        "a function that is moved to another file",
+        &[
+            (
+                "a.py",
+                "class A(models.Model):\n    _inherit = 'sale.order'\n    def f(self):\n        self.message_post(body='Done!')\n",
+                "class A(models.Model):\n    _inherit = 'sale.order'\n",
+            ),
+            (
+                "b.py",
+                NEW,
+                "class B(models.Model):\n    _inherit = 'sale.order'\n    def f(self):\n        self.message_post(body='Done!')\n",
+            ),
+        ],
+    ),
+    clean(
+        "arguments that have other names",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    def f(self):\n        self.message_post(body='x y', type='comment')\n",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    def f(self):\n        self.message_post(body='x y', message_type='comment')\n",
+        )],
+    ),
+    clean(
+        "any of several dictionaries",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    def create(self, vals_list):\n        if vals_list.get('pinned'):\n            self._reorder()\n        return super().create(vals_list)\n",
+            "class A(models.Model):\n    def create(self, vals_list):\n        if any(vals.get('pinned') for vals in vals_list):\n            self._reorder()\n        return super().create(vals_list)\n",
+        )],
+    ),
+    clean(
+        "bytes of an attachment",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    def f(self, content):\n        self.env['ir.attachment'].create({'name': 'x', 'datas': base64.b64encode(content)})\n",
+            "class A(models.Model):\n    def f(self, content):\n        self.env['ir.attachment'].create({'name': 'x', 'raw': content})\n",
+        )],
+    ),
+];
+
+const XML: &[Case] = &[
+    clean(
+        "tree becomes list",
+        &[(
+            "v.xml",
+            "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"name\">v.tree</field><field name=\"model\">res.partner</field><field name=\"arch\" type=\"xml\"><tree string=\"X\"><field name=\"name\"/></tree></field></record><record id=\"a\" model=\"ir.actions.act_window\"><field name=\"view_mode\">tree,form</field></record></odoo>",
+            "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"name\">v.list</field><field name=\"model\">res.partner</field><field name=\"arch\" type=\"xml\"><list string=\"X\"><field name=\"name\"/></list></field></record><record id=\"a\" model=\"ir.actions.act_window\"><field name=\"view_mode\">list,form</field></record></odoo>",
+        )],
+    ),
+    clean(
+        "attrs become expressions",
+        &[(
+            "v.xml",
+            "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"model\">res.partner</field><field name=\"arch\" type=\"xml\"><form><field name=\"name\" attrs=\"{'invisible': [('ref', '=', False)], 'required': ['|', ('email', '!=', False), ('phone', '=', 'x')]}\"/><button name=\"action_open\" type=\"object\" states=\"draft,sent\"/></form></field></record></odoo>",
+            "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"model\">res.partner</field><field name=\"arch\" type=\"xml\"><form><field name=\"name\" invisible=\"not ref\" required=\"email or phone == 'x'\"/><button name=\"action_open\" type=\"object\" invisible=\"state not in ('draft', 'sent')\"/></form></field></record></odoo>",
+        )],
+    ),
+    clean(
+        "expand and string of search groups",
+        &[(
+            "v.xml",
+            "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"arch\" type=\"xml\"><search><group expand=\"0\" string=\"Group By\"><filter name=\"g\" string=\"G\" context=\"{'group_by': 'name'}\"/></group></search></field></record></odoo>",
+            "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"arch\" type=\"xml\"><search><group><filter name=\"g\" string=\"G\" context=\"{'group_by':'name'}\"/></group></search></field></record></odoo>",
+        )],
+    ),
+    clean(
+        "a misspelt field of a view",
+        &[(
+            "v.xml",
+            "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"model\">sale.order</field><field name=\"arch\" type=\"xml\"><form><field name=\"sate\"/></form></field></record></odoo>",
+            "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"model\">sale.order</field><field name=\"arch\" type=\"xml\"><form><field name=\"state\"/></form></field></record></odoo>",
+        )],
+    ),
+    clean(
+        "a button with the method's new name",
+        &[(
+            "v.xml",
+            "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"model\">sale.order</field><field name=\"arch\" type=\"xml\"><form><button name=\"action_done\" type=\"object\" string=\"Lock\"/></form></field></record></odoo>",
+            "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"model\">sale.order</field><field name=\"arch\" type=\"xml\"><form><button name=\"action_lock\" type=\"object\" string=\"Lock\"/></form></field></record></odoo>",
+        )],
+    ),
+    clean(
+        "an anchor",
+        &[(
+            "v.xml",
+            "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"arch\" type=\"xml\"><page name=\"sales_and_purchases\" position=\"after\"><page name=\"x\" string=\"X\"/></page><xpath expr=\"//div[hasclass('oe_chatter')]\" position=\"before\"><field name=\"ref\"/></xpath></field></record></odoo>",
+            "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"arch\" type=\"xml\"><page name=\"sales_purchases\" position=\"after\"><page name=\"x\" string=\"X\"/></page><xpath expr=\"//chatter\" position=\"before\"><field name=\"ref\"/></xpath></field></record></odoo>",
+        )],
+    ),
+    clean(
+        "a misspelt external id",
+        &[(
+            "v.xml",
+            "<odoo><menuitem id=\"a\" name=\"A\" parent=\"base.menu_administraton\" groups=\"base.group_usr\"/></odoo>",
+            "<odoo><menuitem id=\"a\" name=\"A\" parent=\"base.menu_administration\" groups=\"base.group_user\"/></odoo>",
+        )],
+    ),
+    clean(
+        "an ampersand",
+        &[(
+            "v.xml",
+            "<odoo><record id=\"r\" model=\"res.partner\"><field name=\"name\">a & b</field></record></odoo>",
+            "<odoo><record id=\"r\" model=\"res.partner\"><field name=\"name\">a &amp; b</field></record></odoo>",
+        )],
+    ),
+    clean(
+        "a tag that was not closed",
+        &[(
+            "v.xml",
+            "<odoo><record id=\"r\" model=\"res.partner\"><field name=\"name\">a</record></odoo>",
+            "<odoo><record id=\"r\" model=\"res.partner\"><field name=\"name\">a</field></record></odoo>",
+        )],
+    ),
+    clean(
+        "a misspelt tag",
+        &[(
+            "v.xml",
+            "<odoo><record id=\"r\" model=\"res.partner\"><fild name=\"name\">a</fild></record></odoo>",
+            "<odoo><record id=\"r\" model=\"res.partner\"><field name=\"name\">a</field></record></odoo>",
+        )],
+    ),
+    clean(
+        "a declaration",
+        &[(
+            "v.xml",
+            "<?xml version=\"1.0\" encoding=\"latin-1\"?>\n<odoo><record id=\"r\" model=\"res.partner\"><field name=\"name\">a</field></record></odoo>",
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<odoo><record id=\"r\" model=\"res.partner\"><field name=\"name\">a</field></record></odoo>",
+        )],
+    ),
+    clean(
+        "a required value of a record",
+        &[(
+            "v.xml",
+            "<odoo><record id=\"r\" model=\"res.partner.category\"><field name=\"color\">1</field></record></odoo>",
+            "<odoo><record id=\"r\" model=\"res.partner.category\"><field name=\"color\">1</field><field name=\"name\">R</field></record></odoo>",
+        )],
+    ),
+    clean(
+        "a misspelt field of a record",
+        &[(
+            "v.xml",
+            "<odoo><record id=\"r\" model=\"res.partner\"><field name=\"emial\">a</field></record></odoo>",
+            "<odoo><record id=\"r\" model=\"res.partner\"><field name=\"email\">a</field></record></odoo>",
+        )],
+    ),
+    clean(
+        "what a cron no longer has",
+        &[(
+            "v.xml",
+            "<odoo><record id=\"c\" model=\"ir.cron\"><field name=\"name\">C</field><field name=\"numbercall\">-1</field><field name=\"doall\" eval=\"False\"/></record></odoo>",
+            "<odoo><record id=\"c\" model=\"ir.cron\"><field name=\"name\">C</field></record></odoo>",
+        )],
+    ),
+    clean(
+        "t-esc becomes t-out",
+        &[(
+            "v.xml",
+            "<odoo><template id=\"t\"><span t-esc=\"o.name\"/></template></odoo>",
+            "<odoo><template id=\"t\"><span t-out=\"o.name\"/></template></odoo>",
+        )],
+    ),
+    clean(
+        "groups of a menu",
+        &[(
+            "v.xml",
+            "<odoo><record id=\"m\" model=\"ir.ui.menu\"><field name=\"name\">M</field><field name=\"groups_id\" eval=\"[(4, ref('base.group_user'))]\"/></record></odoo>",
+            "<odoo><record id=\"m\" model=\"ir.ui.menu\"><field name=\"name\">M</field><field name=\"group_ids\" eval=\"[(4, ref('base.group_user'))]\"/></record></odoo>",
+        )],
+    ),
+    clean(
+        "a misspelt field of a template",
+        &[(
+            "v.xml",
+            "<odoo><template id=\"t\"><span t-out=\"doc.colour\"/></template></odoo>",
+            "<odoo><template id=\"t\"><span t-out=\"doc.color\"/></template></odoo>",
+        )],
+    ),
+    clean(
+        "a row of another model's id",
+        &[(
+            "security/ir.model.access.csv",
+            "id,name,model_id:id,group_id:id,perm_read,perm_write,perm_create,perm_unlink\na,a,model_res_partnr,base.group_user,1,0,0,0\n",
+            "id,name,model_id:id,group_id:id,perm_read,perm_write,perm_create,perm_unlink\na,a,model_res_partner,base.group_user,1,0,0,0\n",
+        )],
+    ),
+];
+
+const OTHER: &[Case] = &[
+    clean(
+        "a file that does not exist leaves the manifest",
+        &[(
+            "__manifest__.py",
+            "{'name': 'M', 'depends': ['base'], 'data': ['views/nofile.xml']}",
+            "{'name': 'M', 'depends': ['base'], 'data': []}",
+        )],
+    ),
+    clean(
+        "a dependency that was missing",
+        &[(
+            "__manifest__.py",
+            "{'name': 'M', 'depends': ['base'], 'version': '18.0.1.0.0'}",
+            "{'name': 'M', 'depends': ['base', 'mail'], 'version': '19.0.1.0.0'}",
+        )],
+    ),
+    clean(
+        "a dependency that brings the old one",
+        &[("__manifest__.py", "{'name': 'M', 'depends': ['base']}", "{'name': 'M', 'depends': ['contacts']}")],
+    ),
+    clean(
+        "a misspelt dependency",
+        &[("__manifest__.py", "{'name': 'M', 'depends': ['contact']}", "{'name': 'M', 'depends': ['contacts']}")],
+    ),
+    clean(
+        "the order of data files",
+        &[
+            (
+                "__manifest__.py",
+                "{'name': 'M', 'depends': ['base'], 'data': ['a.xml', 'b.xml']}",
+                "{'name': 'M', 'depends': ['base'], 'data': ['b.xml', 'a.xml']}",
+            ),
+            ("a.xml", "<odoo/>", "<odoo></odoo>"),
+            ("b.xml", "<odoo/>", "<odoo></odoo>"),
+        ],
+    ),
+    clean(
+        "another file is meant",
+        &[
+            (
+                "__manifest__.py",
+                "{'name': 'M', 'depends': ['base'], 'data': ['views/states.xml']}",
+                "{'name': 'M', 'depends': ['base'], 'data': ['views/state.xml']}",
+            ),
+            ("views/state.xml", "<odoo/>", "<odoo></odoo>"),
+        ],
+    ),
+    clean(
+        "an addon that was merged",
+        &[("__manifest__.py", "{'name': 'M', 'depends': ['base', 'hr_contract']}", "{'name': 'M', 'depends': ['base', 'hr']}")],
+    ),
+    clean("a page loses its declaration", &[("static/description/index.html", "<?xml version=\"1.0\"?>\n<p>a</p>\n", "<p>a</p>\n")]),
+    clean(
+        "a variable of a style",
+        &[(
+            "static/src/scss/a.scss",
+            ".a {\n    border-color: $bar-theme-edge;\n}\n",
+            "$bar-theme-edge: #ccc;\n.a {\n    border-color: $bar-theme-edge;\n}\n",
+        )],
+    ),
+];
+
+#[test]
+fn fixes_of_python_lose_nothing() {
+    hold(PYTHON);
+}
+
+#[test]
+fn fixes_of_data_lose_nothing() {
+    hold(XML);
+}
+
+#[test]
+fn fixes_of_other_files_lose_nothing() {
+    hold(OTHER);
+}
