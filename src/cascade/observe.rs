@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::domain::{ErrorReport, ModuleName};
 use crate::odoo::{self, Addon, TestLog};
-use crate::sandbox::{End, TestRun};
+use crate::sandbox::{End, Record, TestRun};
 
 /// One run of an addon's tests on one state of its sources.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Observed {
     pub tests: TestLog,
     /// Wall-clock seconds.
     pub seconds: f64,
+    /// What the recorder saw; `None` if it said nothing that can be read.
+    pub record: Option<Record>,
 }
 
 impl Observed {
@@ -30,6 +32,7 @@ impl Observed {
             reports: odoo::reports(&run.log),
             tests: TestLog::read(&run.log),
             seconds: run.seconds,
+            record: run.record.clone(),
         }
     }
 

@@ -133,7 +133,7 @@ mod tests {
     const TEST: &str = "p: TestA.test_a";
 
     fn run(log: &str, end: End) -> Observed {
-        Observed { end, installed: true, reports: reports(log), tests: TestLog::read(log), seconds: 1.0 }
+        Observed { end, installed: true, reports: reports(log), tests: TestLog::read(log), seconds: 1.0, record: None }
     }
 
     fn failing(tests: &[(&str, &str)]) -> String {
