@@ -9,7 +9,7 @@ files() {
 }
 {
   # grep answers 1, and xargs 123, where one of its batches holds nothing.
-  files -name '*.py' -print0 | xargs -0 grep -lZE '_name|_inherit|.name.:' -- || [ $? = 123 ]
+  files -name '*.py' -print0 | xargs -0 grep -lZE '_name|_inherit|.name. *:' -- || [ $? = 123 ]
   files \( -name '*.xml' -o -name '*.csv' \) -size -2048k -print0
   # The base of all models is one file up to 18.0, and a folder after that.
   find ../models.py ../orm -name 'models*.py' -print0 2>/dev/null || true

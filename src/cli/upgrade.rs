@@ -270,9 +270,9 @@ impl Upgraded {
             let place = report.location.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
             show::out(&show::clean(&format!("  left     {place}: {}", report.title)));
         }
-        for (word, found) in [("gone", &ported.references.unresolved), ("aging", &ported.references.deprecated)] {
+        for (word, found) in [("unresolved", &ported.references.unresolved), ("deprecated", &ported.references.deprecated)] {
             for found in found {
-                show::out(&show::clean(&format!("  {word:<8} {}:{}: {}", found.path, found.line, found.what)));
+                show::out(&show::clean(&format!("  {word} {}:{}: {}", found.path, found.line, found.what)));
             }
         }
         for why in ported.refused.iter().chain(&ported.stopped) {

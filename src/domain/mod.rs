@@ -10,7 +10,8 @@ mod report;
 
 pub use cursor::Cursor;
 pub use evidence::{
-    Applicability, Confidence, Cost, Diagnosis, Evidence, Finding, Grade, Hunk, Loss, LossKind, Need, ProvenPatch, Severity, Source, Suspect,
+    Applicability, Confidence, Cost, Diagnosis, Evidence, Finding, Grade, Hunk, Loss, LossKind, Need, ProvenPatch, Severity, Source,
+    Suspect,
 };
 pub use failure::{Failure, FailureKind, Verdict};
 pub use ids::{Domain, EventId, Fingerprint, GroupId, HostName, InvalidId, ModuleName, OdooVersion, Release, RunId, TenantId, TicketId};

@@ -146,11 +146,18 @@ mod tests {
     fn proven_needs_tests_smoke_and_references() {
         let grade = |run: Observed, references: References| Verdict::new(&run, &references, &[]).grade;
         let smoke: &[(&str, Option<&str>)] = &[("create m.a", None)];
-        assert_eq!(Verdict::new(&run(3, Some(smoke)), &References::default(), &[]), Verdict { grade: UpgradeGrade::Proven, missing: Vec::new() });
+        assert_eq!(
+            Verdict::new(&run(3, Some(smoke)), &References::default(), &[]),
+            Verdict { grade: UpgradeGrade::Proven, missing: Vec::new() }
+        );
         assert_eq!(grade(run(0, Some(smoke)), References::default()), UpgradeGrade::Installs, "no test");
         assert_eq!(grade(run(3, None), References::default()), UpgradeGrade::Installs, "no smoke run");
         assert_eq!(grade(run(3, Some(&[])), References::default()), UpgradeGrade::Installs, "an empty smoke run");
-        assert_eq!(grade(run(3, Some(&[("create m.a", Some("KeyError: 'x'"))])), References::default()), UpgradeGrade::Installs, "a failing one");
+        assert_eq!(
+            grade(run(3, Some(&[("create m.a", Some("KeyError: 'x'"))])), References::default()),
+            UpgradeGrade::Installs,
+            "a failing one"
+        );
         assert_eq!(grade(run(3, Some(smoke)), unresolved()), UpgradeGrade::Installs, "a reference that leads nowhere");
         let absent = References { unknown: vec!["the sources of x are not known".to_owned()], ..References::default() };
         assert_eq!(grade(run(3, Some(smoke)), absent), UpgradeGrade::Installs, "sources that were not read");
@@ -163,6 +170,9 @@ mod tests {
         assert_eq!(verdict.grade, UpgradeGrade::Unfinished);
         let said = ["it does not install", "no test ran", "the smoke run did not run", "1 reference is not resolved"];
         assert_eq!(verdict.missing, said);
-        assert_eq!(Verdict::new(&Observed { end: End::Exited(1), ..run(3, None) }, &References::default(), &[]).grade, UpgradeGrade::Unfinished);
+        assert_eq!(
+            Verdict::new(&Observed { end: End::Exited(1), ..run(3, None) }, &References::default(), &[]).grade,
+            UpgradeGrade::Unfinished
+        );
     }
 }

@@ -8,12 +8,40 @@ use super::data::refs;
 use super::infer::Type;
 use super::world::Member;
 use super::{Check, Kind, Place, python};
+use crate::odoo::source::python::{PythonFile, children};
 
 /// The views that stand inside of a field.
 const NESTED: [&str; 9] = ["list", "tree", "form", "kanban", "graph", "pivot", "calendar", "activity", "gantt"];
 
+/// The attributes that are conditions about the record shown.
+const MODIFIERS: [&str; 3] = ["invisible", "readonly", "required"];
+/// The names that the client brings to a condition.
+const CLIENT: [&str; 14] = [
+    "context",
+    "uid",
+    "parent",
+    "active_id",
+    "active_ids",
+    "active_model",
+    "allowed_company_ids",
+    "current_company_id",
+    "current_date",
+    "today",
+    "now",
+    "true",
+    "false",
+    "id",
+];
+
 /// Resolves a view's arch. `parent`: the view that it extends.
-pub(super) fn view(check: &Check<'_, '_>, document: &Document<'_>, path: &str, arch: Node<'_, '_>, odoo_model: Option<&str>, parent: Option<&str>) {
+pub(super) fn view(
+    check: &Check<'_, '_>,
+    document: &Document<'_>,
+    path: &str,
+    arch: Node<'_, '_>,
+    odoo_model: Option<&str>,
+    parent: Option<&str>,
+) {
     let view = View { check: *check, document, path };
     let models = odoo_model.map(|model| vec![model.to_owned()]).unwrap_or_default();
     for root in arch.children().filter(Node::is_element) {
@@ -66,7 +94,11 @@ impl<'v> View<'v, '_, '_> {
         for _ in 0..2 {
             let of = |model: &String| {
                 let fields: Vec<&str> = self.check.world.model(model).fields.keys().copied().collect();
-                fields.into_iter().filter(|field| matches!(self.check.world.kind(model, field), Some("One2many" | "Many2many" | "Many2one"))).filter_map(|field| self.check.world.comodel(model, field)).collect::<Vec<_>>()
+                fields
+                    .into_iter()
+                    .filter(|field| matches!(self.check.world.kind(model, field), Some("One2many" | "Many2many" | "Many2one")))
+                    .filter_map(|field| self.check.world.comodel(model, field))
+                    .collect::<Vec<_>>()
             };
             last = last.iter().flat_map(of).filter(|model| !found.contains(model)).collect();
             found.extend(last.iter().cloned());
@@ -83,6 +115,7 @@ impl<'v> View<'v, '_, '_> {
         }
         let place = self.place(node);
         self.shared(node, place);
+        self.modifiers(node, place, models);
         let tag = node.tag_name().name();
         match tag {
             "field" => self.field(node, place, models),
@@ -111,7 +144,9 @@ impl<'v> View<'v, '_, '_> {
         let inner: Vec<String> = match (tag, node.attribute("name")) {
             ("field", Some(name)) if node.children().any(|child| NESTED.contains(&child.tag_name().name())) => self.nested(models, name),
             ("groupby", Some(name)) => self.nested(models, name),
-            ("xpath", _) => self.at(node.attribute("expr").unwrap_or_default(), anchored.unwrap_or_default()).unwrap_or_else(|| models.to_vec()),
+            ("xpath", _) => {
+                self.at(node.attribute("expr").unwrap_or_default(), anchored.unwrap_or_default()).unwrap_or_else(|| models.to_vec())
+            }
             _ => models.to_vec(),
         };
         for child in node.children().filter(Node::is_element) {
@@ -129,8 +164,9 @@ impl<'v> View<'v, '_, '_> {
         let mut is_nested = false;
         let steps: Vec<&str> = expr.split('/').filter(|step| !step.is_empty()).collect();
         for pair in steps.windows(2) {
+            let goes_in = !pair[1].starts_with("..") && !pair[1].contains("::");
             let name = pair[0].strip_prefix("field[@name=").and_then(|rest| rest.split(['\'', '"']).nth(1));
-            if let Some(name) = name {
+            if let Some(name) = name.filter(|_| goes_in) {
                 at = self.nested(&at, name);
                 is_nested = true;
             }
@@ -153,6 +189,32 @@ impl<'v> View<'v, '_, '_> {
             }
             if attribute.name() == "context" || attribute.name() == "eval" {
                 refs(attribute.value()).for_each(|id| self.check.external_id(place, id, Kind::Record));
+            }
+        }
+    }
+
+    /// Conditions of Odoo 17 and later: `invisible="state == 'draft'"`. Every name in one that the client does not bring is a field.
+    fn modifiers(&self, node: Node<'_, '_>, place: Place<'v>, models: &[String]) {
+        if self.check.version.major() < 17 || models.is_empty() {
+            return;
+        }
+        for condition in
+            MODIFIERS.iter().filter_map(|name| node.attribute(*name)).filter(|text| text.contains(|c: char| c.is_ascii_lowercase()))
+        {
+            let Some(file) = PythonFile::parse(condition.trim()) else { continue };
+            if file.root().has_error() {
+                continue;
+            }
+            let mut open = vec![file.root()];
+            while let Some(part) = open.pop() {
+                match part.kind() {
+                    // `parent.state`, `context.get(…)`
+                    "attribute" | "call" | "keyword_argument" | "list_comprehension" | "generator_expression" | "lambda" => {}
+                    "identifier" if !CLIENT.contains(&file.of(part)) => {
+                        self.any_field(place, models, file.of(part), false);
+                    }
+                    _ => open.extend(children(part)),
+                }
             }
         }
     }
@@ -231,7 +293,8 @@ impl<'v> View<'v, '_, '_> {
             inner.insert(name.to_owned(), of);
         }
         for attribute in node.attributes() {
-            let is_expression = matches!(attribute.name(), "t-field" | "t-esc" | "t-out" | "t-raw" | "t-if" | "t-elif") || attribute.name().starts_with("t-att-");
+            let is_expression = matches!(attribute.name(), "t-field" | "t-esc" | "t-out" | "t-raw" | "t-if" | "t-elif")
+                || attribute.name().starts_with("t-att-");
             if is_expression {
                 run(attribute.value(), &inner);
             }
@@ -241,7 +304,9 @@ impl<'v> View<'v, '_, '_> {
             self.qweb(child, &known, depth + 1);
             // What is set holds for what follows.
             if let Some(name) = child.attribute("t-set") {
-                let value = child.attribute("t-value").map_or(Type::Unknown, |value| python::expression(&self.check, self.place(child), value, known.clone()));
+                let value = child
+                    .attribute("t-value")
+                    .map_or(Type::Unknown, |value| python::expression(&self.check, self.place(child), value, known.clone()));
                 known.insert(name.to_owned(), value);
             }
         }

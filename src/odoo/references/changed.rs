@@ -88,12 +88,17 @@ fn as_dictionary(file: &PythonFile<'_>, method: Node<'_>, name: &str) -> Option<
         let uses = match node.kind() {
             "attribute" => {
                 let method = node.child_by_field_name("attribute").map(|attribute| file.of(attribute));
-                is_it("object") && method.is_some_and(|method| matches!(method, "get" | "update" | "setdefault" | "items" | "keys" | "values"))
+                is_it("object")
+                    && method.is_some_and(|method| matches!(method, "get" | "update" | "setdefault" | "items" | "keys" | "values"))
             }
             "subscript" => is_it("value") && is_text("subscript"),
             "comparison_operator" => {
                 let parts = children(node);
-                parts.len() == 2 && parts[0].kind() == "string" && parts[1].kind() == "identifier" && file.of(parts[1]) == name && file.of(node).contains(" in ")
+                parts.len() == 2
+                    && parts[0].kind() == "string"
+                    && parts[1].kind() == "identifier"
+                    && file.of(parts[1]) == name
+                    && file.of(node).contains(" in ")
             }
             _ => false,
         };

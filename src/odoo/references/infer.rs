@@ -140,7 +140,9 @@ impl<'n, 'a> Code<'n, 'a> {
                 if field("operator").is_some_and(|operator| operator.kind() == "and") { right } else { self.type_of(left).join(right) }
             }
             "binary_operator" => match field("left").map(|left| self.type_of(left)) {
-                Some(Type::Records(name, on_self)) if field("operator").is_some_and(|operator| matches!(operator.kind(), "|" | "&" | "-" | "+")) => {
+                Some(Type::Records(name, on_self))
+                    if field("operator").is_some_and(|operator| matches!(operator.kind(), "|" | "&" | "-" | "+")) =>
+                {
                     Type::Records(name, on_self)
                 }
                 _ => Type::Unknown,
@@ -199,7 +201,8 @@ impl<'n, 'a> Code<'n, 'a> {
     pub(super) fn arguments(&self, call: Node<'n>) -> Vec<(Option<&'n str>, Node<'n>)> {
         let list = call.child_by_field_name("arguments").filter(|list| list.kind() == "argument_list").map(children).unwrap_or_default();
         let named = |node: Node<'n>| {
-            let by_name = (node.kind() == "keyword_argument").then(|| Some((node.child_by_field_name("name")?, node.child_by_field_name("value")?)));
+            let by_name =
+                (node.kind() == "keyword_argument").then(|| Some((node.child_by_field_name("name")?, node.child_by_field_name("value")?)));
             match by_name.flatten() {
                 Some((name, value)) => (Some(self.text(name)), value),
                 None => (None, node),
@@ -233,14 +236,16 @@ impl<'n, 'a> Code<'n, 'a> {
     fn called(&self, odoo_model: &str, on_self: bool, name: &str, arguments: &[(Option<&'n str>, Node<'n>)]) -> Type {
         match name {
             "search" if arguments.iter().any(|(name, _)| *name == Some("count")) => Type::Unknown,
-            "sudo" | "with_context" | "with_user" | "with_company" | "with_env" | "with_prefetch" | "exists" | "ensure_one" | "filtered"
-            | "filtered_domain" | "sorted" => Type::Records(odoo_model.into(), on_self),
+            "sudo" | "with_context" | "with_user" | "with_company" | "with_env" | "with_prefetch" | "exists" | "ensure_one"
+            | "filtered" | "filtered_domain" | "sorted" => Type::Records(odoo_model.into(), on_self),
             "search" | "search_fetch" | "browse" | "create" | "copy" | "new" | "concat" | "union" => Type::records(odoo_model),
             "mapped" => match arguments.first() {
                 Some((None, path)) if path.kind() == "string" => {
                     let path = self.file.string(*path).unwrap_or_default();
                     let mut steps = path.split('.');
-                    steps.try_fold(odoo_model.to_owned(), |at, name| self.world.comodel(&at, name)).map_or(Type::Unknown, |at| Type::records(&at))
+                    steps
+                        .try_fold(odoo_model.to_owned(), |at, name| self.world.comodel(&at, name))
+                        .map_or(Type::Unknown, |at| Type::records(&at))
                 }
                 Some((None, lambda)) if lambda.kind() == "lambda" => {
                     lambda.child_by_field_name("body").map_or(Type::Unknown, |body| self.type_of(body))
@@ -258,7 +263,8 @@ impl<'n, 'a> Code<'n, 'a> {
         for _ in 0..1_000 {
             let Some(parent) = at.parent() else { break };
             // What a class assigns is not seen by the functions in it.
-            if is_scope(parent) && !(parent.kind() == "class_definition" && is_inner)
+            if is_scope(parent)
+                && !(parent.kind() == "class_definition" && is_inner)
                 && let Some(bindings) = self.bindings(parent).get(name)
             {
                 return bindings.iter().fold(Type::Nothing, |so_far, binding| so_far.join(self.bound(binding)));
@@ -333,7 +339,12 @@ impl<'n, 'a> Code<'n, 'a> {
                     self.target(left, &Binding::Element(right, None), found);
                 }
             }
-            "as_pattern_target" | "import_statement" | "import_from_statement" | "case_pattern" | "global_statement" | "nonlocal_statement" => {
+            "as_pattern_target"
+            | "import_statement"
+            | "import_from_statement"
+            | "case_pattern"
+            | "global_statement"
+            | "nonlocal_statement" => {
                 for name in names_in(node) {
                     add(found, self.text(name), Binding::Known(Type::Unknown));
                 }
@@ -385,7 +396,9 @@ impl<'n, 'a> Code<'n, 'a> {
             let known = match scope.kind() {
                 // What is set on a class is set for all, and nothing here says by whom.
                 "function_definition" if n == 0 && is_method && !is_static && name != "cls" => own(),
-                "lambda" if n == 0 => self.lambda_parameter(scope).or_else(|| own().filter(|_| name == "self" && function_of(scope).is_none())),
+                "lambda" if n == 0 => {
+                    self.lambda_parameter(scope).or_else(|| own().filter(|_| name == "self" && function_of(scope).is_none()))
+                }
                 _ => None,
             };
             add(found, name, Binding::Known(known.unwrap_or(Type::Unknown)));
@@ -422,7 +435,8 @@ fn add<'n>(found: &mut Bindings<'n>, name: &str, binding: Binding<'n>) {
 }
 
 fn is_scope(node: Node<'_>) -> bool {
-    let comprehension = matches!(node.kind(), "list_comprehension" | "set_comprehension" | "dictionary_comprehension" | "generator_expression");
+    let comprehension =
+        matches!(node.kind(), "list_comprehension" | "set_comprehension" | "dictionary_comprehension" | "generator_expression");
     comprehension || matches!(node.kind(), "function_definition" | "lambda" | "class_definition" | "module")
 }
 

@@ -112,7 +112,8 @@ pub fn added(before: &[Unresolved], after: &[Unresolved]) -> Vec<Unresolved> {
 
 fn resolve(addon: &Addon, index: Index<'_>, scope: Names, version: &OdooVersion) -> References {
     let missing: Vec<&String> = scope.iter().filter(|name| index.module(name).is_none()).collect();
-    let mut unknown: Vec<String> = missing.iter().map(|name| format!("the sources of {name}, on which it depends, are not known")).collect();
+    let mut unknown: Vec<String> =
+        missing.iter().map(|name| format!("the sources of {name}, on which it depends, are not known")).collect();
     if !index.knows_core() || index.orm().methods.is_empty() {
         unknown.push("the sources of Odoo were not read".to_owned());
     }

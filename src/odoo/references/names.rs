@@ -46,7 +46,13 @@ impl Check<'_, '_> {
             [] => String::new(),
             [only, ..] => format!("; {only} has it, which {} does not depend on", self.world.module),
         };
-        self.sink.unresolved(place, kind, name, Some(odoo_model), format!("{odoo_model} has no {thing} {name} in Odoo {}{hint}", self.version));
+        self.sink.unresolved(
+            place,
+            kind,
+            name,
+            Some(odoo_model),
+            format!("{odoo_model} has no {thing} {name} in Odoo {}{hint}", self.version),
+        );
     }
 
     /// A path of fields, `partner_id.country_id.code`, from an Odoo model on.
@@ -102,7 +108,9 @@ impl Check<'_, '_> {
         };
         let what = match self.world.index.module(module) {
             None => format!("the {thing} {full} is of the addon {module}, which Odoo {} does not have", self.version),
-            Some(_) if !self.world.scope.contains(module) => format!("the {thing} {full} is of {module}, which {} does not depend on", self.world.module),
+            Some(_) if !self.world.scope.contains(module) => {
+                format!("the {thing} {full} is of {module}, which {} does not depend on", self.world.module)
+            }
             Some(_) => format!("{module} has no {thing} {name} in Odoo {}", self.version),
         };
         self.sink.unresolved(place, kind, &full, None, what);

@@ -27,7 +27,9 @@ pub(super) fn read<'n>(check: &Check<'_, '_>, code: &Code<'n, '_>, path: &str, o
         check.sink.unresolved(place, Kind::Signature, name, Some(own), what);
         return;
     }
-    let lacking = |parent: &Signature| parent.parameters.iter().filter(|parameter| !accepts(&mine, parent, parameter)).map(|p| p.name.clone()).collect();
+    let lacking = |parent: &Signature| {
+        parent.parameters.iter().filter(|parameter| !accepts(&mine, parent, parameter)).map(|p| p.name.clone()).collect()
+    };
     let lacking: Vec<(&str, Vec<String>)> = parents.iter().map(|(module, parent)| (*module, lacking(parent))).collect();
     // What another override does without as well is not asked for.
     if let Some((module, names)) = lacking.first().filter(|_| lacking.iter().all(|(_, names)| !names.is_empty())) {
@@ -100,8 +102,11 @@ fn fault(mine: &Signature, parent: &Signature) -> Option<String> {
     if needs(mine) > most(parent) {
         return Some(format!("it needs {}, and is called with {} at most", count(needs(mine)), count(most(parent))));
     }
-    let required = |signature: &Signature| signature.parameters.iter().filter(|p| p.by_name && !p.optional).map(|p| p.name.clone()).collect::<Vec<_>>();
-    let unknown = required(mine).into_iter().find(|name| !has(parent, name)).map(|name| format!("it needs {name}, which it is not called with"));
+    let required = |signature: &Signature| {
+        signature.parameters.iter().filter(|p| p.by_name && !p.optional).map(|p| p.name.clone()).collect::<Vec<_>>()
+    };
+    let unknown =
+        required(mine).into_iter().find(|name| !has(parent, name)).map(|name| format!("it needs {name}, which it is not called with"));
     unknown.or_else(|| required(parent).into_iter().find(|name| !has(mine, name)).map(|name| format!("it does not take {name}")))
 }
 
@@ -168,8 +173,12 @@ mod tests {
             assert!(fault(&signature(mine), &signature(parent)).is_some(), "{mine} over {parent}");
         }
         let (mine, parent) = (signature("self, domain, offset=0"), signature("self, domain, offset=0, *, active_test=True"));
-        let lacking: Vec<&str> =
-            parent.parameters.iter().filter(|parameter| !accepts(&mine, &parent, parameter)).map(|parameter| parameter.name.as_str()).collect();
+        let lacking: Vec<&str> = parent
+            .parameters
+            .iter()
+            .filter(|parameter| !accepts(&mine, &parent, parameter))
+            .map(|parameter| parameter.name.as_str())
+            .collect();
         assert_eq!(lacking, ["active_test"]);
     }
 

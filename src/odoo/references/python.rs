@@ -293,12 +293,23 @@ impl<'n> Walk<'_, 'n, '_> {
                     self.check.vals(self.code, self.path, odoo_model, vals, 0);
                 }
             }
-            "search" | "search_count" | "search_read" | "search_fetch" | "filtered_domain" | "read_group" | "_read_group" | "_search"
+            "search"
+            | "search_count"
+            | "search_read"
+            | "search_fetch"
+            | "filtered_domain"
+            | "read_group"
+            | "_read_group"
+            | "_search"
             | "formatted_read_group" => {
                 if let Some(domain) = at(0, "domain") {
                     self.check.domain(self.code, whole, odoo_model, domain, 0);
                 }
-                let lists = [(name == "search_read" || name == "search_fetch", 1), (name.contains("read_group"), 1), (name.contains("read_group"), 2)];
+                let lists = [
+                    (name == "search_read" || name == "search_fetch", 1),
+                    (name.contains("read_group"), 1),
+                    (name.contains("read_group"), 2),
+                ];
                 for (_, n) in lists.iter().filter(|(counts, _)| *counts) {
                     if let Some((None, list)) = arguments.get(*n) {
                         self.names(odoo_model, *list);

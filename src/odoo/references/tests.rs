@@ -205,7 +205,10 @@ fn parameters_of_overrides_and_calls_are_compared() {
 #[test]
 fn create_that_takes_one_dictionary_is_found() {
     let create = |decorator: &str, body: &str| {
-        found(&[("models/p.py", &format!("class P(models.Model):\n    _inherit = 'res.partner'\n    {decorator}\n    def create(self, vals):\n{body}"))])
+        found(&[(
+            "models/p.py",
+            &format!("class P(models.Model):\n    _inherit = 'res.partner'\n    {decorator}\n    def create(self, vals):\n{body}"),
+        )])
     };
     let alone = "        vals['name'] = vals.get('name') or 'x'\n        return super().create(vals)\n";
     assert_eq!(create("@api.model", alone).0, ["p.py:4 create"]);
@@ -217,10 +220,10 @@ fn create_that_takes_one_dictionary_is_found() {
 
 #[test]
 fn views_rows_and_the_manifest_are_read() {
-    let view = "<odoo>
+    let view = r#"<odoo>
 <record id='v' model='ir.ui.view'><field name='model'>res.partner</field><field name='inherit_id' ref='base.view_partner_form'/>
 <field name='arch' type='xml'><field name='name' position='after'>
-<field name='mobile'/>
+<field name='mobile' invisible="type == 'x' and active_id and not pager"/>
 <field name='child_ids'><list><field name='phone'/>
 <field name='fax'/></list></field>
 <button name='gone_action' type='object' groups='base.group_gone'/>
@@ -230,8 +233,9 @@ fn views_rows_and_the_manifest_are_read() {
 <field name='mobile'>1</field></record>
 <template id='t' inherit_id='base.gone_template'/>
 <menuitem id='q' action='gone_action'/>
-</odoo>";
-    let rows = "id,name,model_id:id,group_id:id,perm_read\na,a,base.model_res_partner,base.group_user,1\nb,b,model_m_gone,base.group_lost,1\n";
+</odoo>"#;
+    let rows =
+        "id,name,model_id:id,group_id:id,perm_read\na,a,base.model_res_partner,base.group_user,1\nb,b,model_m_gone,base.group_lost,1\n";
     let manifest = "{
     'depends': ['mail'],
     'data': [
@@ -244,6 +248,7 @@ fn views_rows_and_the_manifest_are_read() {
     let wanted = [
         "__manifest__.py:5 gone.xml",
         "a.xml:4 mobile",
+        "a.xml:4 pager",
         "a.xml:6 fax",
         "a.xml:7 gone_action",
         "a.xml:7 base.group_gone",
@@ -259,7 +264,10 @@ fn views_rows_and_the_manifest_are_read() {
 
 #[test]
 fn without_the_sources_of_odoo_nothing_is_said() {
-    let addon = addon("m", &[("__manifest__.py", "{}"), ("m.py", "class A(models.Model):\n    _name = 'a'\n    def f(self):\n        self.gone\n")]);
+    let addon = addon(
+        "m",
+        &[("__manifest__.py", "{}"), ("m.py", "class A(models.Model):\n    _name = 'a'\n    def f(self):\n        self.gone\n")],
+    );
     let (own, none) = (Facts::of([&addon]), Facts::default());
     let found = references(&addon, Index::new(&own, &none), &"19.0".parse().unwrap());
     assert!(found.unresolved.is_empty() && !found.unknown.is_empty());
@@ -281,7 +289,11 @@ fn only_what_a_change_adds_counts_against_it() {
 
 #[test]
 fn hostile_text_ends() {
-    let deep = format!("class A(models.Model):\n    _name = 'a'\n    def f(self):\n        x = {}self{}.y\n", "(".repeat(3_000), ")".repeat(3_000));
+    let deep = format!(
+        "class A(models.Model):\n    _name = 'a'\n    def f(self):\n        x = {}self{}.y\n",
+        "(".repeat(3_000),
+        ")".repeat(3_000)
+    );
     let chain = (0..400).fold("class A(models.Model):\n    _name = 'a'\n    def f(self):\n        x0 = self\n".to_owned(), |text, n| {
         format!("{text}        x{} = x{n} or x{n}\n", n + 1)
     });

@@ -40,7 +40,11 @@ impl Check<'_, '_> {
                 }
             }
             "identifier" => {
-                for value in code.assigned(node).into_iter().filter(|value| matches!(value.kind(), "dictionary" | "list" | "list_comprehension" | "call")) {
+                for value in code
+                    .assigned(node)
+                    .into_iter()
+                    .filter(|value| matches!(value.kind(), "dictionary" | "list" | "list_comprehension" | "call"))
+                {
                     inner(value);
                 }
                 self.later(code, path, odoo_model, node, depth);

@@ -206,7 +206,8 @@ impl<'a> World<'a> {
         let found: BTreeSet<&str> = definitions.iter().flat_map(|field| field.values.iter().map(String::as_str)).collect();
         // A value that an addon at hand or of Odoo adds elsewhere is not gone.
         let others = self.classes.get(odoo_model).map(Vec::as_slice).unwrap_or_default();
-        let elsewhere = others.iter().filter_map(|(_, class)| class.fields.get(field)).flat_map(|field| field.values.iter().map(String::as_str));
+        let elsewhere =
+            others.iter().filter_map(|(_, class)| class.fields.get(field)).flat_map(|field| field.values.iter().map(String::as_str));
         (!found.is_empty()).then(|| found.iter().copied().chain(elsewhere).collect())
     }
 
@@ -238,10 +239,16 @@ impl<'a> World<'a> {
         if self.index.has_id(xmlid, &self.scope) {
             return true;
         }
+        if self.index.modules().any(|(name, facts)| self.scope.contains(name) && facts.made.contains(xmlid)) {
+            return true;
+        }
         // Odoo gives `model_…` to the addon whose class it meets first; classes in Python files that were not read are no reason to doubt.
         if let Some(wanted) = name.strip_prefix("model_") {
             return self.classes.keys().any(|known| known.replace('.', "_") == wanted)
-                && self.index.module(module).is_none_or(|facts| facts.classes.iter().any(|class| class.odoo_model.replace('.', "_") == wanted));
+                && self
+                    .index
+                    .module(module)
+                    .is_none_or(|facts| facts.classes.iter().any(|class| class.odoo_model.replace('.', "_") == wanted));
         }
         false
     }

@@ -22,8 +22,7 @@ pub struct Index<'a> {
     now: Option<(&'a str, &'a ModuleFacts)>,
 }
 
-static NOTHING: Facts =
-    Facts { modules: BTreeMap::new(), orm: OrmFacts { methods: BTreeMap::new(), attributes: BTreeSet::new() } };
+static NOTHING: Facts = Facts { modules: BTreeMap::new(), orm: OrmFacts { methods: BTreeMap::new(), attributes: BTreeSet::new() } };
 
 impl Default for Index<'_> {
     /// One that knows nothing.

@@ -83,6 +83,9 @@ pub struct ModuleFacts {
     /// The records of its data files, by external id without the addon's name; those of other addons that it changes are left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub records: BTreeMap<String, RecordFacts>,
+    /// The full external ids that it makes besides: records of other addons' names, and those that its code or functions in data files make.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub made: Names,
     /// Its views, by external id without the addon's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub views: BTreeMap<String, ViewFacts>,
@@ -190,7 +193,10 @@ pub struct ViewFacts {
 impl Facts {
     /// What these addons define.
     pub fn of<'a>(addons: impl IntoIterator<Item = &'a Addon>) -> Self {
-        Self { modules: addons.into_iter().map(|addon| (addon.name().as_str().to_owned(), ModuleFacts::of(addon))).collect(), ..Self::default() }
+        Self {
+            modules: addons.into_iter().map(|addon| (addon.name().as_str().to_owned(), ModuleFacts::of(addon))).collect(),
+            ..Self::default()
+        }
     }
 }
 
@@ -220,6 +226,11 @@ impl ModuleFacts {
         }
         for (path, text) in addon.texts("csv").filter(|(path, text)| counts(path.within_module()) && text.len() <= MAX_FILE) {
             data::csv(addon.name().as_str(), path.as_str(), text, &mut facts);
+        }
+        for (_, text) in
+            addon.texts("xml").chain(addon.texts("py")).filter(|(path, text)| counts(path.within_module()) && text.len() <= MAX_FILE)
+        {
+            data::made(addon.name().as_str(), text, &mut facts.made);
         }
         facts
     }

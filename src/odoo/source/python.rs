@@ -134,7 +134,8 @@ impl<'t> PythonFile<'t> {
     fn class(&self, path: &str, node: Node<'_>) -> Option<Class> {
         let node = definition(node).filter(|node| node.kind() == "class_definition")?;
         let head = self.head(node);
-        let bases: Vec<&str> = node.child_by_field_name("superclasses").map(children).unwrap_or_default().into_iter().map(|base| self.of(base)).collect();
+        let bases: Vec<&str> =
+            node.child_by_field_name("superclasses").map(children).unwrap_or_default().into_iter().map(|base| self.of(base)).collect();
         let delegating = head.fields.iter().filter(|(_, field)| field.facts.delegate);
         let delegating: Vec<_> = delegating.filter_map(|(name, field)| Some((field.facts.comodel.clone()?, name.clone()))).collect();
         Some(Class {
@@ -178,7 +179,9 @@ impl<'t> PythonFile<'t> {
                     read.attributes.insert(self.of(node).to_owned());
                 }
             }
-        } else if let Some(left) = statement.named_child(0).filter(|node| node.kind() == "assignment").and_then(|node| node.child_by_field_name("left")) {
+        } else if let Some(left) =
+            statement.named_child(0).filter(|node| node.kind() == "assignment").and_then(|node| node.child_by_field_name("left"))
+        {
             read.attributes.extend(self.of(left).split(',').map(|name| name.trim().to_owned()));
         }
     }
@@ -191,7 +194,10 @@ impl<'t> PythonFile<'t> {
             let name = self.of(if value.kind() == "call" { value.child_by_field_name("function").unwrap_or(value) } else { value });
             match name.rsplit('.').next().unwrap_or(name) {
                 "deprecated" => {
-                    let reason = value.child_by_field_name("arguments").and_then(|list| children(list).first().copied()).and_then(|text| self.literal(text));
+                    let reason = value
+                        .child_by_field_name("arguments")
+                        .and_then(|list| children(list).first().copied())
+                        .and_then(|text| self.literal(text));
                     found.deprecated = Some(reason.unwrap_or_else(|| "it is deprecated".to_owned()));
                 }
                 "depends" | "onchange" | "constrains" | "depends_context" | "wraps" => {}
@@ -201,7 +207,8 @@ impl<'t> PythonFile<'t> {
         let parameters = definition(method).and_then(|node| node.child_by_field_name("parameters")).map(children).unwrap_or_default();
         let mut by_name = false;
         for node in parameters {
-            let named = |node: Node<'_>| node.child_by_field_name("name").or_else(|| node.named_child(0)).map(|name| self.of(name).to_owned());
+            let named =
+                |node: Node<'_>| node.child_by_field_name("name").or_else(|| node.named_child(0)).map(|name| self.of(name).to_owned());
             let (name, optional) = match node.kind() {
                 "identifier" => (Some(self.of(node).to_owned()), false),
                 "typed_parameter" => (node.named_child(0).map(|inner| self.of(inner).to_owned()), false),
@@ -242,12 +249,10 @@ impl<'t> PythonFile<'t> {
             "_inherits" if right.kind() == "dictionary" => {
                 read.delegates = children(right).into_iter().filter_map(|pair| self.pair(pair, "key", "value")).collect();
             }
-            _ if right.kind() == "call" => {
-                match self.field(right) {
-                    Some(field) => read.fields.push((name.to_owned(), field)),
-                    None => drop(read.attributes.insert(name.to_owned())),
-                }
-            }
+            _ if right.kind() == "call" => match self.field(right) {
+                Some(field) => read.fields.push((name.to_owned(), field)),
+                None => drop(read.attributes.insert(name.to_owned())),
+            },
             _ => drop(read.attributes.insert(name.to_owned())),
         }
     }
