@@ -25,7 +25,7 @@ use attempts::Trial;
 pub use attempts::{Attempt, Reproduction};
 pub use observe::Observed;
 pub use probe::Kind as ReproducedBy;
-pub use upgrade::{Port, Ported, Step, upgrade};
+pub use upgrade::{Port, Ported, Step, UpgradeGrade, Verdict, upgrade};
 pub use verify::judge_dependents;
 
 use crate::claude::{Claude, ClaudeError};

@@ -2,7 +2,10 @@
 //! nothing more can be deduced.
 //!
 //! Unlike a fix, which answers for one error, this carries on over every error of the addon. Each step must take its error away without
-//! costing a test that passed. Proven is the sum only if the addon did not run on the series before and does now, its tests included.
+//! costing a test that passed. Then every reference of the addon is resolved against what the series has, and what was shown is graded
+//! (`grade.rs`): an addon that merely installs is not proven.
+
+mod grade;
 
 use std::time::Instant;
 
@@ -12,9 +15,11 @@ use super::observe::{Observed, brings_tests, same_error};
 use super::scan::scanned;
 use crate::domain::{ErrorReport, Evidence, Failure, Grade, OdooVersion, Patch, Progress, Source};
 use crate::odoo::Addon;
+use crate::odoo::references::{self, References};
 use crate::odoo::source::{Facts, Index, ModuleFacts};
 use crate::rules;
 use crate::sandbox::{End, Sandbox, TestPlan};
+pub use grade::{UpgradeGrade, Verdict};
 
 /// How many sandbox runs one addon may cost.
 const MAX_RUNS: u32 = 80;
@@ -64,12 +69,16 @@ pub struct Ported {
     pub evidence: Evidence,
     /// Why it stopped before everything was tried.
     pub stopped: Option<String>,
+    /// What the addon refers to that the series does not have, or will not have for long.
+    pub references: References,
+    /// What was shown, and what is missing for a proof.
+    pub verdict: Verdict,
 }
 
 impl Ported {
-    /// Whether the addon installs and its tests pass.
-    pub fn is_done(&self) -> bool {
-        self.after.is_clean()
+    /// Whether the addon installs and its tests pass, so that what builds on it can be worked on.
+    pub fn installs(&self) -> bool {
+        self.verdict.grade >= UpgradeGrade::Installs
     }
 }
 
@@ -178,18 +187,34 @@ impl Loop<'_> {
     }
 
     async fn finish(self, before: &Observed, after: Observed, stopped: Option<String>) -> Result<Ported, Failure> {
+        let addon = self.addon();
         let Self { port, sandbox, progress, patch, steps, mut refused, .. } = self;
         refused.sort();
         refused.dedup();
-        let evidence = compare(before, &after, brings_tests(std::slice::from_ref(port.addon), port.addon.name()));
-        let evidence = match &patch {
-            Some(patch) if evidence.grade != Grade::Refuted => scanned(sandbox, patch, evidence).await?,
-            _ => evidence,
-        };
-        progress(Progress::new("upgraded", if after.is_clean() { "it installs and its tests pass" } else { "something is left" }));
+        let references = resolved(port, &addon);
+        let mut evidence = compare(before, &after, brings_tests(std::slice::from_ref(port.addon), port.addon.name()));
+        if let Some(patch) = patch.as_ref().filter(|_| evidence.grade != Grade::Refuted) {
+            evidence = scanned(sandbox, patch, evidence).await?;
+        }
+        // What `patch` takes away belongs into `evidence.losses` here: with a loss the addon is not proven.
+        let verdict = Verdict::new(&after, &references, &evidence.losses);
+        if verdict.grade != UpgradeGrade::Proven {
+            evidence.grade = evidence.grade.min(Grade::Consistent);
+        }
+        let found = references.unresolved.iter().chain(&references.deprecated);
+        found.for_each(|found| progress(Progress::new("reference", format!("{}:{}: {}", found.path, found.line, found.what))));
+        let missing = if verdict.missing.is_empty() { String::new() } else { format!(": {}", verdict.missing.join("; ")) };
+        progress(Progress::new("upgraded", format!("{}{missing}", verdict.grade.as_str())));
         let left = after.reports.clone();
-        Ok(Ported { patch, steps, left, refused, after, evidence, stopped })
+        Ok(Ported { patch, steps, left, refused, after, evidence, stopped, references, verdict })
     }
+}
+
+/// The references of the addon as it is now.
+fn resolved(port: &Port<'_>, addon: &Addon) -> References {
+    let facts = ModuleFacts::of(addon);
+    let index = Index::new(port.own, port.core).with(addon.name().as_str(), &facts);
+    references::references(addon, index, port.version)
 }
 
 /// What the first and the last run prove together: that the addon did not run on the series as it was, and does now.

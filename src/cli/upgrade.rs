@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::up::on_signal;
 use super::{Exit, show};
 use crate::addons::{Folder, apply};
-use crate::cascade::{Port, Ported, upgrade};
+use crate::cascade::{Port, Ported, UpgradeGrade, upgrade};
 use crate::config::Config;
 use crate::domain::{ErrorReport, Failure, ModuleName, OdooVersion, Progress, ProvenPatch, RunId, Source};
 use crate::odoo::Addon;
@@ -83,7 +83,7 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     if args.apply {
         write(&results, &shelf, &folders[0])?;
     }
-    Ok(if results.iter().all(Upgraded::is_done) { Exit::Done } else { Exit::NotProven })
+    Ok(if results.iter().all(Upgraded::is_proven) { Exit::Done } else { Exit::NotProven })
 }
 
 /// Writes what is proven, and rests on nothing that is left to a person.
@@ -117,7 +117,7 @@ async fn all(shelf: &mut Shelf, order: &[ModuleName], args: &Args, sandbox: &mut
     for name in order {
         let addon = shelf.addons[name].clone();
         let needs = shelf.closure(name);
-        let broken = results.iter().find(|result| needs.contains(&result.name) && !result.is_done());
+        let broken = results.iter().find(|result| needs.contains(&result.name) && !result.installs());
         if let Some(broken) = broken {
             show::line(&format!("{name}: waits for {}", broken.name));
             results.push(Upgraded { waits_for: Some(broken.name.clone()), name: name.clone(), ported: None });
@@ -201,13 +201,17 @@ struct Upgraded {
 }
 
 impl Upgraded {
-    fn is_done(&self) -> bool {
-        self.ported.as_ref().is_some_and(Ported::is_done)
+    fn installs(&self) -> bool {
+        self.ported.as_ref().is_some_and(Ported::installs)
+    }
+
+    fn is_proven(&self) -> bool {
+        self.ported.as_ref().is_some_and(|ported| ported.verdict.grade == UpgradeGrade::Proven)
     }
 
     /// The patch, if a machine may write it: proven, and each step one that its rule was sure of.
     fn proven(&self) -> Option<ProvenPatch> {
-        let ported = self.ported.as_ref()?;
+        let ported = self.ported.as_ref().filter(|_| self.is_proven())?;
         let sure = ported.steps.iter().all(|step| !Source::Rule(step.rule.clone()).is_unsure());
         ProvenPatch::new(ported.patch.clone()?, ported.evidence.clone()).filter(|_| sure)
     }
@@ -225,12 +229,13 @@ impl Upgraded {
         Ok(())
     }
 
+    /// What became of it. An addon that installs and refers to what is gone breaks when it is used: it is not done.
     fn outcome(&self) -> &'static str {
         match &self.ported {
             None => "waiting",
-            Some(ported) if ported.is_done() && ported.patch.is_none() => "unchanged",
-            Some(ported) if ported.is_done() => "upgraded",
-            Some(_) => "unfinished",
+            Some(ported) if !ported.installs() || !ported.references.unresolved.is_empty() => "unfinished",
+            Some(ported) if ported.patch.is_none() => "unchanged",
+            Some(_) => "upgraded",
         }
     }
 
@@ -242,7 +247,11 @@ impl Upgraded {
             value["left"] = ported.left.iter().map(left).collect();
             value["refused"] = json!(ported.refused);
             value["stopped"] = json!(ported.stopped);
-            value["grade"] = json!(ported.evidence.grade);
+            value["grade"] = json!(ported.verdict.grade);
+            value["missing"] = json!(ported.verdict.missing);
+            value["unresolved"] = json!(ported.references.unresolved);
+            value["deprecated"] = json!(ported.references.deprecated);
+            value["references"] = json!(ported.references.checked);
             value["held_back"] = json!(self.is_held_back());
             value["tests"] = json!({ "ran": ported.after.tests.ran, "failed": ported.after.tests.failed });
             value["patch"] = json!(ported.patch.as_ref().map(crate::domain::Patch::unified_diff));
@@ -261,14 +270,22 @@ impl Upgraded {
             let place = report.location.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
             show::out(&show::clean(&format!("  left     {place}: {}", report.title)));
         }
+        for (word, found) in [("unresolved", &ported.references.unresolved), ("deprecated", &ported.references.deprecated)] {
+            for found in found {
+                show::out(&show::clean(&format!("  {word} {}:{}: {}", found.path, found.line, found.what)));
+            }
+        }
         for why in ported.refused.iter().chain(&ported.stopped) {
             show::out(&show::clean(&format!("  to you   {why}")));
+        }
+        for missing in &ported.verdict.missing {
+            show::out(&show::clean(&format!("  missing  {missing}")));
         }
         show::out(&format!(
             "  tests    {} ran, {} failed; {}",
             ported.after.tests.ran,
             ported.after.tests.failed.len(),
-            ported.evidence.grade.as_str()
+            ported.verdict.grade.as_str()
         ));
     }
 }

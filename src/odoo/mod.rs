@@ -13,6 +13,7 @@ mod mask;
 mod pattern;
 mod place;
 mod record;
+pub mod references;
 mod report;
 pub mod slice;
 pub mod source;

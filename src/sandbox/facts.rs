@@ -10,10 +10,12 @@ use super::container::{ADDON, Bounds, Container, Stop, script};
 use super::{Engine, SandboxError};
 use crate::domain::{ModuleName, OdooVersion, RelPath};
 use crate::odoo::Addon;
-use crate::odoo::source::Facts;
+use crate::odoo::source::{Facts, OrmFacts};
 
 /// Raise it when what is read of the sources changes: what was kept before is then read anew.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The folder of the tar that holds what every Odoo model has; no addon of Odoo is called so.
+const ORM: &str = "orm";
 /// Sources of Odoo 19.0 have 60 MB.
 const BOUNDS: Bounds = Bounds { total: Duration::from_secs(300), idle: Duration::from_secs(60), bytes: 512 * 1024 * 1024 };
 
@@ -81,6 +83,7 @@ async fn read(container: &Container, version: &OdooVersion) -> Result<Facts, San
 fn unpack(bytes: &[u8]) -> Result<Facts, SandboxError> {
     let broken = |error: std::io::Error| SandboxError::Protocol(format!("the sources of Odoo could not be unpacked: {error}"));
     let mut addons: BTreeMap<ModuleName, Vec<(RelPath, Vec<u8>)>> = BTreeMap::new();
+    let mut orm = OrmFacts::default();
     for entry in tar::Archive::new(bytes).entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         let path = entry.path().ok().and_then(|path| path.strip_prefix(".").unwrap_or(&path).to_str()?.parse::<RelPath>().ok());
@@ -90,9 +93,14 @@ fn unpack(bytes: &[u8]) -> Result<Facts, SandboxError> {
         let (Some(path), Some(module)) = (path, module) else { continue };
         let mut content = Vec::new();
         entry.read_to_end(&mut content).map_err(broken)?;
+        if module.as_str() == ORM {
+            orm.read(&String::from_utf8_lossy(&content));
+            continue;
+        }
         addons.entry(module).or_default().push((path, content));
     }
-    Ok(Facts::of(&addons.into_iter().map(|(name, files)| Addon::new(name, files)).collect::<Vec<_>>()))
+    let facts = Facts::of(&addons.into_iter().map(|(name, files)| Addon::new(name, files)).collect::<Vec<_>>());
+    Ok(Facts { orm, ..facts })
 }
 
 #[cfg(test)]
@@ -102,7 +110,8 @@ mod tests {
 
     #[test]
     fn addons_of_a_tar_are_read() {
-        let files: [(&str, &[u8]); 3] = [
+        let files: [(&str, &[u8]); 4] = [
+            ("orm/models.py", b"class BaseModel(metaclass=Meta):\n    _order = 'id'\n    def search(self, domain, limit=None): pass\n"),
             ("./sale/__manifest__.py", b"{'depends': ['base']}"),
             ("./sale/models/s.py", b"class S(models.Model):\n    _name = 'sale.order'\n"),
             ("./README", b"x"),
@@ -110,6 +119,8 @@ mod tests {
         let facts = unpack(&archive(files.into_iter()).unwrap()).unwrap();
         assert_eq!(facts.modules.keys().collect::<Vec<_>>(), ["sale"]);
         assert_eq!(facts.modules["sale"].classes[0].odoo_model, "sale.order");
+        assert_eq!(facts.orm.methods["search"].parameters.len(), 3);
+        assert!(facts.orm.attributes.contains("_order"));
         assert!(unpack(b"garbage").is_err() || unpack(b"garbage").unwrap().modules.is_empty());
     }
 
@@ -117,7 +128,7 @@ mod tests {
     async fn what_was_kept_is_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let file = kept_in(&folder.path().join("new"), "sha256:abc/../x");
-        assert!(file.ends_with("new/facts-1-abcx.json"));
+        assert!(file.ends_with("new/facts-2-abcx.json"));
         assert_eq!(load(file.clone()).await, None);
         let facts = unpack(&archive([("./a/__manifest__.py", b"{}".as_slice())].into_iter()).unwrap()).unwrap();
         assert_eq!(keep(facts.clone(), file.clone()).await.unwrap(), facts);

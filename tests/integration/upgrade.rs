@@ -29,6 +29,7 @@ async fn old_addons_are_brought_as_far_as_rules_can() {
 
     let notes = addon(&result, "old_notes");
     assert_eq!((&notes["outcome"], &notes["grade"]), (&"upgraded".into(), &"proven".into()), "{notes:#}");
+    assert_eq!((&notes["missing"], &notes["unresolved"]), (&Value::Array(Vec::new()), &Value::Array(Vec::new())));
     assert_eq!(notes["tests"]["ran"], 1);
     let rules: Vec<&str> = notes["steps"].as_array().unwrap().iter().map(|step| step["rule"].as_str().unwrap()).collect();
     for rule in ["series", "tree_to_list", "attrs_to_expressions", "sql_constraints", "import_map"] {
@@ -52,6 +53,32 @@ async fn old_addons_are_brought_as_far_as_rules_can() {
     assert!(views.contains("<field name=\"name\" />  <!-- stays as it is -->") && views.contains("invisible=\"state == 'draft'\""));
     assert!(read("old_stuck/__manifest__.py").contains("\"16.0.1.0.0\""));
     assert!(read("old_guess/views.xml").contains("known_to_nobody"));
+}
+
+/// The places that a list of findings names, as `path:line name`.
+fn places(found: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let place = |one: &Value| format!("{}:{} {}", text(&one["path"]), one["line"], text(&one["name"]));
+    found.as_array().unwrap().iter().map(place).collect()
+}
+
+#[tokio::test]
+async fn addons_that_install_and_break_at_first_use_are_not_proven() {
+    let (output, folder) = upgrade(&["--json", "--apply", "--module", "old_badge", "--module", "old_dial"]).await;
+    let result = support::json(&output);
+    assert_eq!(output.status.code(), Some(1), "nothing was proven");
+
+    let (badge, dial) = (addon(&result, "old_badge"), addon(&result, "old_dial"));
+    assert_eq!(places(&badge["unresolved"]), ["old_badge/models/old_badge.py:12 create"]);
+    let gone = ["models/old_dial.py:13 mobile", "models/old_dial.py:16 mobile", "models/old_dial.py:17 name_get"];
+    assert_eq!(places(&dial["unresolved"]), gone.map(|gone| format!("old_dial/{gone}")), "all of them, not the first");
+    for one in [badge, dial] {
+        assert_eq!((&one["outcome"], &one["grade"]), (&"unfinished".into(), &"installs".into()), "{one:#}");
+        let missing: Vec<&str> = one["missing"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert!(missing.contains(&"no test ran"), "{missing:?}");
+    }
+    let kept = std::fs::read_to_string(folder.path().join("old_dial/__manifest__.py")).unwrap();
+    assert!(kept.contains("\"16.0.1.0.0\""), "only what is proven is written");
 }
 
 #[tokio::test]

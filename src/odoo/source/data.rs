@@ -2,7 +2,7 @@
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::{ModuleFacts, RecordFacts, Rows, ViewFacts};
+use super::{ModuleFacts, Names, RecordFacts, Rows, ViewFacts};
 
 /// Reads the records and views of one XML file into what its addon defines.
 pub(super) fn xml(module: &str, path: &str, text: &str, facts: &mut ModuleFacts) {
@@ -18,7 +18,11 @@ pub(super) fn xml(module: &str, path: &str, text: &str, facts: &mut ModuleFacts)
             "asset" => Some("ir.asset"),
             _ => None,
         };
-        let (Some(odoo_model), Some(id)) = (odoo_model, node.attribute("id").and_then(|id| own(module, id))) else { continue };
+        let (Some(odoo_model), Some(id)) = (odoo_model, node.attribute("id")) else { continue };
+        let Some(id) = own(module, id) else {
+            facts.made.insert(id.to_owned());
+            continue;
+        };
         let record =
             RecordFacts { odoo_model: odoo_model.to_owned(), path: path.to_owned(), line: document.text_pos_at(node.range().start).row };
         facts.records.insert(id.to_owned(), record);
@@ -37,9 +41,24 @@ pub(super) fn csv(module: &str, path: &str, text: &str, facts: &mut ModuleFacts)
     let rows = Rows::of(text);
     let Some(column) = rows.column(&["id"]) else { return };
     for row in &rows.rows {
-        if let Some(id) = Some(row.get(Some(column))).filter(|id| !id.is_empty()).and_then(|id| own(module, id)) {
+        let id = row.get(Some(column));
+        if own(module, id).is_none() {
+            facts.made.insert(id.to_owned());
+        }
+        if let Some(id) = Some(id).filter(|id| !id.is_empty()).and_then(|id| own(module, id)) {
             let record = RecordFacts { odoo_model: odoo_model.to_owned(), path: path.to_owned(), line: row.first };
             facts.records.insert(id.to_owned(), record);
+        }
+    }
+}
+
+/// Adds the ids that code gives to what it makes: `'xml_id': 'stock.warehouse0'`.
+pub(super) fn made(module: &str, text: &str, ids: &mut Names) {
+    for (at, word) in text.match_indices("xml_id") {
+        let rest = text[at + word.len()..].trim_start_matches(['\'', '"', ' ', ':', '=']);
+        let id: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')).take(200).collect();
+        if !id.is_empty() && rest.len() < text.len() - at - word.len() {
+            ids.insert(full(module, &id));
         }
     }
 }
@@ -94,6 +113,10 @@ mod tests {
         assert_eq!(facts.views["v"].inherit.as_deref(), Some("base.view_partner_form"));
         assert_eq!(facts.views["v"].arch, r#"<xpath expr="//x"/>"#);
         assert_eq!(facts.views["t"].inherit.as_deref(), Some("web.layout"));
+        assert_eq!(facts.made.iter().collect::<Vec<_>>(), ["base.c", "base.main_company"]);
+        let mut ids = Names::new();
+        made("m", "{'xml_id': 'stock.warehouse0', \"xml_id\": f'{x}', xml_id = 'own'}", &mut ids);
+        assert_eq!(ids.iter().collect::<Vec<_>>(), ["m.own", "stock.warehouse0"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::{Anchor, anchors};
-use super::{Class, Facts, FieldFacts, ModuleFacts, Names, RecordFacts, ViewFacts};
+use super::{Class, Facts, FieldFacts, ModuleFacts, Names, OrmFacts, RecordFacts, ViewFacts};
 
 /// How deep inheritance of Odoo models and of views is followed.
 const MAX_DEPTH: usize = 12;
@@ -22,7 +22,7 @@ pub struct Index<'a> {
     now: Option<(&'a str, &'a ModuleFacts)>,
 }
 
-static NOTHING: Facts = Facts { modules: BTreeMap::new() };
+static NOTHING: Facts = Facts { modules: BTreeMap::new(), orm: OrmFacts { methods: BTreeMap::new(), attributes: BTreeSet::new() } };
 
 impl Default for Index<'_> {
     /// One that knows nothing.
@@ -57,6 +57,11 @@ impl<'a> Index<'a> {
     /// Whether Odoo's own addons are known, so that what is not found is not there.
     pub fn knows_core(&self) -> bool {
         self.core.modules.contains_key("base")
+    }
+
+    /// What Odoo gives to every Odoo model.
+    pub fn orm(&self) -> &'a OrmFacts {
+        &self.core.orm
     }
 
     /// One addon.

@@ -28,6 +28,45 @@ const MAX_FILE: usize = 2 * 1024 * 1024;
 pub struct Facts {
     /// The addons, by technical name.
     pub modules: BTreeMap<String, ModuleFacts>,
+    /// What Odoo itself gives to every Odoo model; empty where Odoo's own sources were not read.
+    #[serde(default)]
+    pub orm: OrmFacts,
+}
+
+/// Methods and attributes that every Odoo model has from Odoo itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrmFacts {
+    /// The methods, by name.
+    pub methods: BTreeMap<String, Signature>,
+    /// Everything else that may be read from a record, fields included.
+    pub attributes: Names,
+}
+
+/// How a method is defined.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// Its parameters, `self` included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Parameter>,
+    /// The decorators that change how it is called, without arguments: `api.model`, `property`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decorators: Vec<String>,
+    /// The reason that its sources give for not using it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<String>,
+}
+
+/// One parameter. Its name starts with `*` or `**` where it takes all that is left.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Whether it can be left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    /// Whether it is only given by name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_name: bool,
 }
 
 /// What one addon defines.
@@ -44,6 +83,9 @@ pub struct ModuleFacts {
     /// The records of its data files, by external id without the addon's name; those of other addons that it changes are left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub records: BTreeMap<String, RecordFacts>,
+    /// The full external ids that it makes besides: records of other addons' names, and those that its code or functions in data files make.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub made: Names,
     /// Its views, by external id without the addon's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub views: BTreeMap<String, ViewFacts>,
@@ -66,6 +108,18 @@ pub struct Class {
     /// Its methods, each with the line of its `def`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub methods: BTreeMap<String, u32>,
+    /// How its methods are defined.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub signatures: BTreeMap<String, Signature>,
+    /// The other names that its body assigns.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub attributes: Names,
+    /// Whether it is an `AbstractModel`, so that `self` may have more than what is defined here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_abstract: bool,
+    /// Whether it has a base class that is no model class of Odoo, so that it may have names that are not listed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_open: bool,
     /// The file, below the addons folder.
     pub path: String,
     /// The line of its `class`.
@@ -99,6 +153,15 @@ pub struct FieldFacts {
     /// Whether it says `required=True`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
+    /// Whether it says `delegate=True`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delegate: bool,
+    /// The values that it may have or that are added to those, where they are written as a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// Whether its values are computed, so that they are not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open_values: bool,
     /// The line of its definition.
     pub line: u32,
 }
@@ -130,7 +193,17 @@ pub struct ViewFacts {
 impl Facts {
     /// What these addons define.
     pub fn of<'a>(addons: impl IntoIterator<Item = &'a Addon>) -> Self {
-        Self { modules: addons.into_iter().map(|addon| (addon.name().as_str().to_owned(), ModuleFacts::of(addon))).collect() }
+        Self {
+            modules: addons.into_iter().map(|addon| (addon.name().as_str().to_owned(), ModuleFacts::of(addon))).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+impl OrmFacts {
+    /// Reads what the classes of one of Odoo's own files below `odoo/` give to every Odoo model, and adds it.
+    pub fn read(&mut self, text: &str) {
+        python::base_classes(text, self);
     }
 }
 
@@ -153,6 +226,11 @@ impl ModuleFacts {
         }
         for (path, text) in addon.texts("csv").filter(|(path, text)| counts(path.within_module()) && text.len() <= MAX_FILE) {
             data::csv(addon.name().as_str(), path.as_str(), text, &mut facts);
+        }
+        for (_, text) in
+            addon.texts("xml").chain(addon.texts("py")).filter(|(path, text)| counts(path.within_module()) && text.len() <= MAX_FILE)
+        {
+            data::made(addon.name().as_str(), text, &mut facts.made);
         }
         facts
     }

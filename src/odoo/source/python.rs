@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tree_sitter::{Node, Parser, Tree};
 
-use super::{Class, FieldFacts};
+use super::{Class, FieldFacts, Names, OrmFacts, Parameter, Signature};
 use crate::odoo::manifest;
 
 /// A file with its syntax tree. A syntax error costs the class that it stands in, not the file.
@@ -30,6 +30,10 @@ pub struct Head {
     pub fields: Vec<(String, FieldHead)>,
     /// Its methods, each with the line of its `def`.
     pub methods: Vec<(String, u32)>,
+    /// How its methods are defined.
+    pub signatures: Vec<(String, Signature)>,
+    /// The other names that its body assigns.
+    pub attributes: Names,
 }
 
 impl Head {
@@ -130,10 +134,18 @@ impl<'t> PythonFile<'t> {
     fn class(&self, path: &str, node: Node<'_>) -> Option<Class> {
         let node = definition(node).filter(|node| node.kind() == "class_definition")?;
         let head = self.head(node);
+        let bases: Vec<&str> =
+            node.child_by_field_name("superclasses").map(children).unwrap_or_default().into_iter().map(|base| self.of(base)).collect();
+        let delegating = head.fields.iter().filter(|(_, field)| field.facts.delegate);
+        let delegating: Vec<_> = delegating.filter_map(|(name, field)| Some((field.facts.comodel.clone()?, name.clone()))).collect();
         Some(Class {
             odoo_model: head.odoo_model()?.to_owned(),
             inherit: head.inherit,
-            delegates: head.delegates,
+            delegates: head.delegates.into_iter().chain(delegating).collect(),
+            signatures: head.signatures.into_iter().collect(),
+            attributes: head.attributes,
+            is_abstract: bases.iter().any(|base| base.ends_with("AbstractModel")),
+            is_open: bases.iter().any(|base| !is_model_class(base)),
             fields: head.fields.into_iter().map(|(name, field)| (name, field.facts)).collect(),
             methods: head.methods.into_iter().collect(),
             path: path.to_owned(),
@@ -157,7 +169,64 @@ impl<'t> PythonFile<'t> {
             && let Some(name) = method.child_by_field_name("name")
         {
             read.methods.push((self.of(name).to_owned(), line(method)));
+            read.signatures.push((self.of(name).to_owned(), self.signature(statement)));
+        } else if !matches!(statement.kind(), "expression_statement" | "class_definition" | "pass_statement") {
+            // A name that a condition, a loop or an import brings is one all the same.
+            let mut open = vec![statement];
+            while let Some(node) = open.pop() {
+                open.extend(children(node));
+                if node.kind() == "identifier" {
+                    read.attributes.insert(self.of(node).to_owned());
+                }
+            }
+        } else if let Some(left) =
+            statement.named_child(0).filter(|node| node.kind() == "assignment").and_then(|node| node.child_by_field_name("left"))
+        {
+            read.attributes.extend(self.of(left).split(',').map(|name| name.trim().to_owned()));
         }
+    }
+
+    /// How a method is defined, its decorators included.
+    pub fn signature(&self, method: Node<'_>) -> Signature {
+        let mut found = Signature::default();
+        for decorator in children(method).into_iter().filter(|node| node.kind() == "decorator") {
+            let Some(value) = decorator.named_child(0) else { continue };
+            let name = self.of(if value.kind() == "call" { value.child_by_field_name("function").unwrap_or(value) } else { value });
+            match name.rsplit('.').next().unwrap_or(name) {
+                "deprecated" => {
+                    let reason = value
+                        .child_by_field_name("arguments")
+                        .and_then(|list| children(list).first().copied())
+                        .and_then(|text| self.literal(text));
+                    found.deprecated = Some(reason.unwrap_or_else(|| "it is deprecated".to_owned()));
+                }
+                "depends" | "onchange" | "constrains" | "depends_context" | "wraps" => {}
+                _ => found.decorators.push(name.to_owned()),
+            }
+        }
+        let parameters = definition(method).and_then(|node| node.child_by_field_name("parameters")).map(children).unwrap_or_default();
+        let mut by_name = false;
+        for node in parameters {
+            let named =
+                |node: Node<'_>| node.child_by_field_name("name").or_else(|| node.named_child(0)).map(|name| self.of(name).to_owned());
+            let (name, optional) = match node.kind() {
+                "identifier" => (Some(self.of(node).to_owned()), false),
+                "typed_parameter" => (node.named_child(0).map(|inner| self.of(inner).to_owned()), false),
+                "default_parameter" | "typed_default_parameter" => (named(node), true),
+                "list_splat_pattern" | "dictionary_splat_pattern" => (Some(self.of(node).to_owned()), true),
+                "keyword_separator" => {
+                    by_name = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            let Some(name) = name else { continue };
+            let optional = optional || name.starts_with('*');
+            let parameter = Parameter { optional, by_name: by_name && !name.starts_with("**"), name };
+            by_name |= parameter.name.starts_with('*');
+            found.parameters.push(parameter);
+        }
+        found
     }
 
     /// The name and the value of `name = value`.
@@ -173,16 +242,18 @@ impl<'t> PythonFile<'t> {
             "_name" => read.name = self.string(right),
             "_inherit" => read.inherit = self.strings(right),
             "_table" => read.table = self.string(right),
-            "_description" => read.description = self.literal(right),
+            "_description" => {
+                read.attributes.insert(name.to_owned());
+                read.description = self.literal(right);
+            }
             "_inherits" if right.kind() == "dictionary" => {
                 read.delegates = children(right).into_iter().filter_map(|pair| self.pair(pair, "key", "value")).collect();
             }
-            _ if right.kind() == "call" => {
-                if let Some(field) = self.field(right) {
-                    read.fields.push((name.to_owned(), field));
-                }
-            }
-            _ => {}
+            _ if right.kind() == "call" => match self.field(right) {
+                Some(field) => read.fields.push((name.to_owned(), field)),
+                None => drop(read.attributes.insert(name.to_owned())),
+            },
+            _ => drop(read.attributes.insert(name.to_owned())),
         }
     }
 
@@ -225,7 +296,14 @@ impl<'t> PythonFile<'t> {
             "required" => field.facts.required = self.of(value) == "True",
             "string" => field.label = self.literal(value),
             "help" => field.help = self.literal(value),
-            "selection" | "selection_add" if value.kind() == "list" => field.selection.extend(self.choices(value)),
+            "delegate" => field.facts.delegate = self.of(value) == "True",
+            "selection" | "selection_add" if value.kind() == "list" => {
+                let choices = self.choices(value);
+                field.facts.open_values |= choices.len() < children(value).len();
+                field.facts.values.extend(choices.iter().map(|(key, _)| key.clone()));
+                field.selection.extend(choices);
+            }
+            "selection" | "selection_add" => field.facts.open_values = true,
             _ => {}
         }
     }
@@ -238,6 +316,28 @@ impl<'t> PythonFile<'t> {
             Some((key, label))
         };
         children(list).into_iter().filter(|item| item.kind() == "tuple").filter_map(choice).collect()
+    }
+}
+
+/// Whether a base class is one of those that Odoo models are made of, or no base at all.
+fn is_model_class(base: &str) -> bool {
+    let name = base.rsplit('.').next().unwrap_or(base);
+    matches!(name, "Model" | "TransientModel" | "AbstractModel" | "BaseModel" | "CachedModel") || base.contains('=')
+}
+
+/// Adds what the classes of a file of Odoo itself give to every Odoo model.
+pub(super) fn base_classes(text: &str, orm: &mut OrmFacts) {
+    let Some(file) = PythonFile::parse(text) else { return };
+    let classes = children(file.root()).into_iter().filter_map(definition).filter(|node| node.kind() == "class_definition");
+    for class in classes.filter(|class| {
+        let name = class.child_by_field_name("name").map(|name| file.of(name));
+        name.is_some_and(|name| matches!(name, "BaseModel" | "Model" | "AbstractModel" | "TransientModel" | "MetaModel"))
+    }) {
+        let head = file.head(class);
+        orm.attributes.extend(head.attributes);
+        orm.attributes.extend(["_name", "_inherit", "_inherits", "_table"].map(str::to_owned));
+        orm.attributes.extend(head.fields.into_iter().map(|(name, _)| name));
+        orm.methods.extend(head.signatures);
     }
 }
 

@@ -1,0 +1,178 @@
+//! The grade of an upgraded addon: what was shown of it, and what is missing for more.
+
+use serde::Serialize;
+
+use crate::cascade::Observed;
+use crate::domain::Loss;
+use crate::odoo::references::References;
+
+/// What an upgrade showed of an addon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpgradeGrade {
+    /// It does not install, or errors or failing tests are left.
+    Unfinished,
+    /// It installs without an error; something is missing for a proof.
+    Installs,
+    /// It installs, every reference is resolved, the smoke run is clean, and its tests ran and passed.
+    Proven,
+}
+
+impl UpgradeGrade {
+    /// The name in answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unfinished => "unfinished",
+            Self::Installs => "installs",
+            Self::Proven => "proven",
+        }
+    }
+}
+
+/// A grade with its reasons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The grade.
+    pub grade: UpgradeGrade,
+    /// What is missing for *proven*, one sentence each. Empty exactly if the grade is that.
+    pub missing: Vec<String>,
+}
+
+impl Verdict {
+    /// Grades the last run of an addon. `losses`: what the changes take away.
+    pub(super) fn new(after: &Observed, references: &References, losses: &[Loss]) -> Self {
+        let broken = broken(after);
+        let unfinished = !broken.is_empty() || !after.is_clean();
+        let mut missing = broken;
+        if unfinished && missing.is_empty() {
+            missing.push(format!("the run did not end well ({})", after.end));
+        }
+        missing.extend(unproven(after, references));
+        missing.extend(losses.iter().map(|loss| format!("a change loses something: {loss}")));
+        let grade = match (unfinished, missing.is_empty()) {
+            (true, _) => UpgradeGrade::Unfinished,
+            (false, false) => UpgradeGrade::Installs,
+            (false, true) => UpgradeGrade::Proven,
+        };
+        Self { grade, missing }
+    }
+}
+
+fn broken(after: &Observed) -> Vec<String> {
+    let mut found = Vec::new();
+    if !after.installed {
+        found.push("it does not install".to_owned());
+    }
+    if !after.reports.is_empty() {
+        found.push(format!("{} in the log of the last run", count(after.reports.len(), "error is", "errors are")));
+    }
+    if !after.tests.failed.is_empty() {
+        found.push(format!("{} of its tests {}", after.tests.failed.len(), if after.tests.failed.len() == 1 { "fails" } else { "fail" }));
+    }
+    found
+}
+
+fn unproven(after: &Observed, references: &References) -> Vec<String> {
+    let mut found = Vec::new();
+    if after.tests.ran == 0 {
+        found.push("no test ran".to_owned());
+    }
+    match &after.record {
+        None => found.push("the smoke run did not run".to_owned()),
+        Some(record) => {
+            if !record.complete {
+                found.push("the run was not recorded to its end".to_owned());
+            }
+            if record.smoke.is_empty() {
+                found.push("the smoke run tried nothing".to_owned());
+            }
+            let failed = record.smoke.iter().filter(|check| !check.meant).filter_map(|check| Some((&check.name, check.error.as_ref()?)));
+            found.extend(failed.map(|(name, error)| format!("the smoke run fails at {name}: {error}")));
+        }
+    }
+    if !references.unresolved.is_empty() {
+        found.push(count(references.unresolved.len(), "reference is not resolved", "references are not resolved"));
+    }
+    if !references.deprecated.is_empty() {
+        found.push(count(references.deprecated.len(), "reference is deprecated", "references are deprecated"));
+    }
+    found.extend(references.unknown.iter().map(|why| format!("not every reference could be resolved: {why}")));
+    found
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::odoo::TestLog;
+    use crate::odoo::references::{Kind, Unresolved};
+    use crate::sandbox::{Check, End, Record};
+
+    fn run(tests: u32, smoke: Option<&[(&str, Option<&str>)]>) -> Observed {
+        let check = |(name, error): &(&str, Option<&str>)| Check {
+            name: (*name).to_owned(),
+            low_rights: false,
+            path: None,
+            error: error.map(str::to_owned),
+            meant: false,
+        };
+        let record = smoke.map(|smoke| Record { complete: true, smoke: smoke.iter().map(check).collect(), ..Record::default() });
+        Observed {
+            end: End::Exited(0),
+            installed: true,
+            reports: Vec::new(),
+            tests: TestLog { ran: tests, summary_seen: true, ..TestLog::default() },
+            seconds: 1.0,
+            record,
+        }
+    }
+
+    fn unresolved() -> References {
+        let one = Unresolved {
+            path: "m/models/a.py".to_owned(),
+            line: 3,
+            kind: Kind::Field,
+            name: "mobile".to_owned(),
+            model: Some("res.partner".to_owned()),
+            what: "res.partner has no field mobile".to_owned(),
+        };
+        References { checked: 1, unresolved: vec![one], ..References::default() }
+    }
+
+    #[test]
+    fn proven_needs_tests_smoke_and_references() {
+        let grade = |run: Observed, references: References| Verdict::new(&run, &references, &[]).grade;
+        let smoke: &[(&str, Option<&str>)] = &[("create m.a", None)];
+        assert_eq!(
+            Verdict::new(&run(3, Some(smoke)), &References::default(), &[]),
+            Verdict { grade: UpgradeGrade::Proven, missing: Vec::new() }
+        );
+        assert_eq!(grade(run(0, Some(smoke)), References::default()), UpgradeGrade::Installs, "no test");
+        assert_eq!(grade(run(3, None), References::default()), UpgradeGrade::Installs, "no smoke run");
+        assert_eq!(grade(run(3, Some(&[])), References::default()), UpgradeGrade::Installs, "an empty smoke run");
+        assert_eq!(
+            grade(run(3, Some(&[("create m.a", Some("KeyError: 'x'"))])), References::default()),
+            UpgradeGrade::Installs,
+            "a failing one"
+        );
+        assert_eq!(grade(run(3, Some(smoke)), unresolved()), UpgradeGrade::Installs, "a reference that leads nowhere");
+        let absent = References { unknown: vec!["the sources of x are not known".to_owned()], ..References::default() };
+        assert_eq!(grade(run(3, Some(smoke)), absent), UpgradeGrade::Installs, "sources that were not read");
+    }
+
+    #[test]
+    fn what_does_not_install_is_unfinished() {
+        let broken = Observed { installed: false, ..run(0, None) };
+        let verdict = Verdict::new(&broken, &unresolved(), &[]);
+        assert_eq!(verdict.grade, UpgradeGrade::Unfinished);
+        let said = ["it does not install", "no test ran", "the smoke run did not run", "1 reference is not resolved"];
+        assert_eq!(verdict.missing, said);
+        assert_eq!(
+            Verdict::new(&Observed { end: End::Exited(1), ..run(3, None) }, &References::default(), &[]).grade,
+            UpgradeGrade::Unfinished
+        );
+    }
+}
