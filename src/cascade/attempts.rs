@@ -1,6 +1,7 @@
 //! Trying candidates against one reproduction.
 
 mod confirm;
+mod prove;
 mod reproduce;
 
 use std::time::{Duration, Instant};
@@ -9,7 +10,8 @@ use super::guard;
 use super::observe::{Observed, brings_tests, same_error};
 use super::verify::{judge, new_errors, not_run};
 use super::{Evidence, Failure, FailureKind, Grade, Patch, Progress, Request, Source, deduce};
-use crate::domain::{ErrorReport, ModuleName};
+use crate::domain::{Applicability, ErrorReport, ModuleName};
+use crate::rules;
 use crate::sandbox::{LintRun, Sandbox, SandboxError, TestPlan, TestRun};
 pub use reproduce::Reproduction;
 
@@ -21,6 +23,34 @@ const RESERVE: Duration = Duration::from_secs(30);
 const MAX_STEPS: u32 = 12;
 /// How many other errors of the addon are looked at.
 const MAX_OTHERS: usize = 5;
+
+/// A candidate that is to be tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'c> {
+    /// The change.
+    pub patch: &'c Patch,
+    /// Where it came from.
+    pub source: &'c Source,
+    /// Who made it first, where it was recalled.
+    pub origin: Option<&'c Source>,
+    /// What it does.
+    pub summary: &'c str,
+    /// How far whoever made it would have it applied.
+    pub applicability: Applicability,
+    /// Why that is not `Safe`.
+    pub doubt: Option<&'c str>,
+}
+
+/// What became of a candidate, for whoever decides what is tried next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is proven and safe.
+    Fix,
+    /// The error is gone, but a person has to decide.
+    Proposal,
+    /// It does not help, or could not be run.
+    Refuted,
+}
 
 /// One candidate and what became of it.
 #[derive(Debug, Clone)]
@@ -37,15 +67,59 @@ pub struct Attempt {
     pub evidence: Evidence,
     /// How many errors it got past.
     pub progress: u32,
-    /// Why it may not be applied by a machine, so that it was not even run; empty if it may.
+    /// Why it may not even be run; empty if it was.
     pub forbidden: Vec<String>,
 }
 
 impl Attempt {
+    /// What it is to whoever decides.
+    pub fn standing(&self) -> Standing {
+        match self.evidence.grade {
+            Grade::Refuted => Standing::Refuted,
+            _ if self.evidence.is_fix() => Standing::Fix,
+            _ => Standing::Proposal,
+        }
+    }
+
     /// Whether it is known not to help: it was run to no avail, or never may be. One that there was no time for is not.
     pub fn is_refuted(&self) -> bool {
         self.evidence.grade == Grade::Refuted && (self.progress > 0 || !self.forbidden.is_empty())
     }
+}
+
+impl Attempt {
+    /// A candidate that was not run yet.
+    fn new(candidate: Candidate<'_>) -> Self {
+        Self {
+            source: candidate.source.clone(),
+            origin: candidate.origin.cloned(),
+            summary: candidate.summary.to_owned(),
+            patch: candidate.patch.clone(),
+            evidence: Evidence::default(),
+            progress: 0,
+            forbidden: Vec::new(),
+        }
+    }
+
+    /// Who made it first.
+    fn author(&self) -> &Source {
+        self.origin.as_ref().unwrap_or(&self.source)
+    }
+}
+
+/// A patch with its run and what that shows.
+struct Proof {
+    patch: Patch,
+    evidence: Evidence,
+    after: Observed,
+}
+
+/// A candidate with what rules added to it.
+struct Grown {
+    attempt: Attempt,
+    proof: Proof,
+    applicability: Applicability,
+    doubts: Vec<String>,
 }
 
 /// Why a candidate was not run.
@@ -120,47 +194,60 @@ impl<'a> Trial<'a> {
         others.filter(|report| self.reproduced() && !same_error(report, &self.shown)).take(MAX_OTHERS).cloned().collect()
     }
 
-    /// Runs a candidate and grades it; carries on with the rules as long as each patch uncovers a new error that they know.
-    pub async fn attempt(&mut self, patch: &Patch, source: &Source, origin: Option<&Source>, summary: &str) -> Result<Grade, Failure> {
-        let (mut patch, mut source, mut summary) = (patch.clone(), source.clone(), summary.to_owned());
-        let mut origin = origin.cloned();
-        let refused = |trial: &mut Self, refusal: Refusal| {
-            (trial.progress)(Progress::new("refused", refusal.why.join("; ")));
-            let forbidden = if refusal.forbidden { refusal.why.clone() } else { Vec::new() };
-            let evidence = not_run(&trial.before, refusal.why);
-            let (source, origin, summary, patch) = (source.clone(), origin.clone(), summary.clone(), patch.clone());
-            trial.keep(Attempt { source, origin, summary, patch, evidence, progress: 0, forbidden })
-        };
-        if let Some(refusal) = self.refuse(&patch, origin.as_ref().unwrap_or(&source)) {
-            return Ok(refused(self, refusal));
+    /// Runs a candidate and grades it; carries on with the rules as long as each patch uncovers a new error that they know. What got rid of
+    /// the error is then held against everything else that a proof means.
+    pub async fn attempt(&mut self, candidate: Candidate<'_>) -> Result<Standing, Failure> {
+        if let Some(refusal) = self.refuse(candidate.patch) {
+            return Ok(self.refused(candidate, refusal));
         }
-        let (mut evidence, mut after) = match self.verify(&patch).await {
+        let verified = match self.verify(candidate.patch).await {
             // The untouched sources could be run, so it is the patch that makes them such as cannot.
             Err(failure) if failure.kind == FailureKind::BadInput => {
-                return Ok(refused(self, Refusal { why: vec![failure.to_string()], forbidden: true }));
+                return Ok(self.refused(candidate, Refusal { why: vec![failure.to_string()], forbidden: true }));
             }
             done => done?,
         };
+        let grown = self.grow(candidate, verified).await?;
+        let mut proof = grown.proof;
+        if proof.evidence.grade != Grade::Refuted {
+            proof = self.prove(proof, grown.attempt.author(), (grown.applicability, &grown.doubts)).await?;
+        }
+        Ok(self.keep(Attempt { patch: proof.patch, evidence: proof.evidence, ..grown.attempt }))
+    }
+
+    fn refused(&mut self, candidate: Candidate<'_>, refusal: Refusal) -> Standing {
+        (self.progress)(Progress::new("refused", refusal.why.join("; ")));
+        let forbidden = if refusal.forbidden { refusal.why.clone() } else { Vec::new() };
+        let evidence = not_run(&self.before, refusal.why);
+        self.keep(Attempt { evidence, forbidden, ..Attempt::new(candidate) })
+    }
+
+    /// Adds the patches of rules to a candidate, each for an error that the one before uncovered.
+    async fn grow(&mut self, candidate: Candidate<'_>, verified: (Evidence, Observed)) -> Result<Grown, Failure> {
+        let mut attempt = Attempt::new(candidate);
+        let mut applicability = candidate.applicability;
+        let mut doubts: Vec<String> = candidate.doubt.map(str::to_owned).into_iter().collect();
+        let mut proof = Proof { patch: candidate.patch.clone(), evidence: verified.0, after: verified.1 };
         let mut step = 0;
-        while let Some(next) = self.uncovered(&evidence, &after).cloned() {
+        while let Some(next) = self.uncovered(&proof.evidence, &proof.after).cloned() {
             step += 1;
             if step > MAX_STEPS {
                 break;
             }
             (self.progress)(Progress::new("deduce", format!("that error is gone; the next one is: {}", next.title)));
-            let Some((better, rule, what, proof, observed)) = self.step(&patch, &next).await? else { break };
-            (patch, evidence, after) = (better, proof, observed);
-            source = joined(&source, &rule);
+            let Some((better, rule)) = self.step(&proof.patch, &next).await? else { break };
+            proof = better;
+            attempt.source = joined(&attempt.source, &rule.name());
             // What a rule added to a memory is no older than today, and as sure as that rule.
-            origin = origin.map(|origin| joined(&origin, &rule));
-            if !summary.contains(&what) {
-                summary = format!("{summary} {what}");
+            attempt.origin = attempt.origin.map(|origin| joined(&origin, &rule.name()));
+            applicability = applicability.min(rule.applicability);
+            doubts.extend(rule.doubt);
+            if !attempt.summary.contains(&rule.summary) {
+                attempt.summary = format!("{} {}", attempt.summary, rule.summary);
             }
         }
-        if evidence.grade == Grade::Proven {
-            evidence = self.confirm(&self.delivered(&patch), evidence, &after).await?;
-        }
-        Ok(self.keep(Attempt { source, origin, summary, patch, evidence, progress: step + 1, forbidden: Vec::new() }))
+        attempt.progress = step + 1;
+        Ok(Grown { attempt, proof, applicability, doubts })
     }
 
     /// The next error to mend on top of a patch that got rid of the first but is no proof yet.
@@ -173,41 +260,50 @@ impl<'a> Trial<'a> {
     }
 
     /// The first rule candidate that makes `next` go away on top of `patch`.
-    async fn step(&mut self, patch: &Patch, next: &ErrorReport) -> Result<Option<(Patch, String, String, Evidence, Observed)>, Failure> {
+    async fn step(&mut self, patch: &Patch, next: &ErrorReport) -> Result<Option<(Proof, rules::Candidate)>, Failure> {
         let patched = self.request.addons[0].with(patch);
         for candidate in deduce(self.request, &patched, next) {
             let Ok(both) = patch.then(&candidate.patch) else { continue };
-            // What it builds on has passed as its own author's; what comes on top is the rule's.
-            if self.refuse(&both, &Source::Rule(candidate.name())).is_some() {
+            if self.refuse(&both).is_some() {
                 continue;
             }
             (self.progress)(Progress::new("deduce", format!("rule {}: {}", candidate.name(), candidate.summary)));
             let (evidence, after) = self.verify(&both).await?;
             if after.occurrence(next).is_none() && after.occurrence(&self.shown).is_none() {
-                return Ok(Some((both, candidate.name(), candidate.summary, evidence, after)));
+                return Ok(Some((Proof { patch: both, evidence, after }, candidate)));
             }
         }
         Ok(None)
     }
 
     async fn verify(&mut self, patch: &Patch) -> Result<(Evidence, Observed), Failure> {
-        self.runs += 1;
         (self.progress)(Progress::new("verify", "running the addon's tests on the patched sources"));
-        let whole = self.delivered(patch);
-        let addons = self.request.patched(self.request.addons, &whole);
-        let run = self.sandbox.test(&TestPlan { module: addons[0].name(), also: &[], addons: &addons }).await?;
-        let after = read(run).await?;
-        self.slowest = self.slowest.max(after.seconds);
-        let evidence = self.still_shown(judge(&self.shown, &self.before, &after, self.brings_tests), &after);
+        let after = self.run(&self.delivered(patch)).await?;
+        let evidence = self.judged(&after);
         let word = format!("{} ({:.1} s, {} tests)", evidence.grade.as_str(), after.seconds, after.tests.ran);
         (self.progress)(Progress::new("verified", word).with(after.summary()));
         Ok((evidence, after))
     }
 
-    /// Why a candidate of this author is not even run.
-    fn refuse(&self, patch: &Patch, author: &Source) -> Option<Refusal> {
+    /// Runs the sources with a patch, tests included as they stand in it.
+    async fn run(&mut self, patch: &Patch) -> Result<Observed, Failure> {
+        self.runs += 1;
+        let addons = self.request.patched(self.request.addons, patch);
+        let run = self.sandbox.test(&TestPlan { module: addons[0].name(), also: &[], addons: &addons }).await?;
+        let after = read(run).await?;
+        self.slowest = self.slowest.max(after.seconds);
+        Ok(after)
+    }
+
+    /// The verdict on a run of patched sources, beside the untouched ones.
+    fn judged(&self, after: &Observed) -> Evidence {
+        self.still_shown(judge(&self.shown, &self.before, after, self.brings_tests), after)
+    }
+
+    /// Why a candidate is not even run.
+    fn refuse(&self, patch: &Patch) -> Option<Refusal> {
         let addon = &self.request.addons[0];
-        let why = guard::refusals(addon, patch, author);
+        let why = guard::forbidden(addon, patch);
         if !why.is_empty() {
             return Some(Refusal { why, forbidden: true });
         }
@@ -232,10 +328,15 @@ impl<'a> Trial<'a> {
         self.request.deadline.checked_sub(RESERVE + run).unwrap_or(now)
     }
 
-    fn keep(&mut self, attempt: Attempt) -> Grade {
-        let grade = attempt.evidence.grade;
+    fn keep(&mut self, attempt: Attempt) -> Standing {
+        let standing = attempt.standing();
         self.attempts.push(attempt);
-        grade
+        standing
+    }
+
+    /// Whether something was proven that a person has to decide on.
+    pub fn has_proposal(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.evidence.grade == Grade::Proven)
     }
 
     /// What a linter makes of the untouched sources; `None` where there is no linter.
@@ -246,6 +347,11 @@ impl<'a> Trial<'a> {
     /// Whether this very change came up before.
     pub fn knows(&self, patch: &Patch) -> bool {
         self.attempts.iter().any(|attempt| attempt.patch == *patch)
+    }
+
+    /// What was tried so far.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
     }
 
     /// What came of the last candidate.
@@ -259,13 +365,14 @@ impl<'a> Trial<'a> {
             if !attempt.forbidden.is_empty() {
                 return format!("{} ({}): forbidden, not run. {}", attempt.summary, attempt.source, attempt.forbidden.join("; "));
             }
-            format!(
-                "{} ({}): {}. New failures: {}",
-                attempt.summary,
-                attempt.source,
-                attempt.evidence.grade.as_str(),
-                attempt.evidence.new_failures.join("; ")
-            )
+            let Evidence { grade, new_failures, losses, reservations, .. } = &attempt.evidence;
+            let mut told =
+                format!("{} ({}): {}. New failures: {}", attempt.summary, attempt.source, grade.as_str(), new_failures.join("; "));
+            for why in losses.iter().map(|loss| format!("it loses something: {loss}")).chain(reservations.iter().cloned()) {
+                told.push_str(". But ");
+                told.push_str(&why);
+            }
+            told
         };
         self.attempts.iter().map(told).collect()
     }

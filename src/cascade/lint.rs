@@ -5,9 +5,9 @@
 
 use std::time::Instant;
 
-use super::attempts::Trial;
+use super::attempts::{Candidate, Standing, Trial};
 use super::{Attempt, Failure, Grade, Patch, Progress, Request, Source, guard};
-use crate::domain::{ErrorReport, FileChange};
+use crate::domain::{Applicability, ErrorReport, FileChange};
 use crate::sandbox::{LintRun, SandboxError};
 
 /// The linter's name as a source.
@@ -43,7 +43,9 @@ pub(super) async fn attempt(
             continue;
         }
         progress(Progress::new("lint", summary.clone()));
-        if trial.attempt(&patch, &source, None, &summary).await? == Grade::Proven {
+        let candidate =
+            Candidate { patch: &patch, source: &source, origin: None, summary: &summary, applicability: Applicability::Safe, doubt: None };
+        if trial.attempt(candidate).await? == Standing::Fix {
             return Ok(true);
         }
     }

@@ -11,6 +11,7 @@ mod guard;
 mod lint;
 mod observe;
 mod probe;
+mod proof;
 mod recall;
 mod scan;
 mod sources;
@@ -18,11 +19,12 @@ mod suspects;
 mod upgrade;
 mod verify;
 
+use std::cmp::Reverse;
 use std::time::Instant;
 
 pub use ask::{Asked, PROMPT_VERSION, Proposal, Question, ask, estimate};
-use attempts::Trial;
 pub use attempts::{Attempt, Reproduction};
+use attempts::{Candidate, Standing, Trial};
 pub use observe::Observed;
 pub use probe::Kind as ReproducedBy;
 pub use upgrade::{Port, Ported, Step, UpgradeGrade, Verdict, upgrade};
@@ -30,7 +32,8 @@ pub use verify::judge_dependents;
 
 use crate::claude::{Claude, ClaudeError};
 use crate::domain::{
-    Cost, Diagnosis, ErrorReport, Evidence, Failure, FailureKind, Grade, ModuleName, OdooVersion, Patch, Progress, ProvenPatch, Source,
+    Applicability, Cost, Diagnosis, ErrorReport, Evidence, Failure, FailureKind, Grade, ModuleName, OdooVersion, Patch, Progress,
+    ProvenPatch, Source,
 };
 use crate::knowledge::{Correction, PastFix, Span};
 use crate::odoo::Addon;
@@ -110,7 +113,7 @@ pub async fn run(
     let mut trial = Trial::open(&request, sandbox, progress).await?;
     let mut notes = Vec::new();
     let recalled = recall::attempt(&request, &mut trial, progress, &mut notes).await?;
-    let found = if recalled.is_proven {
+    let found = if recalled.is_fixed {
         finish(trial, &request, &notes, Cost::default())
     } else {
         reason(&request, trial, claude, ledger, progress, notes).await?
@@ -130,9 +133,15 @@ async fn reason(
     // The error itself first; then what else is wrong with the addon, for that may be the reason. The verdict is always about the error.
     let errors: Vec<ErrorReport> = std::iter::once(request.report.clone()).chain(trial.other_errors()).collect();
     for candidate in errors.iter().flat_map(|error| deduce(request, &request.addons[0], error)) {
+        // A second proposal would say no more than the first.
+        if candidate.applicability != Applicability::Safe && trial.has_proposal() {
+            continue;
+        }
         progress(Progress::new("deduce", format!("rule {}: {}", candidate.name(), candidate.summary)));
+        let rules::Candidate { patch, summary, applicability, doubt, .. } = &candidate;
         let source = Source::Rule(candidate.name());
-        if trial.attempt(&candidate.patch, &source, None, &candidate.summary).await? == Grade::Proven {
+        let offer = Candidate { patch, source: &source, origin: None, summary, applicability: *applicability, doubt: doubt.as_deref() };
+        if trial.attempt(offer).await? == Standing::Fix {
             return Ok(finish(trial, request, &notes, Cost::default()));
         }
     }
@@ -202,7 +211,16 @@ async fn consult(
         notes.push(format!("Claude says: {}", asked.diagnosis.cause));
         notes.extend(asked.refused.iter().map(|refusal| format!("An edit by Claude was refused: {refusal}.")));
         let Some(proposal) = asked.proposal else { return Ok(spent) };
-        if trial.attempt(&proposal.patch, &Source::Claude, None, &proposal.summary).await? != Grade::Refuted {
+        // What Claude thinks of its own patch says nothing about it: the sandbox and the reading of the patch decide.
+        let offer = Candidate {
+            patch: &proposal.patch,
+            source: &Source::Claude,
+            origin: None,
+            summary: &proposal.summary,
+            applicability: Applicability::Safe,
+            doubt: None,
+        };
+        if trial.attempt(offer).await? == Standing::Fix {
             return Ok(spent);
         }
     }
@@ -211,15 +229,17 @@ async fn consult(
 
 fn finish(trial: Trial<'_>, request: &Request<'_>, notes: &[String], cost: Cost) -> Found {
     let reproduced = trial.reproduced();
-    let won = trial.proven().cloned();
+    let won = trial.fix().cloned();
     let fix = won.as_ref().map(|attempt| attempt.patch.clone());
     let origin = won.as_ref().and_then(|attempt| attempt.origin.clone());
     let proven = won.and_then(|attempt| {
         let patch = trial.delivered(&attempt.patch);
         Some((ProvenPatch::new(patch, attempt.evidence)?, attempt.source, attempt.summary))
     });
+    let best = trial.attempts().iter().filter(|attempt| !lint::is_idle(attempt)).max_by_key(|attempt| worth(attempt)).cloned();
+    // A proposal brings the test along that shows the error, as a fix does.
+    let best = best.map(|best| Attempt { patch: trial.delivered(&best.patch), ..best });
     let (before, mut attempts, reproduction) = trial.close();
-    let best = attempts.iter().filter(|attempt| !lint::is_idle(attempt)).max_by_key(|attempt| worth(attempt)).cloned();
     attempts.truncate(20);
     let mut diagnosis = diagnose(request, &before, reproduced, &attempts, notes);
     if let Some(reproduction) = &reproduction {
@@ -228,12 +248,12 @@ fn finish(trial: Trial<'_>, request: &Request<'_>, notes: &[String], cost: Cost)
     Found { proven, origin, best, attempts, diagnosis, reproduced, reproduction, fix, refuted: Vec::new(), cost, shown: Vec::new() }
 }
 
-/// How much a patch is worth to a person who has to mend the error by hand. One that a machine may not apply can still be right; one that
-/// was run and got past nothing but the first error, or not even that, is known not to be. Between equals the one that was made for the error
-/// is shown, not the linter's.
-fn worth(attempt: &Attempt) -> (Grade, u32, bool) {
+/// How much a patch is worth to a person who has to mend the error by hand. One that a machine may not run can still be right; one that
+/// was run and got past nothing but the first error, or not even that, is known not to be. Of those that got rid of the error, the one
+/// that loses least is shown; between equals the one that was made for the error, not the linter's.
+fn worth(attempt: &Attempt) -> (Grade, Reverse<usize>, u32, bool) {
     let progress = attempt.progress.max(u32::from(!attempt.forbidden.is_empty()));
-    (attempt.evidence.grade, progress, !lint::is_of_linter(attempt))
+    (attempt.evidence.grade, Reverse(attempt.evidence.losses.len()), progress, !lint::is_of_linter(attempt))
 }
 
 /// What the reader of a ticket needs: the cause, the place, and why it was not mended.
@@ -247,8 +267,10 @@ fn diagnose(request: &Request<'_>, before: &Observed, reproduced: bool, attempts
             None => format!("The error could not be reproduced: the run ended otherwise ({}).", before.end),
         });
     }
+    let proven = attempts.iter().any(|attempt| attempt.evidence.grade == Grade::Proven);
     why.push(match attempts.len() {
         0 => format!("No rule has a fix for the class {}.", report.class.as_str()),
+        _ if proven => "A patch was proven to get rid of the error, but a person has to decide whether it may.".to_owned(),
         1 => "One candidate was tried; it was not proven.".to_owned(),
         n => format!("{n} candidates were tried; none was proven."),
     });
@@ -292,7 +314,7 @@ mod tests {
     #[test]
     fn forbidden_patch_is_shown_before_a_useless_one() {
         let rule = |progress, grade| attempt(Source::Rule("r".to_owned()), progress, grade, &[]);
-        let claude = attempt(Source::Claude, 0, Grade::Refuted, &["it adds sudo"]);
+        let claude = attempt(Source::Claude, 0, Grade::Refuted, &["it leaves the addon"]);
         assert!(worth(&claude) >= worth(&rule(1, Grade::Refuted)));
         assert!(worth(&claude) < worth(&rule(2, Grade::Refuted)));
         assert!(worth(&claude) < worth(&rule(1, Grade::Consistent)));

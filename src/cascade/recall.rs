@@ -3,9 +3,9 @@
 //! A correction came through a key, as a text: it is held against the guard and the proof as everything else is. One that was refuted since
 //! it was said goes behind what was proven.
 
-use super::attempts::{Attempt, Trial};
-use super::{Failure, Grade, Patch, Progress, Request, Source};
-use crate::domain::{PatchError, RelPath};
+use super::attempts::{Attempt, Candidate, Standing, Trial};
+use super::{Failure, Patch, Progress, Request, Source};
+use crate::domain::{Applicability, PatchError, RelPath};
 use crate::knowledge::{Correction, PastFix};
 use crate::odoo::Addon;
 
@@ -14,8 +14,8 @@ const MAX_COMPARED: usize = 1_000_000_000;
 
 /// What came of the memory.
 pub(super) struct Recalled {
-    /// Whether something was proven.
-    pub(super) is_proven: bool,
+    /// Whether something of it is a fix.
+    pub(super) is_fixed: bool,
     /// The names of the corrections that are known by now not to help.
     pub(super) refuted: Vec<String>,
 }
@@ -63,18 +63,25 @@ pub(super) async fn attempt(
             progress(Progress::new("recall", "the same change was tried already"));
             continue;
         }
-        let is_proven = trial.attempt(&patch, &Source::Recall, Some(origin), &summary).await? == Grade::Proven;
+        let (applicability, doubt) = match origin {
+            // It was a proposal when it was made, and remembering it makes it no better.
+            origin if origin.is_unsure() => (Applicability::Unsafe, Some("the rule that made it was not sure")),
+            _ => (Applicability::Safe, None),
+        };
+        let (source, summary) = (&Source::Recall, summary.as_str());
+        let candidate = Candidate { patch: &patch, source, origin: Some(origin), summary, applicability, doubt };
+        let is_fixed = trial.attempt(candidate).await? == Standing::Fix;
         if let Known::Said(correction) = known
             && trial.last().is_some_and(Attempt::is_refuted)
         {
             refuted.push(correction.name.clone());
         }
-        if is_proven {
-            return Ok(Recalled { is_proven, refuted });
+        if is_fixed {
+            return Ok(Recalled { is_fixed, refuted });
         }
         tried.push(patch);
     }
-    Ok(Recalled { is_proven: false, refuted })
+    Ok(Recalled { is_fixed: false, refuted })
 }
 
 /// What a person said first, but for what was refuted since: that comes last.

@@ -74,7 +74,7 @@ pub fn is_renamed_method(old: &str, new: &str) -> bool {
 fn renaming(new: &str, fate: impl Fn(u8) -> Option<Fate>) -> Option<Renaming> {
     let mut found = (1..=LAST_KNOWN).filter_map(fate);
     found.find_map(|fate| match fate {
-        Fate::Named { name, sure } if name == new => Some(if sure { Renaming::Same } else { Renaming::Otherwise }),
+        Fate::Named { name, doubt } if name == new => Some(if doubt.is_none() { Renaming::Same } else { Renaming::Otherwise }),
         _ => None,
     })
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{MAX_RUNS, Trial, read};
+use super::{MAX_RUNS, Standing, Trial, read};
 use crate::cascade::probe::{self, Kind, Probe, shows};
 use crate::cascade::verify::new_errors;
 use crate::cascade::{Attempt, Evidence, Failure, Grade, Observed, Patch, Progress};
@@ -95,9 +95,9 @@ impl Trial<'_> {
         both.unwrap_or_else(|| fix.clone())
     }
 
-    /// The proven one of what was tried.
-    pub fn proven(&self) -> Option<&Attempt> {
-        self.attempts.iter().find(|attempt| attempt.evidence.grade == Grade::Proven)
+    /// The one of what was tried that is proven and safe.
+    pub fn fix(&self) -> Option<&Attempt> {
+        self.attempts.iter().find(|attempt| attempt.standing() == Standing::Fix)
     }
 
     /// A test that shows the error must pass after it. One that fails for another reason failed before as well, so that nothing else

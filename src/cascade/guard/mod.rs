@@ -1,8 +1,9 @@
 //! What no patch may do by itself, whoever made it: leave the addon, weaken what it is judged by, widen who may do what.
 //!
-//! A proof says that an error is gone; it cannot say that the price was right. What is refused here is never run and never applied: it
-//! goes to a person, with the reason. These checks read text, so they can be too strict and cannot be complete; what they let pass still
-//! needs its proof. They never look at how well a patch is argued for.
+//! A proof says that an error is gone; it cannot say that the price was right. A patch that leaves the addon or is no text is never run.
+//! One that touches rights, rules or tests is run and graded as every other, and goes to a person as a proposal with the reason. These
+//! checks read text, so they can be too strict and cannot be complete; what they let pass still needs its proof. They never look at how
+//! well a patch is argued for.
 
 mod code;
 mod manifest;
@@ -25,13 +26,21 @@ const MAX_COMPARING: Duration = Duration::from_secs(1);
 /// The most reasons that are given.
 const MAX_REASONS: usize = 20;
 
+/// Why a patch of `addon` must not even be run, one sentence each: it would change what is no part of the addon, or no text.
+pub fn forbidden(addon: &Addon, patch: &Patch) -> Vec<String> {
+    patch.changes().iter().filter_map(|change| place::forbidden(addon, change)).take(MAX_REASONS).collect()
+}
+
 /// Why a patch of `addon` must not be applied by a machine, one sentence each; nothing if it may. `author` is who made it first: a rule
 /// may rename within a test, nobody else may touch one.
 pub fn refusals(addon: &Addon, patch: &Patch, author: &Source) -> Vec<String> {
     let of_rule = matches!(author, Source::Rule(_));
     let mut refused = Vec::new();
     for change in patch.changes() {
-        refused.extend(place::refusals(addon, change, of_rule));
+        refused.extend(place::forbidden(addon, change));
+        if place::is_test(&change.path) && !of_rule {
+            refused.push(format!("{} is a test: a fix must not change what it is judged by", change.path));
+        }
         refused.extend(code::refusals(change));
         if change.path.within_module() == "__manifest__.py" {
             refused.extend(manifest::refusals(addon, change));

@@ -9,7 +9,7 @@ const EXTENSIONS: [&str; 14] = ["py", "xml", "csv", "js", "css", "scss", "html",
 const FRAMEWORK: [&str; 5] = ["conftest.py", "pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml"];
 
 /// Why this file must not be changed, or not into this.
-pub(super) fn refusals(addon: &Addon, change: &FileChange, of_rule: bool) -> Option<String> {
+pub(super) fn forbidden(addon: &Addon, change: &FileChange) -> Option<String> {
     let path = &change.path;
     if path.module() != addon.name().as_str() || path.within_module().is_empty() {
         return Some(format!("{path} is not inside the addon {}", addon.name()));
@@ -17,9 +17,6 @@ pub(super) fn refusals(addon: &Addon, change: &FileChange, of_rule: bool) -> Opt
     let file = name(path);
     if FRAMEWORK.contains(&file.as_str()) {
         return Some(format!("{path} says how tests are run"));
-    }
-    if is_test(path) && !of_rule {
-        return Some(format!("{path} is a test: a fix must not change what it is judged by"));
     }
     if path.within_module().split('/').any(|part| part.starts_with('.')) {
         return Some(format!("{path} is a hidden file"));

@@ -48,12 +48,26 @@ pub(super) enum Found {
 pub(super) fn at(step: &Step<'_>) -> Option<Found> {
     let source = Source::parse(step.text)?;
     let (function, class) = method(&source, step)?;
+    of_method(&source, function, class)
+}
+
+/// The method or route that a line is in.
+pub(super) fn around(text: &str, line: u32) -> Option<Found> {
+    let source = Source::parse(text)?;
+    let row = usize::try_from(line).ok()?.checked_sub(1)?;
+    let methods = source.all("function_definition").filter_map(|function| Some((function, class_of(function)?)));
+    let mut around = methods.filter(|(function, _)| (function.start_position().row..=function.end_position().row).contains(&row));
+    let (function, class) = around.next()?;
+    of_method(&source, function, class)
+}
+
+fn of_method(source: &Source<'_>, function: Node<'_>, class: Node<'_>) -> Option<Found> {
     let name = source.of(field(function, "name")?).to_owned();
-    if let Some(route) = decorators(function).into_iter().find_map(|decorator| route(&source, decorator, &name)) {
+    if let Some(route) = decorators(function).into_iter().find_map(|decorator| route(source, decorator, &name)) {
         return Some(route);
     }
-    let odoo_model = odoo_model(&source, class)?;
-    Some(match call(&source, function, class, &name) {
+    let odoo_model = odoo_model(source, class)?;
+    Some(match call(source, function, class, &name) {
         Some(call) => Found::Method { odoo_model, name, call },
         None => Found::Uncallable { odoo_model, name },
     })

@@ -92,6 +92,17 @@ pub(super) fn probes(report: &ErrorReport, addon: &Addon) -> Vec<Probe> {
     found
 }
 
+/// A test that runs the method or route which a line of the addon is in; `None` if it cannot be called without knowing more.
+pub(super) fn reaching(addon: &Addon, path: &RelPath, line: u32) -> Option<Probe> {
+    let scene = match code::around(addon.text(path)?, line)? {
+        Found::Method { odoo_model, name, call } => Scene::Method { odoo_model, name, call },
+        Found::Route { path, name, needs_user } => Scene::Route { path, name, needs_user },
+        Found::Uncallable { .. } => return None,
+    };
+    let shape = scene.odoo_model().map(|odoo_model| code::shape(addon, odoo_model)).unwrap_or_default();
+    scene.probe_on(1, addon, &shape, scene.has_more(&shape))
+}
+
 /// What was going on, from the outside in.
 fn scenes(report: &ErrorReport, addon: &Addon) -> Vec<Scene> {
     // What was raised last holds the outermost frames.
@@ -188,10 +199,14 @@ impl Scene {
     }
 
     fn probe(&self, report: &ErrorReport, addon: &Addon, shape: &Shape, filled: bool) -> Option<Probe> {
+        let records = self.odoo_model().and_then(|odoo_model| called_on(report, odoo_model)).unwrap_or(1);
+        self.probe_on(records, addon, shape, filled)
+    }
+
+    fn probe_on(&self, records: usize, addon: &Addon, shape: &Shape, filled: bool) -> Option<Probe> {
         let (path, file) = suite::new_file(addon, &self.words())?;
         let class = camel(&file);
         let method = format!("test_{}", self.words()[1].trim_matches('_'));
-        let records = self.odoo_model().and_then(|odoo_model| called_on(report, odoo_model)).unwrap_or(1);
         let text = write::test(self, &write::Setting { class: &class, method: &method, shape, records, filled });
         let (kind, does) = self.told();
         let what = format!("a test that {does}{}", if filled { ", with all its fields filled" } else { "" });

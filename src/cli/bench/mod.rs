@@ -5,6 +5,7 @@ mod knowledge;
 mod log;
 mod page;
 mod sandbox;
+mod traps;
 
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ enum Only {
     Log,
     /// What is read out of broken addons' logs, and how many are mended.
     Errors(errors::Args),
+    /// Cases in which the obvious answer is wrong, and their twins in which it is right: what is called fixed.
+    Traps(traps::Args),
     /// How well and how fast the knowledge base finds.
     Knowledge(knowledge::Args),
     /// Verifying real addons: a naive run from nothing, ours, and the floor, side by side; and what twenty runs leave behind.
@@ -49,6 +52,7 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     match args.only {
         Some(Only::Sandbox(args)) => return sandbox::run(config, args).await,
         Some(Only::Errors(args)) => return Box::pin(errors::run(config.clone(), args)).await,
+        Some(Only::Traps(args)) => return Box::pin(traps::run(config.clone(), args)).await,
         Some(Only::Knowledge(args)) => return Box::pin(knowledge::run(config, args)).await,
         Some(Only::Log) | None => {}
     }

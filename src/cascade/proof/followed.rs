@@ -1,0 +1,89 @@
+//! The values that the addon's code handed to `create` and `write`, followed from the run that showed the error to the patched one.
+//!
+//! The values before are recorded before the call goes on, so that those of the call that fails are among them. What the old code would
+//! have written must arrive somewhere: under another name, by another call, but in the same test or check.
+
+use std::collections::BTreeSet;
+
+use crate::domain::{Location, Loss, LossKind};
+use crate::sandbox::{Record, Written};
+
+/// Values that say nothing: they are also what stands where nothing was written.
+const EMPTY: [&str; 9] = ["None", "False", "True", "''", "\"\"", "[]", "{}", "()", "0"];
+/// The most losses that are named.
+const MAX_LOSSES: usize = 20;
+
+/// The values that were handed over before the patch and are not handed over after it, in the same test or check.
+pub(in crate::cascade) fn lost_values(before: &Record, after: &Record) -> Vec<Loss> {
+    let ran: BTreeSet<&str> = after.written.iter().map(|written| written.during.as_str()).chain(named(after)).collect();
+    let mut seen = BTreeSet::new();
+    let lost = before.written.iter().filter(|old| {
+        is_telling(old)
+            && ran.contains(old.during.as_str())
+            && !after.written.iter().any(|new| new.during == old.during && arrives(&old.value, &new.value))
+            && seen.insert((&old.odoo_model, &old.field, &old.path, old.line))
+    });
+    lost.take(MAX_LOSSES).map(loss).collect()
+}
+
+/// Every test and check that ran.
+fn named(record: &Record) -> impl Iterator<Item = &str> {
+    record.tests.iter().map(|test| test.name.as_str()).chain(record.smoke.iter().map(|check| check.name.as_str()))
+}
+
+/// A value of which it can be told whether it arrived: plain text or a number. Records and times differ from run to run.
+fn is_telling(written: &Written) -> bool {
+    let value = written.value.trim();
+    let first = value.chars().next();
+    let is_plain = first.is_some_and(|c| matches!(c, '\'' | '"' | '-' | '0'..='9'));
+    is_plain && !EMPTY.contains(&value) && !value.starts_with("<")
+}
+
+/// Whether the old value is the new one or a part of it: two values may be joined into one text.
+fn arrives(old: &str, new: &str) -> bool {
+    let bare = old.trim_matches(['\'', '"']);
+    old == new || (bare.chars().count() > 2 && new.contains(bare))
+}
+
+fn loss(written: &Written) -> Loss {
+    let Written { odoo_model, field, value, path, line, .. } = written;
+    let place = Location { path: path.clone(), line: Some(*line) };
+    Loss { kind: LossKind::Value, place, what: format!("the value {value} that was written to {odoo_model}.{field} is written nowhere") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(during: &str, field: &str, value: &str) -> Written {
+        let (odoo_model, path) = ("res.partner".to_owned(), "m/a.py".to_owned());
+        Written { during: during.to_owned(), odoo_model, field: field.to_owned(), value: value.to_owned(), path, line: 15 }
+    }
+
+    fn record(written: &[Written]) -> Record {
+        Record { written: written.to_vec(), ..Record::default() }
+    }
+
+    #[test]
+    fn value_that_arrives_nowhere_is_lost() {
+        let before = record(&[written("T.t", "name", "'Ada'"), written("T.t", "mobile", "'+49 170'")]);
+        let found = lost_values(&before, &record(&[written("T.t", "name", "'Ada'")]));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].to_string(), "m/a.py:15: the value '+49 170' that was written to res.partner.mobile is written nowhere");
+    }
+
+    #[test]
+    fn value_under_another_name_arrives() {
+        let before = record(&[written("T.t", "mobile", "'+49 170'"), written("T.t", "qty", "3.0")]);
+        let after = record(&[written("T.t", "phone", "'+49 170'"), written("T.t", "quantity", "3.0")]);
+        assert!(lost_values(&before, &after).is_empty());
+        let joined = record(&[written("T.t", "comment", "'call +49 170 or 3.0'"), written("T.t", "q", "3.0")]);
+        assert!(lost_values(&before, &joined).is_empty());
+    }
+
+    #[test]
+    fn only_the_same_test_counts_and_only_values_that_tell() {
+        let before = record(&[written("T.t", "mobile", "'+49 170'"), written("T.u", "a", "res.partner(3,)"), written("T.u", "b", "False")]);
+        assert!(lost_values(&before, &record(&[written("T.u", "c", "'x'")])).is_empty(), "the first test did not run");
+    }
+}
