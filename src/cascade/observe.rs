@@ -1,5 +1,7 @@
 //! What one sandbox run showed, read.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::domain::{ErrorReport, ModuleName};
@@ -23,7 +25,7 @@ pub struct Observed {
     /// Wall-clock seconds.
     pub seconds: f64,
     /// What the recorder saw; `None` if it said nothing that can be read.
-    pub record: Option<Record>,
+    pub record: Option<Arc<Record>>,
 }
 
 impl Observed {
@@ -35,7 +37,7 @@ impl Observed {
             reports: odoo::reports(&run.log),
             tests: run.record.as_ref().map_or_else(|| TestLog::read(&run.log), recorded_tests),
             seconds: run.seconds,
-            record: run.record.clone(),
+            record: run.record.clone().map(Arc::new),
         }
     }
 

@@ -182,14 +182,14 @@ mod tests {
         assert_eq!(judge(&error, &before, &whole, false).grade, Grade::Proven);
         let unrecorded = Observed { record: None, ..whole.clone() };
         assert_eq!(judge(&error, &before, &unrecorded, false).grade, Grade::Consistent);
-        let cut = Observed { record: Some(Record { complete: false, ..record(SUMMARY) }), ..whole };
+        let cut = Observed { record: Some(Record { complete: false, ..record(SUMMARY) }.into()), ..whole };
         assert_eq!(judge(&error, &before, &cut, false).grade, Grade::Consistent);
     }
 
     #[test]
     fn tampering_refutes_unless_it_was_there_before() {
         let (error, before) = broken();
-        let tampered = |sentence: &str| Some(Record { complete: true, tampering: vec![sentence.to_owned()], ..record(SUMMARY) });
+        let tampered = |sentence: &str| Some(Record { complete: true, tampering: vec![sentence.to_owned()], ..record(SUMMARY) }.into());
         let after =
             Observed { record: tampered("TestA.test_x compares with its own equality at m/a.py:7"), ..run(End::Exited(0), true, SUMMARY) };
         let evidence = judge(&error, &before, &after, false);

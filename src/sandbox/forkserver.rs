@@ -178,10 +178,10 @@ impl ForkServer {
         order: &Order<'_>,
         total: Duration,
         heard: &mut (dyn FnMut(&[u8]) + Send),
-    ) -> Result<(Output, Option<Record>), SandboxError> {
+    ) -> Result<(Output, Option<Box<Record>>), SandboxError> {
         let deadline = Instant::now() + total;
         self.send(&Command::Run(order)).await;
-        let (mut bytes, mut recording, mut channel) = (Vec::new(), Recording::default(), None);
+        let (mut bytes, mut recording, mut channel) = (Vec::new(), Box::<Recording>::default(), None);
         let stop = loop {
             match self.frame(deadline).await? {
                 Some(Frame::Log(log)) => {
@@ -202,7 +202,7 @@ impl ForkServer {
                 None => break Stop::Deadline,
             }
         };
-        let record = recording.finish(stop, channel);
+        let record = recording.finish(stop, channel).map(Box::new);
         Ok((Output { stop, bytes }, record))
     }
 
@@ -254,7 +254,7 @@ mod tests {
         if ends { ForkServer::over(complaint.chain(chunks), input) } else { ForkServer::over(chunks.chain(stream::pending()), input) }
     }
 
-    async fn recorded(chunks: Vec<Vec<u8>>, ends: bool) -> Result<(Output, Option<Record>), SandboxError> {
+    async fn recorded(chunks: Vec<Vec<u8>>, ends: bool) -> Result<(Output, Option<Box<Record>>), SandboxError> {
         let limits = Limits::default();
         let order = Order { install: &["m"], ..Order::new(&limits, "d", "t") };
         server(chunks, ends).run(&order, Duration::from_millis(100), &mut |_| {}).await

@@ -187,7 +187,14 @@ impl Sandbox {
         }
         let installed = ran.installed && matches!(end, End::Exited(_));
         let phases = Phases { engine: engine.as_secs_f64(), ..ran.phases };
-        Ok(TestRun { end, log: ran.log, installed, seconds: started.elapsed().as_secs_f64(), phases, record: ran.record })
+        Ok(TestRun {
+            end,
+            log: ran.log,
+            installed,
+            seconds: started.elapsed().as_secs_f64(),
+            phases,
+            record: ran.record.map(|record| *record),
+        })
     }
 
     /// A container whose templates spare the job an installation, if there is an image for it. Notes what would have spared it one.

@@ -51,7 +51,7 @@ pub(super) struct Ran {
     pub(super) out_of_memory: bool,
     pub(super) phases: Phases,
     /// What the recorder saw of it.
-    pub(super) record: Option<Record>,
+    pub(super) record: Option<Box<Record>>,
 }
 
 /// What is known after a run that ended by itself.
