@@ -148,7 +148,7 @@ fn renamed(text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) ->
         None => node.tag_name().name().to_owned(),
     };
     let alike = there.iter().filter(|anchor| tag == "*" || anchor.tag == tag);
-    let known: Vec<&str> = alike.filter_map(|anchor| anchor.get(key)).map(|name| name.as_ref()).collect();
+    let known: Vec<&str> = alike.filter_map(|anchor| anchor.get(key)).collect();
     let names = ranked(value, known.iter().copied(), |_| false);
     let of = |name: &str| {
         let summary = format!("{tag} {value:?} is not in its parent view; {name:?} is.");

@@ -156,7 +156,7 @@ mod tests {
             ),
         ] {
             let found = candidates(text, line, error);
-            let sure: Vec<bool> = found.iter().map(|candidate| candidate.is_safe()).collect();
+            let sure: Vec<bool> = found.iter().map(crate::rules::Candidate::is_safe).collect();
             let texts: Vec<_> = found.iter().map(|candidate| &candidate.patch.changes()[0].after).collect();
             assert_eq!(sure, [true], "{texts:#?}");
         }

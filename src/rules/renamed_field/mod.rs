@@ -121,10 +121,10 @@ fn edits(addon: &Addon, text: &str, document: &Document<'_>, known: &Known, priv
             let rename = |new: &str| xml::value_range(text, &name).map(|range| Edit::new(range, new));
             match known.find(odoo_model, name.value()) {
                 Some(To::Field { write, .. }) => edits.extend(rename(write)),
-                Some(To::Gone { idle, .. }) => {
-                    if known.drops(odoo_model, name.value(), idle, node.attribute("eval").or_else(|| node.text())) {
-                        edits.push(xml::remove_element(text, node));
-                    }
+                Some(To::Gone { idle, .. })
+                    if known.drops(odoo_model, name.value(), idle, node.attribute("eval").or_else(|| node.text())) =>
+                {
+                    edits.push(xml::remove_element(text, node));
                 }
                 // Where both are given, which of them counts is not for a rule to say.
                 Some(To::Merged { into }) if xml::fields(record, into).next().is_none() => edits.extend(rename(into)),
@@ -132,7 +132,7 @@ fn edits(addon: &Addon, text: &str, document: &Document<'_>, known: &Known, priv
                     let opposite = opposite(text, node);
                     edits.extend(opposite.is_some().then(|| rename(write)).flatten().into_iter().chain(opposite));
                 }
-                Some(To::Merged { .. }) => {}
+                Some(To::Merged { .. } | To::Gone { .. }) => {}
                 Some(To::Privilege) => edits.extend(privileges.edits(addon, text, record, node)),
                 None if odoo_model == "ir.rule" && name.value() == "domain_force" => edits.extend(rule_domain(text, node, known)),
                 None => {}
