@@ -47,7 +47,7 @@ pub(super) fn call<'n>(
     check: &Check<'_, '_>,
     place: Place<'_>,
     odoo_model: &str,
-    on_self: bool,
+    (on_self, is_super): (bool, bool),
     name: &str,
     arguments: &[(Option<&'n str>, Node<'n>)],
 ) {
@@ -55,7 +55,9 @@ pub(super) fn call<'n>(
     if model.fields.contains_key(name) {
         return;
     }
-    let all = check.world.signatures(odoo_model, name, "");
+    // The override that calls super() is not what it calls; another class of the same addon may be.
+    let own = model.methods.get(name).map_or(0, |found| found.iter().filter(|(module, _)| *module == check.world.module).count());
+    let all = check.world.signatures(odoo_model, name, if is_super && own == 1 { check.world.module } else { "" });
     if let Some(reason) = all.iter().find_map(|(_, signature)| signature.deprecated.as_deref())
         && all.iter().all(|(_, signature)| signature.deprecated.is_some())
     {

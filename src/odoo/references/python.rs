@@ -277,7 +277,7 @@ impl<'n> Walk<'_, 'n, '_> {
         self.ids(object, name, &arguments);
         let of = self.code.type_of(object);
         let Some((odoo_model, on_self)) = of.odoo_model() else { return };
-        overrides::call(&self.check, self.place(call), odoo_model, on_self, name, &arguments);
+        overrides::call(&self.check, self.place(call), odoo_model, (on_self, matches!(of, Type::Super(_))), name, &arguments);
         if self.is_guarded(call) {
             return;
         }

@@ -55,9 +55,10 @@ pub(super) fn csv(module: &str, path: &str, text: &str, facts: &mut ModuleFacts)
 /// Adds the ids that code gives to what it makes: `'xml_id': 'stock.warehouse0'`.
 pub(super) fn made(module: &str, text: &str, ids: &mut Names) {
     for (at, word) in text.match_indices("xml_id") {
-        let rest = text[at + word.len()..].trim_start_matches(['\'', '"', ' ', ':', '=']);
+        let rest = text[at + word.len()..].trim_start_matches(['\'', '"']).trim_start_matches([' ', ':', '=']);
+        let Some(rest) = rest.strip_prefix(['\'', '"']) else { continue };
         let id: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')).take(200).collect();
-        if !id.is_empty() && rest.len() < text.len() - at - word.len() {
+        if !id.is_empty() {
             ids.insert(full(module, &id));
         }
     }
