@@ -27,18 +27,24 @@ pub(super) fn losses(before: &Facts, after: &Facts, judge: &Judge<'_>) -> Vec<Lo
     let vanished = Vanished::of(before, after);
     let mut found = Vec::new();
     let has_new_term = |unit: &str| new.iter().any(|fact| fact.kind == Kind::Term && fact.unit == unit);
-    for change in &changes {
-        match change.is {
-            Some(is) => found.extend(changed(change.was, is, judge, &vanished)),
-            None => found.extend(dropped(change.was, &new, &vanished)),
+    let gone_wholes: BTreeSet<String> =
+        changes.iter().filter(|change| change.is.is_none()).filter_map(|change| whole(change.was)).collect();
+    for Change { was, is } in &changes {
+        match is {
+            Some(is) => {
+                let lost = changed(was, is, judge, &vanished);
+                found.extend(lost.filter(|lost| lost.kind != LossKind::Scope || !has_new_term(&was.unit)));
+            }
+            // Of what is gone as a whole its parts are not told.
+            None if part_of(was).is_some_and(|name| gone_wholes.contains(&name)) => {}
+            None => found.extend(dropped(was, &new, &vanished)),
         }
     }
     let told: BTreeSet<(String, u32)> = found.iter().filter_map(|loss| Some((loss.place.path.clone(), loss.place.line?))).collect();
-    for (item, unit, path) in vanished.unpaired(judge) {
+    for (item, path) in vanished.unpaired(judge) {
         if !told.contains(&(path.to_owned(), item.line)) {
-            found.push(of_item(item, path, None));
+            found.push(of_item(item, path));
         }
-        let _ = unit;
     }
     for (item, by, unit, path) in vanished.paired(judge) {
         if let Some((kind, how)) = judge.rename(item.role, &item.text, &by.text, item.model.as_deref())
@@ -50,6 +56,25 @@ pub(super) fn losses(before: &Facts, after: &Facts, judge: &Judge<'_>) -> Vec<Lo
         }
     }
     found
+}
+
+/// The name of a field or function, by which its parts name it.
+fn whole(fact: &Fact) -> Option<String> {
+    match fact.kind {
+        Kind::Field => Some(format!("{}.{}", fact.unit, fact.key)),
+        Kind::Function if fact.unit.ends_with(':') => Some(format!("{}{}", fact.unit, fact.key)),
+        Kind::Function => Some(format!("{}.{}", fact.unit, fact.key)),
+        _ => None,
+    }
+}
+
+/// The name of the field or function that a fact is a part of.
+fn part_of(fact: &Fact) -> Option<String> {
+    match fact.kind {
+        Kind::Property => Some(format!("{}.{}", fact.unit, fact.key.rsplit_once('.')?.0)),
+        Kind::Decorator => Some(fact.unit.clone()),
+        _ => None,
+    }
 }
 
 pub(super) fn loss(kind: LossKind, path: &str, line: u32, what: String) -> Loss {
@@ -308,8 +333,9 @@ fn without<'i>(items: &'i [Item], others: &[Item]) -> Vec<&'i Item> {
 
 fn roles_fit(one: Role, other: Role) -> bool {
     let names = |role: Role| matches!(role, Role::Attribute | Role::Call | Role::Name | Role::Key);
-    let texts = |role: Role| matches!(role, Role::Text | Role::Model | Role::Id);
-    one == other || (names(one) && names(other)) || (texts(one) && texts(other))
+    let texts = |role: Role| matches!(role, Role::Model | Role::Id);
+    let read_otherwise = (one == Role::Text && texts(other)) || (texts(one) && other == Role::Text);
+    one == other || (names(one) && names(other)) || read_otherwise
 }
 
 fn fits(item: &Item, other: &Item, judge: &Judge<'_>) -> bool {
@@ -324,7 +350,7 @@ fn name_of(item: &Item) -> String {
     }
 }
 
-fn of_item(item: &Item, path: &str, _by: Option<&Item>) -> Loss {
+fn of_item(item: &Item, path: &str) -> Loss {
     let (kind, what) = match item.role {
         Role::Attribute => (LossKind::Value, format!("{} is no longer read", item.text)),
         Role::Call => (LossKind::Call, format!("the call of {} is taken away", item.text)),
@@ -344,8 +370,6 @@ fn of_item(item: &Item, path: &str, _by: Option<&Item>) -> Loss {
 struct Vanished<'f> {
     /// By unit: its file, what it lost and what it gained.
     units: BTreeMap<&'f str, (&'f str, Vec<&'f Item>, Vec<&'f Item>)>,
-    /// Everything that any unit gained.
-    gained: Vec<&'f Item>,
 }
 
 impl<'f> Vanished<'f> {
@@ -369,7 +393,7 @@ impl<'f> Vanished<'f> {
             let lost: Vec<&Item> = unlike(items, now).into_iter().filter(|item| !gained.iter().any(|other| item.is_like(other))).collect();
             units.insert(*name, (*path, lost, unlike(now, items)));
         }
-        Self { units, gained }
+        Self { units }
     }
 
     fn holds(&self, item: &Item, unit: &str) -> bool {
@@ -410,9 +434,9 @@ impl<'f> Vanished<'f> {
         found
     }
 
-    fn unpaired(&self, judge: &Judge<'_>) -> Vec<(&'f Item, &'f str, &'f str)> {
-        let _ = &self.gained;
-        self.pairs(judge).into_iter().filter(|(_, by, _, _)| by.is_none()).map(|(item, _, unit, path)| (item, unit, path)).collect()
+    fn unpaired(&self, judge: &Judge<'_>) -> Vec<(&'f Item, &'f str)> {
+        let open = self.pairs(judge).into_iter().filter(|(_, by, _, _)| by.is_none());
+        open.map(|(item, _, _, path)| (item, path)).collect()
     }
 
     fn paired(&self, judge: &Judge<'_>) -> Vec<(&'f Item, &'f Item, &'f str, &'f str)> {

@@ -164,6 +164,7 @@ impl<'s, 'k> Context<'s, 'k> {
                     stack.extend(field(node, "value"));
                     continue;
                 }
+                "subscript" if self.is_fallback(node) => continue,
                 "integer" if self.is_index_of_gone(node) => continue,
                 "integer" | "float" => push(Role::Number, self.source.of(node).to_owned(), None),
                 "true" | "false" | "none" => push(Role::Constant, self.source.of(node).to_owned(), None),
@@ -196,7 +197,7 @@ impl<'s, 'k> Context<'s, 'k> {
         let text = self.source.of(node);
         let parent = node.parent()?;
         let called = |node: Node<'_>| node.parent().is_some_and(|up| up.kind() == "call" && field(up, "function") == Some(node));
-        if PLUMBING.contains(&text) || matches!(text, "_" | "super" | "_cr") {
+        if PLUMBING.contains(&text) || matches!(text, "_" | "super" | "_cr" | "format") {
             return None;
         }
         match parent.kind() {
@@ -234,6 +235,12 @@ impl<'s, 'k> Context<'s, 'k> {
             }
             _ => (Role::Text, None),
         }
+    }
+
+    /// The empty records in `… or self.env["res.groups"]`, which stand for nothing.
+    fn is_fallback(&self, node: Node<'_>) -> bool {
+        let last = node.parent().filter(|parent| parent.kind() == "boolean_operator" && field(*parent, "right") == Some(node));
+        last.is_some() && field(node, "value").is_some_and(|value| is_registry(self.source.of(value)))
     }
 
     /// A number that picks a part of what a method gave that Odoo no longer has.

@@ -49,7 +49,7 @@ pub(super) fn facts(path: &str, text: &str, addon: &Addon, depends: &Known<'_>, 
             }
             continue;
         }
-        entries(&source, &key, value, &mut |name, node| {
+        entries(&source, value, &mut |name, node| {
             let is_file = matches!(key.as_str(), "data" | "demo" | "assets" | "init_xml" | "update_xml" | "css" | "js" | "qweb");
             let is_lost = if is_file {
                 !is_before || exists(addon, &name)
@@ -90,7 +90,7 @@ fn fact(path: &str, key: String, content: String, node: Node<'_>, subject: Strin
     }
 }
 
-fn entries<'n>(source: &Source<'_>, key: &str, value: Node<'n>, push: &mut dyn FnMut(String, Node<'n>)) {
+fn entries<'n>(source: &Source<'_>, value: Node<'n>, push: &mut dyn FnMut(String, Node<'n>)) {
     // Lists by bundle or by kind of library: their strings; the names of the lists do not matter.
     for node in walk(value).filter(|node| node.kind() == "string") {
         let is_key = node.parent().is_some_and(|parent| parent.kind() == "pair" && field(parent, "key") == Some(node));
@@ -102,7 +102,6 @@ fn entries<'n>(source: &Source<'_>, key: &str, value: Node<'n>, push: &mut dyn F
     for node in walk(value).filter(|node| node.kind() == "concatenated_string") {
         push(text_of(source, node), node);
     }
-    let _ = key;
 }
 
 /// Whether a file that a manifest names is there. Of other addons and of patterns that is not known.

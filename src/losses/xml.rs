@@ -128,7 +128,7 @@ impl<'d, 'i: 'd> Reader<'_, 'd, 'i, '_> {
                 node.children().filter(Node::is_element).for_each(|child| self.view(child));
                 self.content(node);
             }
-            "menuitem" => self.menu(node, id, None),
+            "menuitem" => self.menu(node, id),
             _ => {
                 let name = node.attribute("name").or(node.attribute("id")).or(node.attribute("model")).unwrap_or_default();
                 let mut fact = self.fact(Kind::Record, LossKind::Record, format!("{tag} {name}"), node, format!("<{tag}> {name}"));
@@ -143,14 +143,13 @@ impl<'d, 'i: 'd> Reader<'_, 'd, 'i, '_> {
         }
     }
 
-    fn menu(&mut self, node: Node<'d, 'i>, id: &str, parent: Option<&str>) {
+    fn menu(&mut self, node: Node<'d, 'i>, id: &str) {
         let mut fact = self.fact(Kind::Record, LossKind::Menu, id, node, format!("the menu {id}"));
         (fact.role, fact.content) = (Role::Id, "menuitem".to_owned());
         self.push(fact);
         self.attributes(node, &format!("menu {id}"), &["id", "sequence", "web_icon", "name"]);
-        let _ = parent;
         for child in node.children().filter(|child| child.has_tag_name("menuitem")) {
-            self.menu(child, child.attribute("id").unwrap_or_default(), Some(id));
+            self.menu(child, child.attribute("id").unwrap_or_default());
         }
     }
 
@@ -300,10 +299,10 @@ impl<'d, 'i: 'd> Reader<'_, 'd, 'i, '_> {
             }
             return self.raw_attrs(node, of, value);
         }
-        if key == "states" {
-            if let Some(expression) = from_states(value) {
-                return self.modifier(node, of, "invisible", &expression.render());
-            }
+        if key == "states"
+            && let Some(expression) = from_states(value)
+        {
+            return self.modifier(node, of, "invisible", &expression.render());
         }
         if EXPRESSIONS.contains(&key) {
             return self.modifier(node, of, key, value);

@@ -332,6 +332,22 @@ const PYTHON: &[Case] = &[
         )],
     ),
     clean(
+        "an Odoo model of more records, with the term that says which",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'res.partner'\n    def f(self):\n        return self.env['hr.contract'].search_count([('employee_id', '=', self.id)])\n",
+            "class A(models.Model):\n    _inherit = 'res.partner'\n    def f(self):\n        return self.env['hr.version'].search_count([('employee_id', '=', self.id), ('contract_date_start', '!=', False)])\n",
+        )],
+    ),
+    clean(
+        "a text put together otherwise",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    def f(self):\n        self.x = self.env._('{a}: from {b}').format(a=self.a, b=self.b)\n",
+            "class A(models.Model):\n    def f(self):\n        self.x = self.env._('%(a)s: from %(b)s', a=self.a, b=self.b)\n",
+        )],
+    ),
+    clean(
         "bytes of an attachment",
         &[(
             "a.py",
