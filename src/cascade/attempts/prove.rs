@@ -1,5 +1,6 @@
 //! Everything that a proof means besides that the error is gone: every hunk needed and run, nothing lost, nothing reached for.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{MAX_RUNS, Proof, Trial};
@@ -102,14 +103,14 @@ impl Trial<'_> {
     async fn reach(&mut self, mut proof: Proof, needs: &[Need]) -> Result<Proof, Failure> {
         let found = parts(&proof.patch);
         let patched = self.request.addons[0].with(&proof.patch);
-        let mut record = proof.after.record.clone().unwrap_or_default();
+        let mut record: Record = proof.after.record.as_deref().cloned().unwrap_or_default();
         let unreached: Vec<&Part> = found.iter().filter(|part| exercised(part, &patched, &record).is_none()).collect();
         if !unreached.is_empty()
             && proof.evidence.grade == Grade::Proven
             && let Some(more) = self.probe_lines(&proof.patch, &unreached).await?
         {
-            for (path, lines) in more.lines {
-                record.lines.entry(path).or_default().extend(lines);
+            for (path, lines) in &more.lines {
+                record.lines.entry(path.clone()).or_default().extend(lines);
             }
         }
         let hunk = |(n, part): (usize, &Part)| Hunk {
@@ -130,7 +131,7 @@ impl Trial<'_> {
     }
 
     /// One run with tests that call the methods which these hunks are in; `None` if none can be made.
-    async fn probe_lines(&mut self, patch: &Patch, unreached: &[&Part]) -> Result<Option<Record>, Failure> {
+    async fn probe_lines(&mut self, patch: &Patch, unreached: &[&Part]) -> Result<Option<Arc<Record>>, Failure> {
         if Instant::now() >= self.answer_by() || self.runs >= MAX_RUNS {
             return Ok(None);
         }
@@ -187,7 +188,7 @@ impl Trial<'_> {
 
     /// The record of the untouched sources, if the addon could be installed from them.
     fn baseline_record(&self) -> Option<&Record> {
-        self.before.record.as_ref().filter(|_| self.before.installed)
+        self.before.record.as_deref().filter(|_| self.before.installed)
     }
 }
 
