@@ -20,7 +20,7 @@ pub(in crate::cascade) fn lost_values(before: &Record, after: &Record) -> Vec<Lo
     let lost = before.written.iter().filter(|old| {
         is_telling(old)
             && ran.contains(old.during.as_str())
-            && !after.written.iter().any(|new| new.during == old.during && arrives(&old.value, &new.value))
+            && !after.written.iter().any(|new| new.during == old.during && (arrives(&old.value, &new.value) || is_same_place(old, new)))
             && seen.insert((&old.odoo_model, &old.field, &old.path, old.line))
     });
     lost.take(MAX_LOSSES).map(loss).collect()
@@ -37,6 +37,11 @@ fn is_telling(written: &Written) -> bool {
     let first = value.chars().next();
     let is_plain = first.is_some_and(|c| matches!(c, '\'' | '"' | '-' | '0'..='9'));
     is_plain && !EMPTY.contains(&value) && !value.starts_with("<")
+}
+
+/// Whether the field that the old value was written to is still written to. A number that is drawn anew in each run is no loss.
+fn is_same_place(old: &Written, new: &Written) -> bool {
+    new.odoo_model == old.odoo_model && new.field == old.field && !EMPTY.contains(&new.value.trim())
 }
 
 /// Whether the old value is the new one or a part of it: two values may be joined into one text.
@@ -79,6 +84,13 @@ mod tests {
         assert!(lost_values(&before, &after).is_empty());
         let joined = record(&[written("T.t", "comment", "'call +49 170 or 3.0'"), written("T.t", "q", "3.0")]);
         assert!(lost_values(&before, &joined).is_empty());
+    }
+
+    #[test]
+    fn field_that_is_still_written_loses_nothing_unless_it_is_emptied() {
+        let before = record(&[written("T.t", "code", "'KEY5'")]);
+        assert!(lost_values(&before, &record(&[written("T.t", "code", "'KEY6'")])).is_empty());
+        assert_eq!(lost_values(&before, &record(&[written("T.t", "code", "''")])).len(), 1);
     }
 
     #[test]
