@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench bench-errors bench-knowledge bench-sandbox fmt lint doc image clean
+.PHONY: help setup check test demo bench bench-errors bench-knowledge bench-sandbox bench-traps fmt lint doc image clean
 
 CARGO ?= cargo
 
@@ -19,6 +19,10 @@ test: setup lint doc image ## everything, with real NATS, PostgreSQL and Odoo sa
 	$(CARGO) test --lib --bins --test architecture
 	$(CARGO) test --doc
 	$(CARGO) test --test integration -- --test-threads=2
+	target/debug/odoo-agent bench traps --at-most $(TRAPS)
+
+# How many of the traps and twins `make test` tries; all of them take about half an hour.
+TRAPS ?= 24
 
 demo: setup ## from an error in a log to a proven fix, on this machine
 	$(CARGO) build
@@ -41,6 +45,10 @@ bench-knowledge: setup ## measure: how well and how fast the knowledge base find
 bench-sandbox: setup ## measure: verifying real addons beside a naive run and the floor; written to docs/benchmarks.md (20 minutes)
 	$(CARGO) build --release
 	options=$$(scripts/bench-addons.sh) && target/release/odoo-agent bench sandbox $$options --write docs/benchmarks.md
+
+bench-traps: setup ## measure: cases in which the obvious answer is wrong, and their twins in which it is right; written to docs/benchmarks.md (30 minutes)
+	$(CARGO) build --release
+	target/release/odoo-agent bench traps --write docs/benchmarks.md --labelled src/knowledge/labelled_cases.csv
 
 fmt: ## format the sources
 	$(CARGO) fmt

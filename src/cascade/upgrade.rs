@@ -13,7 +13,8 @@ use super::attempts::read;
 use super::guard;
 use super::observe::{Observed, brings_tests, same_error};
 use super::scan::scanned;
-use crate::domain::{ErrorReport, Evidence, Failure, Grade, OdooVersion, Patch, Progress, Source};
+use crate::domain::{Applicability, ErrorReport, Evidence, Failure, Grade, OdooVersion, Patch, Progress, Source};
+use crate::losses::{losses, reaches};
 use crate::odoo::Addon;
 use crate::odoo::references::{self, References};
 use crate::odoo::source::{Facts, Index, ModuleFacts};
@@ -196,9 +197,17 @@ impl Loop<'_> {
         if let Some(patch) = patch.as_ref().filter(|_| evidence.grade != Grade::Refuted) {
             evidence = scanned(sandbox, patch, evidence).await?;
         }
-        // What `patch` takes away belongs into `evidence.losses` here: with a loss the addon is not proven.
+        if let Some(patch) = &patch {
+            let facts = ModuleFacts::of(port.addon);
+            let index = Index::new(port.own, port.core).with(port.addon.name().as_str(), &facts);
+            evidence.losses = losses(port.addon, patch, index);
+            evidence.reservations = reaches(patch);
+        }
         let verdict = Verdict::new(&after, &references, &evidence.losses);
-        if verdict.grade != UpgradeGrade::Proven {
+        if verdict.grade == UpgradeGrade::Proven {
+            // Each step by itself may be less than safe; whoever applies looks at the steps.
+            evidence.applicability = if evidence.reservations.is_empty() { Applicability::Safe } else { Applicability::Unsafe };
+        } else {
             evidence.grade = evidence.grade.min(Grade::Consistent);
         }
         let found = references.unresolved.iter().chain(&references.deprecated);

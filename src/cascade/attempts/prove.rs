@@ -9,6 +9,7 @@ use crate::cascade::proof::{Part, compare, exercised, lost_values, parts, withou
 use crate::cascade::{Evidence, Failure, Grade, Observed, Patch, Progress, guard};
 use crate::domain::{Applicability, Hunk, Need, Source};
 use crate::losses::{losses, reaches};
+use crate::odoo::references;
 use crate::odoo::source::{Index, ModuleFacts};
 use crate::sandbox::Record;
 
@@ -177,6 +178,7 @@ impl Trial<'_> {
                 evidence.losses.push(loss);
             }
         }
+        evidence.reservations.extend(self.dangling(&proof.patch, index));
         evidence.reservations.extend(guard::refusals(addon, &proof.patch, author));
         evidence.reservations.extend(reaches(&proof.patch));
         evidence.reservations.extend(untried(&evidence));
@@ -184,6 +186,21 @@ impl Trial<'_> {
         let is_clean = evidence.losses.is_empty() && evidence.reservations.is_empty();
         evidence.applicability = if is_clean { offered } else { offered.min(Applicability::Unsafe) };
         evidence
+    }
+
+    /// The references that the patch adds and that lead to nothing.
+    fn dangling(&self, patch: &Patch, index: Index<'_>) -> Vec<String> {
+        let addon = &self.request.addons[0];
+        let (name, version) = (addon.name().as_str(), self.request.version);
+        let patched = addon.with(patch);
+        let facts = ModuleFacts::of(&patched);
+        let after = index.with(name, &facts);
+        let scope = after.installed(name);
+        let added = references::added(
+            &references::unresolved(addon, index, &scope, version),
+            &references::unresolved(&patched, after, &scope, version),
+        );
+        added.into_iter().map(|found| format!("{}:{}: {}", found.path, found.line, found.what)).collect()
     }
 
     /// The record of the untouched sources, if the addon could be installed from them.
