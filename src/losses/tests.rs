@@ -2,6 +2,7 @@
 
 mod clean;
 mod losing;
+mod losing_data;
 mod properties;
 mod reaching;
 

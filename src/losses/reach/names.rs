@@ -194,15 +194,14 @@ const DECORATORS: [&str; 17] = [
 
 /// Whether a module, or a name of it, may be imported.
 pub(super) fn may_be_imported(full: &str, is_from: bool) -> bool {
-    let is_in = |name: &&str| full == *name || full.strip_prefix(*name).is_some_and(|rest| rest.starts_with('.'));
-    if NEVER.iter().any(|name| is_in(name))
-        || full.split('.').any(|part| matches!(part, "tests" | "unittest" | "sql_db" | "service" | "cli"))
-    {
+    let lists =
+        |names: &[&str]| names.iter().any(|name| full == *name || full.strip_prefix(*name).is_some_and(|rest| rest.starts_with('.')));
+    if lists(&NEVER) || full.split('.').any(|part| matches!(part, "tests" | "unittest" | "sql_db" | "service" | "cli")) {
         return false;
     }
     // `import odoo` alone gives everything.
     let is_bare = full == "odoo" && is_from;
-    is_bare || ODOO.iter().any(|name| is_in(name)) || LIBRARIES.iter().any(|name| is_in(name))
+    is_bare || lists(&ODOO) || lists(&LIBRARIES)
 }
 
 /// Whether a decorator is one of those that addons use.
