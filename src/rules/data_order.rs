@@ -8,7 +8,7 @@
 use regex::Regex;
 
 use super::edit::{manifest as edit, xml};
-use super::{Case, Proposal, Rule, manifest_change, proposal};
+use super::{Case, Proposal, Rule, graded, manifest_change};
 use crate::domain::ErrorClass;
 use crate::odoo::Addon;
 
@@ -18,6 +18,8 @@ pub(super) const RULE: Rule =
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let (Some(id), Some(failing)) = (own_id(case), failing_file(case)) else { return Vec::new() };
+    // What is listed elsewhere, such as in `demo`, was never meant for every database.
+    let mut listed_elsewhere = None;
     let change = manifest_change(case.addon, |text, manifest| {
         let list = manifest.list("data")?;
         let values: Vec<&str> = list.items.iter().map(|item| item.value.as_str()).collect();
@@ -37,11 +39,15 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
                 }
             }
             Some(_) => None,
-            None => edit::insert(text, "data", defining, at),
+            None => {
+                let is_listed = ["demo", "demo_xml", "test"].into_iter().find(|key| manifest.texts(key).contains(&defining));
+                listed_elsewhere = is_listed.map(|key| format!("{defining} is listed in '{key}': as data it would be loaded into every database."));
+                edit::insert(text, "data", defining, at)
+            }
         }
     });
     let summary = format!("{failing} names {id}, whose data file was loaded later or not at all: that file now comes first.");
-    proposal(summary, change.into_iter().collect())
+    graded(summary, listed_elsewhere, change.into_iter().collect())
 }
 
 /// The external id that was not found, without the addon's own name; `None` if it belongs to another addon.
