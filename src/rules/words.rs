@@ -12,6 +12,8 @@ const CODED: [&str; 6] = ["res.country", "res.country.state", "res.country.group
 const COUNTRY: &str = "l10n";
 /// From this length on the words of views count: shorter ones are mostly of style sheets.
 const SHOWN: usize = 4;
+/// Below this length a word must be in use in more than one addon.
+const CODE: usize = 3;
 /// English words of two and three letters.
 const SHORT: &str = "ad ago age aid aim air all and any arc arm art ask at axe bag ban bar bat bay bed bee bet bid big bin bit box boy bug \
     bus but buy by bye cab can cap car cat cop cow cry cup cut dam day den dew did die dig dim dip dog dot dry due dye ear eat egg ego end \
@@ -30,10 +32,12 @@ pub(super) fn is_word(case: &Case<'_>, wrong: &str, word: &str) -> bool {
     if is_short && (!case.index.knows_core() || SHORT.split_whitespace().any(|known| known == word)) {
         return true;
     }
-    let named = |(name, facts): (&str, &ModuleFacts)| {
+    let named = |(name, facts): &(&str, &ModuleFacts)| {
         !name.starts_with("l10n_") && (has(name, wrong, &word) || names(facts, wrong, &word) || (!is_short && shows(facts, wrong, &word)))
     };
-    case.index.modules().any(named) || is_written(case, wrong, &word)
+    // Two letters that one addon alone has are mostly a code: `check_vat_mx`.
+    let least = if word.chars().count() < CODE { 2 } else { 1 };
+    case.index.modules().filter(named).take(least).count() == least || is_written(case, wrong, &word)
 }
 
 /// Whether a name, other than the one that is wrong, has the word among its parts.
