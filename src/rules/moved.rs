@@ -189,7 +189,7 @@ mod tests {
                 assert!((11..=LAST_KNOWN).contains(&row.since) && row.old != row.new, "{row:?}");
                 assert!(!row.old.is_empty() && is_name(&row.old) && is_name(&row.new), "{row:?}");
                 assert!(row.new.is_empty() == (row.meaning == Meaning::Gone) && row.evidence.len() > 5, "{row:?}");
-                assert!(row.condition.is_empty() || row.meaning == Meaning::Wider, "{row:?}");
+                assert!(row.condition.is_empty() || matches!(row.meaning, Meaning::Wider | Meaning::Replaced), "{row:?}");
             }
             let mut keys: Vec<(u8, &str)> = rows.iter().map(|row| (row.since, row.old.as_str())).collect();
             keys.sort_unstable();

@@ -8,6 +8,15 @@ use crate::domain::LossKind::{
 
 const PYTHON: &[Case] = &[
     losing(
+        "a value is dropped from create",
+        &[Value],
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _name = 'lead.a'\n    def f(self):\n        for lead in self:\n            self.env['res.partner'].create({\n                'name': lead.name,\n                'mobile': lead.cell,\n            })\n",
+            "class A(models.Model):\n    _name = 'lead.a'\n    def f(self):\n        for lead in self:\n            self.env['res.partner'].create({\n                'name': lead.name,\n            })\n",
+        )],
+    ),
+    losing(
         "one company of several, read",
         &[Cardinality],
         &[(
@@ -23,15 +32,6 @@ const PYTHON: &[Case] = &[
             "a.py",
             "class A(models.Model):\n    _inherit = 'res.partner'\n    def f(self):\n        return self.env['account.invoice'].search_count([('partner_id', '=', self.id)])\n",
             "class A(models.Model):\n    _inherit = 'res.partner'\n    def f(self):\n        return self.env['account.move'].search_count([('partner_id', '=', self.id)])\n",
-        )],
-    ),
-    losing(
-        "a value is dropped from create",
-        &[Value],
-        &[(
-            "a.py",
-            "class A(models.Model):\n    _name = 'lead.a'\n    def f(self):\n        for lead in self:\n            self.env['res.partner'].create({\n                'name': lead.name,\n                'mobile': lead.cell,\n            })\n",
-            "class A(models.Model):\n    _name = 'lead.a'\n    def f(self):\n        for lead in self:\n            self.env['res.partner'].create({\n                'name': lead.name,\n            })\n",
         )],
     ),
     losing(
