@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts::{Fact, Facts, Item, Kind, Role};
 use super::judge::{Judge, shown};
 use crate::domain::{Location, Loss, LossKind};
+use crate::rules::known::{field_renaming, telling_field};
 
 /// From here on two facts are one, said otherwise.
 const NEAR: f64 = 0.5;
@@ -26,11 +27,17 @@ pub(super) fn losses(before: &Facts, after: &Facts, judge: &Judge<'_>) -> Vec<Lo
     let changes = matched(&gone, &new, judge);
     let vanished = Vanished::of(before, after);
     let mut found = Vec::new();
-    let has_new_term = |unit: &str| new.iter().any(|fact| fact.kind == Kind::Term && fact.unit == unit);
+    let has_new_term = |unit: &str| new.iter().any(|fact| fact.kind == Kind::Term && fact.unit == unit) || is_told(before, after, unit);
+    // Whether a record is among several is asked as it was asked whether it is the one.
+    let members: Vec<&Change<'_>> = changes.iter().filter(|change| change.is.is_some_and(|is| is_membership(change.was, is))).collect();
+    let is_member = |unit: &str, old: &str, new: &str| {
+        members.iter().any(|change| change.was.unit == unit && change.was.key == old && change.is.is_some_and(|is| is.key == new))
+    };
     let gone_wholes: BTreeSet<String> =
         changes.iter().filter(|change| change.is.is_none()).filter_map(|change| whole(change.was)).collect();
     for Change { was, is } in &changes {
         match is {
+            Some(is) if is_membership(was, is) => {}
             Some(is) => {
                 let lost = changed(was, is, judge, &vanished);
                 found.extend(lost.filter(|lost| lost.kind != LossKind::Scope || !has_new_term(&was.unit)));
@@ -49,6 +56,7 @@ pub(super) fn losses(before: &Facts, after: &Facts, judge: &Judge<'_>) -> Vec<Lo
     for (item, by, unit, path) in vanished.paired(judge) {
         if let Some((kind, how)) = judge.rename(item.role, &item.text, &by.text, item.model.as_deref())
             && !told.contains(&(path.to_owned(), item.line))
+            && !is_member(unit, &item.text, &by.text)
             // With a condition that says which records are meant, another Odoo model is no wider one.
             && !(item.role == Role::Model && has_new_term(unit))
         {
@@ -56,6 +64,22 @@ pub(super) fn losses(before: &Facts, after: &Facts, judge: &Judge<'_>) -> Vec<Lo
         }
     }
     found
+}
+
+/// Whether two terms of domains ask in the same way for a record that a field leads to, first as the only one and then as one of several.
+fn is_membership(was: &Fact, is: &Fact) -> bool {
+    let one = was.key.strip_suffix("_id");
+    let listed = || field_renaming(was.model.as_deref(), &was.key, &is.key).is_some();
+    let same = was.kind == Kind::Term && is.kind == Kind::Term && was.content == is.content && matches!(operator(was), "=" | "in");
+    same && one.is_some() && one == is.key.strip_suffix("_ids") && listed()
+}
+
+/// Whether a unit asks for the field that tells the records of an Odoo model from those that its new name has besides.
+fn is_told(before: &Facts, after: &Facts, unit: &str) -> bool {
+    let of_unit = before.units.iter().filter(|found| found.name == unit).flat_map(|found| &found.items);
+    let fields = of_unit.filter(|item| matches!(item.role, Role::Model | Role::Text)).filter_map(|item| telling_field(&item.text));
+    let asks = |field: &str| after.facts.iter().any(|fact| fact.kind == Kind::Term && fact.unit == unit && fact.key == field);
+    fields.into_iter().any(asks)
 }
 
 /// The name of a field or function, by which its parts name it.

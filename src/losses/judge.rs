@@ -59,7 +59,8 @@ impl Judge<'_> {
     /// How well one could take the place of the other, 0 to 1.
     pub(super) fn likeness(&self, old: &str, new: &str) -> f64 {
         let listed = SAME.contains(&(old, new)) || is_renamed_method(old, new) || field_renaming(None, old, new).is_some();
-        let listed = listed || model_renaming(old, new).is_some() || record_renaming(old, new).is_some();
+        let listed =
+            listed || model_renaming(old, new).is_some() || record_renaming(old, new).is_some() || addon_renaming(old, new).is_some();
         if listed { 1.0 } else { likeness(old, new) }
     }
 
@@ -147,7 +148,9 @@ impl Judge<'_> {
         if existed == Some(true) || WIDER.contains(&(old, new)) {
             return wider();
         }
-        if model_renaming(old, new) == Some(Renaming::Same) || likeness(old, new) >= 0.8 {
+        // An old name that exists nowhere had no records: what is misspelt names what it always meant.
+        let is_slip = existed == Some(false) && strsim::osa_distance(old, new) == 1;
+        if is_slip || model_renaming(old, new) == Some(Renaming::Same) || likeness(old, new) >= 0.8 {
             return None;
         }
         wider()
@@ -245,7 +248,8 @@ pub(super) fn likeness(old: &str, new: &str) -> f64 {
     const LONGEST: usize = 400;
     let (a, b) = (plain(old), plain(new));
     let short = |text: &str| text.chars().take(LONGEST).collect::<String>();
-    let spelled = strsim::normalized_levenshtein(&short(&a), &short(&b));
+    // Two letters that are swapped are one slip.
+    let spelled = strsim::normalized_damerau_levenshtein(&short(&a), &short(&b));
     let words = |text: &str| -> BTreeSet<String> {
         text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
     };

@@ -32,6 +32,7 @@ use crate::domain::{FileChange, Location, Loss, LossKind, Patch};
 use crate::odoo::Addon;
 use crate::odoo::source::{Index, ModuleFacts};
 use crate::rules::edit::MAX_FILE;
+use crate::rules::known::{Renaming, addon_renaming};
 use facts::Facts;
 use judge::Judge;
 use known::Known;
@@ -92,7 +93,9 @@ fn both<'a>(change: &FileChange, addon: &Addon, patched: &Addon, judge: &'a Judg
                 patched.manifest().map(|manifest| manifest.texts("depends").into_iter().map(str::to_owned).collect::<Vec<_>>())
             {
                 let brought = judge.after.index.closure_of(depends.iter().map(String::as_str));
-                let kept = was.facts.iter().filter(|fact| fact.content == "depends" && brought.contains(&fact.key));
+                let is_brought =
+                    |name: &str| brought.contains(name) || brought.iter().any(|new| addon_renaming(name, new) == Some(Renaming::Same));
+                let kept = was.facts.iter().filter(|fact| fact.content == "depends" && is_brought(&fact.key));
                 let kept: Vec<_> = kept.filter(|fact| !depends.contains(&fact.key)).cloned().collect();
                 is.facts.extend(kept);
             }

@@ -28,7 +28,11 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     // Of what Odoo once had it is known what became of it, and no near name is meant.
     let names = match moved::addon(case.version.major(), &wrong) {
         Some(_) => Vec::new(),
-        None => ranked(&wrong, scope.index.modules().map(|(name, _)| name), |name| scope.names.contains(name)),
+        // An addon whose name has more words is another one: many are called after what they build on.
+        None => {
+            let alike = scope.index.modules().map(|(name, _)| name).filter(|name| near::is_slip_of(&wrong, name));
+            ranked(&wrong, alike, |name| scope.names.contains(name))
+        }
     };
     let mut found: Vec<Proposal> = names.iter().take(MOST).flat_map(|right| renamed(case, &wrong, right)).collect();
     let is_dependency = case.addon.manifest().is_some_and(|manifest| manifest.texts("depends").contains(&wrong.as_str()));
@@ -63,7 +67,7 @@ fn renamed(case: &Case<'_>, wrong: &str, right: &str) -> Vec<Proposal> {
     .into_iter()
     .collect();
     changes.extend(changed(case.addon, "py", |text| import_renamed(text, wrong, right)));
-    let doubt = near::doubt(wrong, right, case.index.modules().map(|(name, _)| name));
+    let doubt = near::doubt(case, wrong, right, case.index.modules().map(|(name, _)| name));
     graded(format!("There is no addon {wrong}; {right} is meant."), doubt, changes)
 }
 

@@ -35,7 +35,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         for right in ranked(&wrong, columns(), |name| scope.is_own_field(odoo_model, name)) {
             let changes = changed(case.addon, "py", |text| with_column(text, odoo_model, &wrong, right));
             let summary = format!("{odoo_model} has no column {wrong}, which its constraint names; {right} is meant.");
-            found.extend(graded(summary, near::doubt(&wrong, right, columns()), changes));
+            found.extend(graded(summary, near::doubt(case, &wrong, right, columns()), changes));
         }
         if !is_near(&wrong, columns()) {
             let changes = changed(case.addon, "py", |text| without(text, odoo_model, &wrong));

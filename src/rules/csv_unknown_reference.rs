@@ -69,7 +69,7 @@ fn correction(case: &Case<'_>) -> Option<(String, String, Option<String>)> {
         return Some((wrong.to_owned(), format!("base.model_{of_base}"), None));
     }
     let right = near_miss(name, known.iter().map(String::as_str))?;
-    Some((wrong.to_owned(), format!("{prefix}{right}"), near::doubt(name, right, known.iter().map(String::as_str))))
+    Some((wrong.to_owned(), format!("{prefix}{right}"), near::doubt(case, name, right, known.iter().map(String::as_str))))
 }
 
 /// The external ids of the Odoo models that the addon's Python defines or extends.

@@ -60,17 +60,17 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let known: Vec<String> = scope.index.ids(&scope.names).map(|(id, _)| id).collect();
     let of = |right: &String| {
         let changes = files(case, &wrong, right);
-        graded(format!("There is no record {wrong}; {right} is meant."), doubt(&scope, &wrong, right, &known, found.len()), changes)
+        graded(format!("There is no record {wrong}; {right} is meant."), doubt(case, &scope, &wrong, right, &known, found.len()), changes)
     };
     found.iter().take(MOST).flat_map(of).collect()
 }
 
 /// Why a record may not be the one that is meant.
-fn doubt(scope: &Scope<'_>, wrong: &str, right: &str, known: &[String], candidates: usize) -> Option<String> {
+fn doubt(case: &Case<'_>, scope: &Scope<'_>, wrong: &str, right: &str, known: &[String], candidates: usize) -> Option<String> {
     let ((module, name), (owner, other)) = (wrong.split_once('.')?, right.split_once('.')?);
     if name != other {
         let beside = known.iter().filter_map(|id| id.strip_prefix(owner)?.strip_prefix('.'));
-        return near::doubt(name, other, beside);
+        return near::doubt(case, name, other, beside);
     }
     // The id of an Odoo model stands with each addon that has a part of it; which of them is named makes no difference.
     if name.starts_with("model_") {

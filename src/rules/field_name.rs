@@ -55,7 +55,7 @@ fn inverse(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
     let of = |right: &str| {
         let summary = format!("{comodel} has no field {wrong}; {right} is what leads from it to {odoo_model}.");
         // Where only one field leads back there is nothing to choose.
-        let doubt = (all.len() > 1).then(|| near::doubt(&wrong, right, all.iter().copied())).flatten();
+        let doubt = (all.len() > 1).then(|| near::doubt(case, &wrong, right, all.iter().copied())).flatten();
         graded(summary, doubt, in_definition(case, odoo_model, name, |text| (text == wrong).then(|| right.to_owned())))
     };
     Some(names.into_iter().flat_map(of).collect())
@@ -77,8 +77,9 @@ fn related(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
     let names = match renamed(case, &lacking, wrong).filter(|(name, _)| others.contains_key(name)) {
         Some(found) => vec![found],
         None => {
-            let doubt =
-                |right: &str| near::doubt(wrong, right, others.keys().copied()).or_else(|| leads_elsewhere(facts, others.get(right)?));
+            let doubt = |right: &str| {
+                near::doubt(case, wrong, right, others.keys().copied()).or_else(|| leads_elsewhere(facts, others.get(right)?))
+            };
             let near = ranked(wrong, names, |name| scope.is_own_field(&lacking, name));
             near.into_iter().map(|right| (right, doubt(right))).collect()
         }
@@ -160,7 +161,7 @@ fn depends(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
             // What the method itself reads is what it must depend on, if there is only one such name.
             let read = in_use.len() == 1;
             let near = if in_use.is_empty() { all() } else { in_use };
-            let doubt = |right: &str| near::doubt(&wrong, right, others.keys().copied()).filter(|_| !read);
+            let doubt = |right: &str| near::doubt(case, &wrong, right, others.keys().copied()).filter(|_| !read);
             near.into_iter().map(|right| (right, doubt(right))).collect()
         }
     };

@@ -51,9 +51,17 @@ pub fn model_renaming(old: &str, new: &str) -> Option<Renaming> {
     renaming(new, |major| moved::odoo_model(major, old))
 }
 
-/// What the tables say about an addon.
+/// What the tables say about an addon. What was merged into another is still there: what it brought came along.
 pub fn addon_renaming(old: &str, new: &str) -> Option<Renaming> {
-    renaming(new, |major| moved::addon(major, old))
+    renaming(new, |major| match moved::addon(major, old)? {
+        Fate::Named { name, .. } if moved::came_along(major, old) => Some(Fate::Named { name, doubt: None }),
+        fate => Some(fate),
+    })
+}
+
+/// The field that a domain must ask for where an Odoo model holds more under its new name.
+pub fn telling_field(odoo_model: &str) -> Option<&'static str> {
+    moved::condition_field(odoo_model)
 }
 
 /// What the tables say about an external id.

@@ -65,7 +65,7 @@ fn doubt(addon: &Addon, entry: &str, path: &str, used: &[String]) -> Option<Stri
     let stem = |path: &str| path.rsplit_once('.').map_or(path, |(stem, _)| stem).to_owned();
     let (entry_name, path_name) = (stem(&name(entry)), stem(&name(path)));
     let others: Vec<String> = unlisted(addon, entry, used).into_iter().map(|other| stem(&name(other))).collect();
-    near::doubt(&entry_name, &path_name, others.iter().map(String::as_str))
+    near::doubt_by(&entry_name, &path_name, others.iter().map(String::as_str), |word| word.chars().count() < near::SHORT)
 }
 
 /// Why a file that does not exist may be missed.

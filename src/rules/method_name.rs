@@ -31,7 +31,11 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let names = ranked(&wrong, methods.iter().copied(), own);
     let of = |right: &str| {
         let summary = format!("{odoo_model} has no method {wrong}; {right} is meant.");
-        graded(summary, near::doubt(&wrong, right, methods.iter().copied()), changed(case.addon, "py", |text| renamed(text, &wrong, right)))
+        graded(
+            summary,
+            near::doubt(case, &wrong, right, methods.iter().copied()),
+            changed(case.addon, "py", |text| renamed(text, &wrong, right)),
+        )
     };
     names.into_iter().flat_map(of).collect()
 }

@@ -36,7 +36,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let own = |name: &str| scope.index.owners(name).contains(&scope.module);
     let names = ranked(&wrong, models.iter().copied(), own);
     let of = |right: &str| {
-        let doubt = near::doubt(&wrong, right, models.iter().copied());
+        let doubt = near::doubt(case, &wrong, right, models.iter().copied());
         graded(format!("There is no Odoo model {wrong}; {right} is meant."), doubt, renamed(case.addon, &wrong, right))
     };
     names.into_iter().take(MOST).flat_map(of).collect()

@@ -103,6 +103,11 @@ pub(super) fn addon(major: u8, name: &str) -> Option<Fate> {
     ADDONS.follow(major, name)
 }
 
+/// Whether what an addon of Odoo's brought is all there under its new name: it was only renamed, or merged into another.
+pub(super) fn came_along(major: u8, name: &str) -> bool {
+    ADDONS.only_joined(major, name)
+}
+
 /// What became of an Odoo model of Odoo's.
 pub(super) fn odoo_model(major: u8, name: &str) -> Option<Fate> {
     ODOO_MODELS.follow(major, name)
@@ -148,6 +153,12 @@ pub fn is_renamed_record(old: &str, new: &str) -> bool {
     (1..=LAST_KNOWN).any(|major| matches!(record(major, old), Some(Fate::Named { name, doubt: None }) if bare(&name) == bare(new)))
 }
 
+/// The field by which a domain tells the records that an Odoo model had from those that the new one has besides.
+pub(super) fn condition_field(odoo_model: &str) -> Option<&'static str> {
+    let term = condition(LAST_RUN, odoo_model)?;
+    term.split(['\'', '"']).nth(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,10 +186,10 @@ mod tests {
             let rows: Vec<&Row> = table.0.values().flatten().collect();
             assert_eq!(rows.len() + 1, text.lines().count());
             for row in &rows {
-                assert!((16..=LAST_KNOWN).contains(&row.since) && row.old != row.new, "{row:?}");
+                assert!((11..=LAST_KNOWN).contains(&row.since) && row.old != row.new, "{row:?}");
                 assert!(!row.old.is_empty() && is_name(&row.old) && is_name(&row.new), "{row:?}");
                 assert!(row.new.is_empty() == (row.meaning == Meaning::Gone) && row.evidence.len() > 5, "{row:?}");
-                assert!(row.condition.is_empty() || row.meaning == Meaning::Wider, "{row:?}");
+                assert!(row.condition.is_empty() || matches!(row.meaning, Meaning::Wider | Meaning::Replaced), "{row:?}");
             }
             let mut keys: Vec<(u8, &str)> = rows.iter().map(|row| (row.since, row.old.as_str())).collect();
             keys.sort_unstable();

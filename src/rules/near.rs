@@ -1,5 +1,8 @@
 //! Which of the names that exist is meant by one that does not.
 
+use super::Case;
+use super::words::is_word;
+
 /// How much better the best name must be than the next, so that it is clearly the one.
 const GAP: f64 = 0.02;
 /// What a name that the addon itself brings, or uses in the same place, is worth on top.
@@ -34,23 +37,48 @@ pub(super) fn is_near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
 
 /// Why a name may not be the one that is meant by `wanted`; `None` if it is clearly a misspelling of it and no other name competes.
 ///
-/// A letter too many, too few, wrong or swapped within a word of four letters or more is a misspelling, so are other capitals and
-/// underscores. A number, the first letter of a word, or a whole word more or less tells names apart on purpose: `street2`, `unpaid`.
-pub(super) fn doubt<'a>(wanted: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+/// A letter too many, too few, wrong or swapped within a word is a misspelling where what is written is no word that is in use, so are other
+/// capitals and underscores, and one for many. A number, the first letter of a word, or a whole word more or less tells names apart on
+/// purpose: `street2`, `unpaid`.
+pub(super) fn doubt<'a>(case: &Case<'_>, wanted: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    doubt_by(wanted, name, names, |word| is_word(case, wanted, word))
+}
+
+/// The same, where it is known of each word whether it is in use.
+pub(super) fn doubt_by<'a>(
+    wanted: &str,
+    name: &str,
+    names: impl IntoIterator<Item = &'a str>,
+    is_word: impl Fn(&str) -> bool,
+) -> Option<String> {
     if is_spelling(wanted, name) {
         return None;
     }
-    if !is_misspelling(wanted, name) {
+    let Some((written, meant)) = misspelt(wanted, name) else {
         return Some(format!("{name} is near {wanted}, but more than a misspelling of it."));
+    };
+    if !is_plural(written, meant) && is_word(written) {
+        return Some(format!("{name} is near {wanted}, but `{written}` is a word that is in use and may be meant."));
     }
     let distance = strsim::osa_distance(wanted, name);
     let competes = |other: &str| {
         let close = other.len().abs_diff(wanted.len()) <= distance + 1 && other.len() <= MAX_NAME;
         let alike = close && other != name && other != wanted && likeness(wanted, other).is_some();
-        alike && strsim::osa_distance(wanted, other) <= distance + 1
+        alike && strsim::osa_distance(wanted, other) <= distance + 1 && !is_wrong_twice(wanted, other)
     };
     let other = names.into_iter().find(|other| competes(other))?;
     Some(format!("{wanted} may stand for {other} as well as for {name}."))
+}
+
+/// Whether a name differs in several of its words, each of which would have to be misspelt.
+fn is_wrong_twice(wanted: &str, other: &str) -> bool {
+    let (ours, theirs) = (words(wanted), words(other));
+    ours.len() == theirs.len() && ours.iter().zip(&theirs).filter(|(one, other)| one != other).count() > 1
+}
+
+/// Whether a name is the other one with a few letters wrong, and not one with more words.
+pub(super) fn is_slip_of(wanted: &str, name: &str) -> bool {
+    wanted.len() <= MAX_NAME && name.len() <= MAX_NAME && (is_spelling(wanted, name) || slips(wanted, name).is_some())
 }
 
 /// Whether two names are the same but for capitals and underscores.
@@ -59,21 +87,23 @@ pub(super) fn is_spelling(wanted: &str, name: &str) -> bool {
     letters(wanted) == letters(name)
 }
 
-/// The shortest word in which a single letter is a slip and not another word.
-const SHORTEST: usize = 4;
+/// Below this length a word is taken to be one, where nothing is known of the words that are in use.
+pub(super) const SHORT: usize = 4;
+/// The shortest word that may be misspelt: of a single letter nothing can be told.
+const SHORTEST: usize = 2;
 
-/// Whether just one word differs, by one letter.
-fn is_misspelling(wanted: &str, name: &str) -> bool {
+/// The word that is written and the one that is meant, if just one word differs, by one letter.
+fn misspelt<'n>(wanted: &'n str, name: &'n str) -> Option<(&'n str, &'n str)> {
     if wanted.len() > MAX_NAME || name.len() > MAX_NAME || strsim::osa_distance(wanted, name) != 1 {
-        return false;
+        return None;
     }
     let (ours, theirs) = (words(wanted), words(name));
     if ours.len() != theirs.len() {
         // A word came apart or two grew together: `order_ line`, `res.partn.er`.
-        return false;
+        return None;
     }
     let mut differ = ours.iter().zip(&theirs).filter(|(one, other)| one != other);
-    let (Some((one, other)), None) = (differ.next(), differ.next()) else { return false };
+    let (Some((one, other)), None) = (differ.next(), differ.next()) else { return None };
     let digits = |word: &str| word.chars().filter(char::is_ascii_digit).collect::<String>();
     let swapped = one.chars().count() == other.chars().count() && {
         let (mut one, mut other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
@@ -81,8 +111,16 @@ fn is_misspelling(wanted: &str, name: &str) -> bool {
         other.sort_unstable();
         one == other
     };
-    let long = one.chars().count().max(other.chars().count()) > SHORTEST || one.chars().count().min(other.chars().count()) >= SHORTEST;
-    long && digits(one) == digits(other) && (swapped || one.chars().next() == other.chars().next())
+    let (shorter, longer) = (one.chars().count().min(other.chars().count()), one.chars().count().max(other.chars().count()));
+    // `id` and `ids`, `a` and `an`: one of them is not the other, misspelt.
+    let long = shorter >= SHORTEST && longer > SHORTEST && (!is_plural(one, other) || shorter > SHORTEST);
+    let is_slip = long && digits(one) == digits(other) && (swapped || one.chars().next() == other.chars().next());
+    is_slip.then_some((*one, *other))
+}
+
+/// Whether two words are one and many of the same.
+fn is_plural(one: &str, other: &str) -> bool {
+    one.strip_suffix('s') == Some(other) || other.strip_suffix('s') == Some(one)
 }
 
 /// How alike two names are, 0 to 1; `None` if neither is a slip of the other.
@@ -195,21 +233,36 @@ mod tests {
             ("amount_totl", "amount_total"),
             ("sate", "state"),
             ("date_strt", "date_start"),
+            ("nme", "name"),
+            ("dat_start", "date_start"),
         ] {
-            assert_eq!(doubt(wanted, name, names), None, "{wanted}");
+            assert_eq!(doubt_by(wanted, name, names, |_| false), None, "{wanted}");
         }
         for (wanted, name) in [
             ("street3", "street2"),
             ("tax", "tax_id"),
             ("tax_i", "tax_id"),
             ("total", "amount_total"),
-            ("nme", "name"),
             ("untax_id", "tax_id"),
             ("fame", "name"),
         ] {
-            assert!(doubt(wanted, name, names).is_some(), "{wanted}");
+            assert!(doubt_by(wanted, name, names, |_| false).is_some(), "{wanted}");
         }
-        assert_eq!(doubt("linex", "lines", ["liner", "lines"]).as_deref(), Some("linex may stand for liner as well as for lines."));
+        assert_eq!(
+            doubt_by("linex", "lines", ["liner", "lines"], |_| false).as_deref(),
+            Some("linex may stand for liner as well as for lines.")
+        );
+    }
+
+    #[test]
+    fn word_that_is_in_use_may_be_meant() {
+        let names = ["price_max", "price_net", "fee", "fees", "date_end", "date_send"];
+        let in_use = |word: &str| matches!(word, "tax" | "lines" | "fees");
+        assert_eq!(doubt_by("price_mx", "price_max", names, in_use), None);
+        assert!(doubt_by("price_tax", "price_max", names, in_use).is_some());
+        assert!(doubt_by("price_tax", "price_tex", ["price_tex"], in_use).is_some());
+        assert_eq!(doubt_by("order_lines", "order_line", ["order_line"], in_use), None, "one for many");
+        assert_eq!(doubt_by("dat_end", "date_end", names, in_use), None, "date_send would be two slips");
     }
 
     #[test]

@@ -56,7 +56,9 @@ fn doubts(addon: &Addon, changes: &[FileChange]) -> Option<String> {
         let right: Vec<&String> = new.iter().filter(|name| !old.contains(name)).collect();
         let beside = addon.files().filter(|(path, _)| folder(path) == folder(&change.path));
         let known: Vec<&str> = beside.filter_map(|(path, _)| path.as_str().rsplit('/').next()?.strip_suffix(".py")).collect();
-        wrong.zip(right).find_map(|(wrong, right)| near::doubt(wrong, right, known.iter().copied()))
+        wrong
+            .zip(right)
+            .find_map(|(wrong, right)| near::doubt_by(wrong, right, known.iter().copied(), |word| word.chars().count() < near::SHORT))
     })
 }
 

@@ -39,7 +39,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         }
         let facts = fields.get(right).copied();
         let unfit = facts.and_then(|facts| used_as::unfit(&uses(case, &odoo_model, &wrong), right, facts));
-        let doubt = near::doubt(&wrong, right, names.iter().copied().filter(|_| !python_says(case, right)))
+        let doubt = near::doubt(case, &wrong, right, names.iter().copied().filter(|_| !python_says(case, right)))
             .or_else(|| facts.and_then(|facts| used_as::number(&wrong, right, facts)));
         graded(format!("{odoo_model} has no {wrong}; {right} is meant."), unfit.or(doubt), changes)
     };

@@ -15,7 +15,9 @@ use tree_sitter::Node;
 use super::edit::python::{Source, children, field, remove_statement, without_unused};
 use super::edit::{Edit, apply};
 use super::meaning::{Meaning, joined, only_read};
+use super::near::is_near;
 use super::renames::rows;
+use super::scope::said;
 use super::{Case, FileChange, LAST_RUN, Proposal, Rule, by_rows, changed, graded, renamed_field};
 use crate::domain::ErrorClass;
 
@@ -93,7 +95,17 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let named = |row: &&Row| row.odoo_model.is_empty() && text.contains(&format!("has no attribute '{}'", row.old));
     let Some(row) = ROWS.iter().find(named) else { return Vec::new() };
     let summary = format!("Odoo has no {} any more: what was called is called as it is now.", row.old);
-    by_rows(case, summary, row.doubt(), |major| changed(case.addon, "py", |text| mended(text, major)))
+    by_rows(case, summary, row.doubt().or_else(|| own_method(case, &row.old)), |major| {
+        changed(case.addon, "py", |text| mended(text, major))
+    })
+}
+
+/// Why a method of the addon's own may be meant: it has nearly the name, and may have been called by it before.
+fn own_method(case: &Case<'_>, old: &str) -> Option<String> {
+    let [odoo_model] = said(case, &format!(r"'([\w.]+)' object has no attribute '{}'", regex::escape(old)))?;
+    let classes = case.index.classes(&odoo_model).into_iter().filter(|(module, _)| *module == case.addon.name().as_str());
+    let own = classes.flat_map(|(_, class)| class.methods.keys()).find(|name| is_near(old, [name.as_str()]))?;
+    Some(format!("{odoo_model} has a method {own} of its own, which may be meant."))
 }
 
 /// A method of one Odoo model under another name, in Python: what is called on its records and what overrides it.
@@ -244,6 +256,20 @@ mod tests {
 
     fn after(text: &str) -> Option<String> {
         mended_file(&[("a.py", text)], "a.py", ErrorClass::AttributeMissing, "AttributeError: 'x' object has no attribute 'name_get'")
+    }
+
+    #[test]
+    fn own_method_of_nearly_the_name_may_be_meant() {
+        let is_safe = |own: &str| {
+            let python = format!(
+                "class A(models.Model):\n    _name = 'm.a'\n\n    def {own}(self):\n        pass\n\n    def f(self):\n        self.refresh()\n"
+            );
+            let text = "AttributeError: 'm.a' object has no attribute 'refresh'";
+            let found = crate::rules::testing_index::candidates(&[("a.py", &python)], ErrorClass::AttributeMissing, text);
+            found.iter().any(|candidate| candidate.rule == "renamed_method" && candidate.is_safe())
+        };
+        assert!(is_safe("work_out"));
+        assert!(!is_safe("refresh_rate"));
     }
 
     #[test]

@@ -4,10 +4,11 @@
 //! Before: `_inherit = "stock.production.lot"`, `ref="stock.model_stock_production_lot"`.
 //! After: `_inherit = "stock.lot"`, `ref="stock.model_stock_lot"`.
 //! Safe where it is the same under another name; not where the new one holds more or other records, or Odoo's own sources are not known.
-//! Where it holds more and a term of a domain tells those apart that the old one had, the domains that the addon asks it with get that term.
+//! Where it holds more and a term of a domain tells those apart that the old one had, the domains that the addon asks it with get that term;
+//! where they all ask for that field already, they find what they always found.
 //! Since: each row of `changes/odoo_models.csv` says it; rows of a version that was not run are not sure.
 
-mod condition;
+pub(super) mod condition;
 
 use std::collections::BTreeSet;
 
@@ -52,6 +53,9 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
 /// What an Odoo model that is not there is called now, and why that may not be the same.
 fn renamed(case: &Case<'_>, old: &str) -> Option<(String, Option<String>)> {
     let Fate::Named { name: new, doubt } = moved::odoo_model(case.version.major(), old)? else { return None };
+    // Where all that is asked of it is already said in the words of the new one, it gives the same records.
+    let is_told = || moved::condition(case.version.major(), old).is_some_and(|term| condition::is_told(case.addon, old, term));
+    let doubt = doubt.filter(|_| !is_told());
     let scope = Scope::of(case);
     let fits = scope.as_ref().is_none_or(|scope| !scope.index.owners(&new).is_empty());
     (case.index.owners(old).is_empty() && fits).then(|| (new, doubt.or_else(|| scope.is_none().then(|| UNKNOWN_SOURCES.to_owned()))))

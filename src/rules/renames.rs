@@ -62,7 +62,22 @@ pub(super) struct Rename {
     evidence: String,
 }
 
+/// A value that says in the new field what it said in the old one, though others do not.
+#[derive(Debug, Deserialize)]
+struct KeptValue {
+    odoo_model: String,
+    old: String,
+    value: String,
+}
+
+static KEPT: LazyLock<Vec<KeptValue>> = LazyLock::new(|| rows(include_str!("changes/values.csv")));
+
 impl Rename {
+    /// Whether a value says in the new field what it said in the old one, though others do not.
+    pub(super) fn keeps(&self, value: &str) -> bool {
+        KEPT.iter().any(|kept| kept.odoo_model == self.odoo_model && kept.old == self.old && kept.value == value)
+    }
+
     fn to(&'static self) -> To {
         match (self.new.as_str(), self.meaning) {
             ("", _) => To::Gone { near: Some(self.near.as_str()).filter(|near| !near.is_empty()), idle: &self.idle },
@@ -113,6 +128,14 @@ impl Known {
         Some(row.to())
     }
 
+    /// The field that leads to several records where this one led to one of them.
+    pub(super) fn several(&self, odoo_model: &str, old: &str) -> Option<&'static str> {
+        let row = self.row(odoo_model, old).filter(|row| row.meaning == Meaning::Wider)?;
+        let one = |name: &str| name.strip_suffix("_id").map(str::to_owned);
+        let many = |name: &str| name.strip_suffix("_ids").map(str::to_owned);
+        (one(old).is_some() && one(old) == many(&row.new)).then_some(row.new.as_str())
+    }
+
     /// The new name of a field whose old one no other Odoo model has.
     pub(super) fn find_alone(&self, old: &str) -> Option<&'static str> {
         let row = RENAMES.iter().find(|row| row.old == old && row.only == "yes" && self.counts(row))?;
@@ -143,11 +166,11 @@ impl Known {
         is_named
     }
 
-    /// Why what was done is not safe; `None` if it is.
-    pub(super) fn doubt(&self) -> Option<String> {
+    /// Why what was done is not safe; `None` if it is. `is_kept`: whether the values that a field is used with mean the same in the new one.
+    pub(super) fn doubt(&self, is_kept: impl Fn(&Rename) -> bool) -> Option<String> {
         let lost = self.lost.get();
         let used = self.used.borrow();
-        joined(used.iter().filter(|row| row.meaning != Meaning::Gone || lost).filter_map(|row| row.doubt()))
+        joined(used.iter().filter(|row| row.meaning != Meaning::Gone || lost).filter(|row| !is_kept(row)).filter_map(|row| row.doubt()))
     }
 
     /// Whether something was taken away.
@@ -202,6 +225,8 @@ mod tests {
     fn every_row_is_read() {
         assert_eq!(RENAMES.len() + 1, include_str!("changes/fields.csv").lines().count());
         assert_eq!(LINKS.len() + 1, include_str!("changes/links.csv").lines().count());
+        assert_eq!(KEPT.len() + 1, include_str!("changes/values.csv").lines().count());
+        assert!(KEPT.iter().all(|kept| RENAMES.iter().any(|row| row.keeps(&kept.value))));
         for row in RENAMES.iter() {
             assert!((16..=20).contains(&row.since) && row.old != row.new && row.evidence.len() > 5, "{row:?}");
             assert_eq!(row.new.is_empty(), row.meaning == Meaning::Gone, "{row:?}");
@@ -217,14 +242,14 @@ mod tests {
     #[test]
     fn only_the_same_and_what_the_error_names_is_followed() {
         let known = Known::new(19, Vec::new());
-        assert!(known.find("res.users", "groups_id").is_some() && known.doubt().is_none());
+        assert!(known.find("res.users", "groups_id").is_some() && known.doubt(|_| false).is_none());
         assert!(known.find("ir.filters", "user_id").is_none() && !known.is_old("to_check"));
         let known = Known::new(19, row(19, "ir.filters", "user_id").into_iter().collect());
-        assert!(known.find("ir.filters", "user_id").is_some() && known.doubt().is_some());
+        assert!(known.find("ir.filters", "user_id").is_some() && known.doubt(|_| false).is_some());
         let known = Known::new(19, row(19, "ir.cron", "numbercall").into_iter().collect());
-        assert!(known.find("ir.cron", "numbercall").is_some() && known.doubt().is_none());
+        assert!(known.find("ir.cron", "numbercall").is_some() && known.doubt(|_| false).is_none());
         known.loses();
-        assert!(known.doubt().is_some() && known.takes_away());
+        assert!(known.doubt(|_| false).is_some() && known.takes_away());
         assert!(is_idle("0|False", " False ") && !is_idle("", "") && !is_idle("-1", "1"));
     }
 

@@ -22,7 +22,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let found = case.addon.texts("xml").flat_map(|(_, text)| wrong(text)).next();
     if let Some((tag, right)) = found {
         summary = format!("Odoo knows no element {tag:?} there; {right:?} is meant.");
-        doubt = near::doubt(&tag, right, RECORDS.into_iter().chain(["field"]));
+        doubt = near::doubt_by(&tag, right, RECORDS.into_iter().chain(["field"]), |word| word.chars().count() < near::SHORT);
     }
     graded(summary, doubt, changed(case.addon, "xml", |text| apply(text, edits(text))))
 }

@@ -48,7 +48,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let of = |right: &str| {
         let changes = changes(&fault, &documents, &elements, right);
         let summary = format!("{odoo_model} has no {}, which a template asks for; {right} is meant.", fault.wrong);
-        graded(summary, near::doubt(&fault.wrong, right, names.iter().copied()), changes)
+        graded(summary, near::doubt(case, &fault.wrong, right, names.iter().copied()), changes)
     };
     let spelled: Vec<&str> = names.iter().copied().filter(|name| is_spelling(&fault.wrong, name)).collect();
     let meant = match spelled.as_slice() {

@@ -116,7 +116,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let there = scope.index.anchors(&wanted.view, &scope.names, Some(&wanted.view));
     let changes = |edits: Vec<Edit>| apply(text, edits).map(|after| change(&wanted.file, text, after)).into_iter().collect();
     let told = |summary: &str| format!("{}: {summary}", wanted.view);
-    let known = renamed(text, node, &wanted, &there).into_iter().chain(moved(text, node, &wanted, &there));
+    let known = renamed(case, text, node, &wanted, &there).into_iter().chain(moved(text, node, &wanted, &there));
     let mut found: Vec<Proposal> = known.flat_map(|Way { edits, summary, doubt }| graded(told(&summary), doubt, changes(edits))).collect();
     found.extend(
         contained(text, node, &there)
@@ -141,7 +141,7 @@ struct Way {
 }
 
 /// Names that are near the missing one, of elements of the same kind.
-fn renamed(text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) -> Vec<Way> {
+fn renamed(case: &Case<'_>, text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) -> Vec<Way> {
     let [missing @ (key, value)] = wanted.missing.as_slice() else { return Vec::new() };
     let tag = match node.attribute("expr") {
         Some(expr) => steps(expr).into_iter().find(|(_, name)| name.as_ref() == Some(missing)).map(|(tag, _)| tag).unwrap_or_default(),
@@ -152,7 +152,7 @@ fn renamed(text: &str, node: Node<'_, '_>, wanted: &Wanted, there: &[Anchor]) ->
     let names = ranked(value, known.iter().copied(), |_| false);
     let of = |name: &str| {
         let summary = format!("{tag} {value:?} is not in its parent view; {name:?} is.");
-        Some(Way { edits: with_name(text, node, missing, name)?, summary, doubt: near::doubt(value, name, known.iter().copied()) })
+        Some(Way { edits: with_name(text, node, missing, name)?, summary, doubt: near::doubt(case, value, name, known.iter().copied()) })
     };
     names.into_iter().filter_map(of).collect()
 }

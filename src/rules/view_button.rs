@@ -40,7 +40,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let of = |right: &str| {
         let summary = format!("{odoo_model} has no method {wrong} that a button may call; {right} is meant.");
         // That a private method and a public one of the same name do the same is not certain.
-        let doubt = near::doubt(&wrong, right, methods.iter().copied().filter(|name| !name.starts_with('_')));
+        let doubt = near::doubt(case, &wrong, right, methods.iter().copied().filter(|name| !name.starts_with('_')));
         let private = (bare != wrong).then(|| format!("{right} is another method than {wrong}."));
         graded(summary, private.or(doubt), changed(case.addon, "xml", |text| renamed(text, &wrong, right)))
     };

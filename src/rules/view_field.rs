@@ -29,8 +29,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         let summary = format!("{odoo_model} has no field {wrong}; {right} is meant.");
         let facts = fields.get(right).copied();
         let unfit = facts.and_then(|facts| used_as::unfit(&uses(case, &wrong), right, facts));
-        let doubt =
-            near::doubt(&wrong, right, fields.keys().copied()).or_else(|| facts.and_then(|facts| used_as::number(&wrong, right, facts)));
+        let doubt = near::doubt(case, &wrong, right, fields.keys().copied())
+            .or_else(|| facts.and_then(|facts| used_as::number(&wrong, right, facts)));
         graded(summary, unfit.or(doubt), renamed(case, &scope, &odoo_model, &wrong, right))
     };
     names.into_iter().flat_map(of).collect()

@@ -36,6 +36,31 @@ const PYTHON: &[Case] = &[
         )],
     ),
     clean(
+        "an Odoo model with swapped letters",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    x_id = fields.Many2one('gate.piont')\n",
+            "class A(models.Model):\n    _inherit = 'sale.order'\n    x_id = fields.Many2one('gate.point')\n",
+        )],
+    ),
+    clean(
+        "a record among several instead of the one",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'account.account'\n    def f(self, company):\n        return self.search([('company_id', 'in', company.ids)])\n",
+            "class A(models.Model):\n    _inherit = 'account.account'\n    def f(self, company):\n        return self.search([('company_ids', 'in', company.ids)])\n",
+        )],
+    ),
+    clean(
+        "invoices that were asked for as such",
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'res.partner'\n    def f(self):\n        return self.env['account.invoice'].search_count([('move_type', '=', 'out_invoice')])\n",
+            "class A(models.Model):\n    _inherit = 'res.partner'\n    def f(self):\n        return self.env['account.move'].search_count([('move_type', '=', 'out_invoice')])\n",
+        )],
+    ),
+    clean("an addon that was merged into another", &[("__manifest__.py", "{'depends': ['fetchmail']}", "{'depends': ['mail']}")]),
+    clean(
         "a misspelt inverse",
         &[(
             "a.py",

@@ -16,6 +16,24 @@ const PYTHON: &[Case] = &[
         )],
     ),
     losing(
+        "one company of several, read",
+        &[Cardinality],
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'account.account'\n    def f(self):\n        return self.company_id.name\n",
+            "class A(models.Model):\n    _inherit = 'account.account'\n    def f(self):\n        return self.company_ids.name\n",
+        )],
+    ),
+    losing(
+        "all journal entries in place of invoices",
+        &[Scope],
+        &[(
+            "a.py",
+            "class A(models.Model):\n    _inherit = 'res.partner'\n    def f(self):\n        return self.env['account.invoice'].search_count([('partner_id', '=', self.id)])\n",
+            "class A(models.Model):\n    _inherit = 'res.partner'\n    def f(self):\n        return self.env['account.move'].search_count([('partner_id', '=', self.id)])\n",
+        )],
+    ),
+    losing(
         "a value takes the place of another",
         &[Value],
         &[(

@@ -1,5 +1,5 @@
 use crate::domain::ErrorClass as C;
-use crate::rules::testing_index::{candidates, first};
+use crate::rules::testing_index::{candidates, candidates_in_core, first};
 
 #[test]
 fn near_addon_is_meant() {
@@ -12,6 +12,15 @@ fn near_addon_is_meant() {
     let files = [("__manifest__.py", "{'depends': ['contacts']}"), ("a.py", python)];
     let after = first("addon_name", &files, "a.py", C::ImportModule, text);
     assert_eq!(after, Some(python.replace("contact", "contacts")));
+}
+
+#[test]
+fn addon_with_more_words_is_another_one() {
+    let manifest = "{'depends': ['base', 'thing']}";
+    let text = "UserError: You try to install module \"m\" that depends on module \"thing\".\nBut the latter module is not available in your system.";
+    let core: [(&str, &[(&str, &str)]); 1] = [("l10n_all_thing", &[("__manifest__.py", "{'depends': ['base']}")])];
+    let found = candidates_in_core(&core, &[("__manifest__.py", manifest)], C::DependencyMissing, text);
+    assert!(found.iter().all(|candidate| !candidate.patch.changes()[0].after.contains("l10n_all_thing")), "{found:?}");
 }
 
 #[test]

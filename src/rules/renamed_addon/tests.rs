@@ -78,3 +78,24 @@ fn without_the_sources_of_odoo_it_is_not_sure() {
     assert_eq!(found[0].patch.changes()[0].after, "{'depends': ['hr', 'base']}");
     assert!(testing::candidates_in("16.0", &addon, C::DependencyMissing, &missing("hr_contract")).is_empty());
 }
+
+#[test]
+fn merged_addon_is_safe_where_all_that_is_used_came_along() {
+    let server = "class S(models.Model):\n    _name = 'fetchmail.server'\n";
+    let core: [(&str, &[(&str, &str)]); 1] = [("mail", &[("__manifest__.py", "{'depends': ['base']}"), ("s.py", server)])];
+    let manifest = ("__manifest__.py", "{'depends': ['fetchmail']}");
+    let is_safe = |python: &str| {
+        let found = candidates_in_core(&core, &[manifest, ("a.py", python)], C::DependencyMissing, &missing("fetchmail"));
+        found.iter().find(|candidate| candidate.rule == "renamed_addon").is_some_and(|candidate| candidate.is_safe())
+    };
+    assert!(is_safe("class A(models.Model):\n    _name = 'm.a'\n    server_id = fields.Many2one('fetchmail.server')\n"));
+    for python in [
+        "class A(models.Model):\n    _inherit = 'fetchmail.zzz'\n",
+        "def f(env):\n    return env['fetchmail.zzz']\n",
+        "def f(env):\n    return 'fetchmail.zzz' in env\n",
+        "def f(env):\n    return env.ref('fetchmail.zzz')\n",
+        "def f(env):\n    return env['ir.module.module'].search([('name', '=', 'fetchmail')])\n",
+    ] {
+        assert!(!is_safe(python), "{python}");
+    }
+}

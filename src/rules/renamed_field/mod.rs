@@ -4,13 +4,14 @@
 //! Why: records and views with the old name do not load; Python with it fails when it runs.
 //! A field that is gone leaves its anchors to one that stands near it; values written to it go. What was merged into another field is written
 //! there, and a field that says the opposite gets the opposite value.
-//! Safe where all rows that are followed are about the same thing; of the others only those that the error names are followed. A value that
+//! Safe where all rows that are followed are about the same thing, or the field is only held against values that mean the same in both; of the others only those that the error names are followed. A value that
 //! goes is no loss only where it says what Odoo does anyway (`numbercall` -1).
 //! Before: `<field name="groups_id" …/>` of a menu, `self.env.user.groups_id`, `numbercall` of a cron.
 //! After: `<field name="group_ids" …/>`, `self.env.user.all_group_ids` (reading asks for the implied groups too), no `numbercall`.
 //! A category of a group becomes a privilege of that category, since `privilege_id` stands where `category_id` stood.
 //! Since: each row of `renames` says it.
 
+mod kept;
 mod python;
 mod special;
 mod view;
@@ -57,7 +58,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         };
         let (changes, known) = at(major);
         let only_read = (major > LAST_RUN && at(LAST_RUN).0 != changes).then(|| only_read(major));
-        match joined(known.doubt().into_iter().chain(only_read)) {
+        match joined(known.doubt(|row| kept::is_kept(case.addon, row)).into_iter().chain(only_read)) {
             Some(doubt) if known.takes_away() => removal(summary.as_str(), doubt, changes),
             doubt => graded(summary.as_str(), doubt, changes),
         }

@@ -143,6 +143,9 @@ pub(super) fn defined(addon: &Addon) -> BTreeSet<String> {
 
 /// The old name in a string, alone or in a path.
 fn string_edits(source: &Read<'_, '_>, node: Node<'_>, known: &Known) -> Vec<Edit> {
+    if let Some(edit) = membership_edit(source, node, known) {
+        return vec![edit];
+    }
     if let Some(edits) = value_edits(source, node, known) {
         return edits;
     }
@@ -150,6 +153,18 @@ fn string_edits(source: &Read<'_, '_>, node: Node<'_>, known: &Known) -> Vec<Edi
         Some(path) if path.contains('.') => path_edits(source, node, known).unwrap_or_default(),
         _ => string_edit(source, node, known).into_iter().collect(),
     }
+}
+
+/// A term of a domain over a field that led to one record and leads to several now: whether a record is among them is asked in the same way.
+fn membership_edit(source: &Read<'_, '_>, node: Node<'_>, known: &Known) -> Option<Edit> {
+    let old = source.simple(node).filter(|old| known.is_old(old))?;
+    let term = node.parent().filter(|parent| matches!(parent.kind(), "tuple" | "list"))?;
+    let [name, operator, value] = children(term).try_into().ok()?;
+    let asks = name == node && matches!(source.simple(operator), Some("=" | "in"));
+    // Without a value it asks for records that have none.
+    let has_value = !walk(value).any(|part| matches!(part.kind(), "false" | "none"));
+    let new = known.several(&searched_model(source, term)?, old).filter(|_| asks && has_value)?;
+    Some(Edit::new(source.inside(node)?, new))
 }
 
 /// A value that is written to a field that is gone, was merged into another or says the opposite.

@@ -17,6 +17,22 @@ fn neighbours_tell_the_value() {
 }
 
 #[test]
+fn value_that_the_code_names_is_safe() {
+    let data = data("draft", "done");
+    let is_safe = |python: &str| candidates(&[("v.xml", &data), ("a.py", python)], DataConstraint, TEXT)[0].is_safe();
+    assert!(is_safe("x = {'draft': 1, 'done': 2, 'end': 3}\n"));
+    assert!(!is_safe("x = {'draft': 1, 'done': 2, 'last': 3}\n"));
+    assert!(!is_safe("x = 1\n"), "two neighbours may agree by chance");
+}
+
+#[test]
+fn names_that_are_shown_are_told_as_well() {
+    let data = "<odoo><record id=\"s_draft\" model=\"m.state\"><field name=\"code\">Draft</field></record><record id=\"s_in_work\" model=\"m.state\"><field name=\"code\">In work</field></record><record id=\"s_put_away\" model=\"m.state\"><field name=\"name\">x</field></record></odoo>";
+    let expected = data.replace("<field name=\"name\">", "<field name=\"code\">Put away</field><field name=\"name\">");
+    assert_eq!(first("required_value", &[("v.xml", data)], "v.xml", DataConstraint, TEXT), Some(expected));
+}
+
+#[test]
 fn neighbours_that_disagree_tell_nothing() {
     for (one, two) in [("draft", "finished"), ("1", "2"), ("draft", "")] {
         assert!(candidates(&[("v.xml", &data(one, two))], DataConstraint, TEXT).is_empty(), "{one} {two}");

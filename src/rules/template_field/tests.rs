@@ -40,7 +40,7 @@ fn near_field_is_meant_in_the_whole_template() {
 fn method_may_be_meant_too() {
     let cause = "AttributeError: 'res.partner' object has no attribute 'action_opn'";
     let (mended, name) = after(&report("<a t-att-href=\"doc.action_opn()\"/>"), cause, "<a t-att-href=\"doc.action_opn()\"/>").unwrap();
-    assert_eq!((mended, name.as_str()), (report("<a t-att-href=\"doc.action_open()\"/>"), "template_field?"));
+    assert_eq!((mended, name.as_str()), (report("<a t-att-href=\"doc.action_open()\"/>"), "template_field"));
 }
 
 #[test]
