@@ -6,13 +6,14 @@
 
 use std::sync::LazyLock;
 
+use regex::Regex;
 use roxmltree::{Document, Node};
 use serde::Deserialize;
 
 use super::edit::{Edit, apply, xml};
 use super::meaning::{Meaning, joined};
 use super::renames::rows;
-use super::{Case, Proposal, Rule, changed, graded};
+use super::{Case, FileChange, Proposal, Rule, changed, graded, proposal};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -39,6 +40,10 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     if !case.report.text.contains("cannot be located in parent view") {
         return Vec::new();
     }
+    let groups = only_groups(case);
+    if !groups.is_empty() {
+        return proposal("Odoo's group of a search view has no label any more, and the parent view has one group: the anchor is that one.", groups);
+    }
     let major = case.version.major();
     let mut doubts = Vec::new();
     let changes = changed(case.addon, "xml", |text| apply(text, edits(text, major, &case.report.text)?));
@@ -51,6 +56,44 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     }
     graded("Odoo writes an element of its views otherwise: the anchors follow.", joined(doubts), changes)
 }
+
+/// The views whose anchor is a group by a label, where the search view that they extend has just one group and none with that label.
+fn only_groups(case: &Case<'_>) -> Vec<FileChange> {
+    let Some(pattern) = LABELLED.as_ref() else { return Vec::new() };
+    let module = case.addon.name().as_str();
+    let names = case.index.closure(module);
+    changed(case.addon, "xml", |text| {
+        let document = xml::parse(text)?;
+        let mut edits = Vec::new();
+        for (arch, _) in xml::archs(&document) {
+            let Some(id) = arch.parent_element().and_then(|view| view.attribute("id")) else { continue };
+            let view = if id.contains('.') { id.to_owned() } else { format!("{module}.{id}") };
+            let anchors = case.index.anchors(&view, &names, Some(&view));
+            let mut groups = anchors.iter().filter(|anchor| anchor.tag == "group" && anchor.within.first().is_some_and(|root| root == "search"));
+            let (Some(only), None) = (groups.next(), groups.next()) else { continue };
+            for node in arch.descendants().filter(|node| node.has_tag_name("xpath") && node.attribute("position").is_some()) {
+                let Some(range) = node.attribute_node("expr").and_then(|attribute| xml::value_range(text, &attribute)) else { continue };
+                let raw = &text[range.clone()];
+                let Some(found) = pattern.captures(raw) else { continue };
+                // What groups belongs to what groups, and a condition to conditions.
+                let groups_by = |context: Option<&str>| context.is_some_and(|context| context.contains("group_by"));
+                let brought: Vec<bool> = node.descendants().filter(|new| new.has_tag_name("filter")).map(|new| groups_by(new.attribute("context"))).collect();
+                let mut there = anchors.iter().filter(|anchor| anchor.tag == "filter" && anchor.within.last().is_some_and(|tag| tag == "group"));
+                let kind = brought.first().copied().unwrap_or_default();
+                let is_alike = !brought.is_empty() && brought.iter().all(|one| *one == kind) && there.all(|anchor| groups_by(anchor.get("context")) == kind);
+                if only.get(&found[1]) == Some(&found[2]) || !is_alike {
+                    continue;
+                }
+                edits.push(Edit::new(range, "//group"));
+            }
+        }
+        apply(text, edits)
+    })
+}
+
+/// `//group[@string='Group By']`, and nothing behind it.
+static LABELLED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"^(?://|/search/)group\[@(string|expand)=(?:'|"|&quot;|&apos;)([^'"&\]]*)(?:'|"|&quot;|&apos;)\]$"#).ok());
 
 fn edits(text: &str, major: u8, said: &str) -> Option<Vec<Edit>> {
     let document: Document<'_> = xml::parse(text)?;

@@ -126,7 +126,7 @@ mod tests {
             reports: Vec::new(),
             tests: TestLog { ran: tests, summary_seen: true, ..TestLog::default() },
             seconds: 1.0,
-            record,
+            record: record.map(std::sync::Arc::new),
         }
     }
 
