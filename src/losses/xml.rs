@@ -7,10 +7,10 @@ use super::expr::{Context, parse, plain_text};
 use super::facts::{Fact, Facts, Item, Kind, Role};
 use super::known::Known;
 use crate::domain::LossKind;
+use crate::rules::dangling::hidden::hidden;
 use crate::rules::edit::domain::{from_attrs, from_states};
 use crate::rules::edit::python::children;
 use crate::rules::edit::xml;
-use crate::rules::dangling::hidden::hidden;
 
 /// Attributes of elements that only say how something looks.
 const LOOKS: [&str; 30] = [

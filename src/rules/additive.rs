@@ -19,7 +19,7 @@ pub(super) enum Uses {
 /// What the addon's code, its tests left out, does with fields of this name. `but`: a method that only gives it values.
 pub(super) fn uses(addon: &Addon, name: &str, but: &str) -> Uses {
     let mut all = Uses::Unread;
-    for (path, text) in addon.texts("py").filter(|(path, _)| !path.within_module().starts_with("tests/")) {
+    for (_, text) in addon.texts("py").filter(|(path, _)| !path.within_module().starts_with("tests/")) {
         let Some(source) = Source::parse(text).filter(|_| text.contains(name)) else { continue };
         let attributes = source.all("attribute").filter(|node| field(*node, "attribute").is_some_and(|found| source.of(found) == name));
         for node in attributes {
@@ -34,7 +34,6 @@ pub(super) fn uses(addon: &Addon, name: &str, but: &str) -> Uses {
         if told.filter(|node| !is_dependency(&source, *node)).count() > 0 {
             return Uses::Other;
         }
-        let _ = path;
     }
     all
 }
@@ -62,7 +61,8 @@ fn is_dependency(source: &Source<'_>, node: Node<'_>) -> bool {
 pub(super) fn says_otherwise(text: &str) -> bool {
     let text = text.to_lowercase();
     let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let others = ["else", "other", "others", "otherwise", "instead", "rest", "default", "falls", "fall", "fallback", "everybody", "everyone"];
+    let others =
+        ["else", "other", "others", "otherwise", "instead", "rest", "default", "falls", "fall", "fallback", "everybody", "everyone"];
     let nothing = ["nothing", "none", "zero", "0", "empty", "no"];
     words.iter().any(|word| others.contains(word)) && !words.iter().any(|word| nothing.contains(word))
 }

@@ -40,7 +40,9 @@ fn asks_for_any(case: &Case<'_>, text: &str) -> bool {
     let of_own = |name: &str| own.classes.iter().filter_map(|class| class.fields.get(name)).any(is_many);
     let of_model = |odoo_model: &str, name: &str| case.index.fields(odoo_model, &scope).get(name).is_some_and(|facts| is_many(facts));
     xml::archs(&document).any(|(arch, odoo_model)| {
-        let texts = arch.descendants().flat_map(|node| node.attribute("attrs").or_else(|| node.text().filter(|_| node.attribute("name") == Some("attrs"))));
+        let texts = arch
+            .descendants()
+            .flat_map(|node| node.attribute("attrs").or_else(|| node.text().filter(|_| node.attribute("name") == Some("attrs"))));
         let mut names = texts.flat_map(|text| pattern.captures_iter(text).map(|found| found[1].to_owned()).collect::<Vec<_>>());
         names.any(|name| of_own(&name) || odoo_model.is_some_and(|odoo_model| of_model(odoo_model, &name)))
     })

@@ -10,8 +10,8 @@
 use regex::Regex;
 use tree_sitter::Node;
 
-use super::edit::python::{Source, ancestors, children, field, walk};
 use super::additive::{self, Uses, docstring, says_otherwise};
+use super::edit::python::{Source, ancestors, children, field, walk};
 use super::edit::scopes::body;
 use super::edit::{Edit, apply, indent};
 use super::{Case, Proposal, Rule, change, graded};
@@ -34,8 +34,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         for function in source.all("function_definition").filter(|node| field(*node, "name").is_some_and(|name| source.of(name) == method))
         {
             let is_determined = says_empty(&source, function, &fields) || is_neutral(case, &source, function, &fields);
-            let doubt = (!is_determined)
-                .then(|| format!("Nothing in {method} says what these records get: the empty value is made up."));
+            let doubt = (!is_determined).then(|| format!("Nothing in {method} says what these records get: the empty value is made up."));
             let ways = [in_loop(&source, function, &fields, reported), at_start(&source, function, &fields, reported)];
             for edit in ways.into_iter().flatten() {
                 let after = apply(text, vec![edit]).map(|after| change(path, text, after));
@@ -72,8 +71,7 @@ fn is_neutral(case: &Case<'_>, source: &Source<'_>, function: Node<'_>, fields: 
     }
     fields.iter().all(|one| {
         let is_number = matches!(one.empty, "0" | "0.0");
-        gives_what_is_there(source, function, &one.field)
-            || is_number && additive::uses(case.addon, &one.field, &one.method) == Uses::Added
+        gives_what_is_there(source, function, &one.field) || is_number && additive::uses(case.addon, &one.field, &one.method) == Uses::Added
     })
 }
 
@@ -96,7 +94,8 @@ fn gives_what_is_there(source: &Source<'_>, function: Node<'_>, name: &str) -> b
     let Some(value) = field(*only, "right").map(|right| source.of(right)) else { return false };
     let condition = ancestors(*only).take(3).find(|up| up.kind() == "if_statement");
     condition.is_some_and(|up| {
-        let alone = field(up, "alternative").is_none() && field(up, "consequence").is_some_and(|block| block.byte_range().contains(&only.start_byte()));
+        let alone = field(up, "alternative").is_none()
+            && field(up, "consequence").is_some_and(|block| block.byte_range().contains(&only.start_byte()));
         alone && field(up, "condition").is_some_and(|condition| source.of(condition) == value)
     })
 }
@@ -202,7 +201,9 @@ mod tests {
     #[test]
     fn empty_value_is_determined_by_what_the_sources_do_with_it() {
         let method = |depends: &str, told: &str, body: &str| {
-            format!("    @api.depends({depends})\n    def _c(self):\n        \"\"\"{told}\"\"\"\n        for x in self:\n            if {body}\n")
+            format!(
+                "    @api.depends({depends})\n    def _c(self):\n        \"\"\"{told}\"\"\"\n        for x in self:\n            if {body}\n"
+            )
         };
         let copied = "x.name:\n                x.products_count = x.name";
         assert!(graded("Char(compute='_c')", &method("'name'", "Its name.", copied), ""));

@@ -210,7 +210,12 @@ fn are_ids(source: &Source<'_>, node: Node<'_>) -> bool {
         match up.kind() {
             "assignment" if field(up, "left") == Some(found) => given.push(field(up, "right")),
             // It gets its values otherwise, or may be changed in place.
-            "augmented_assignment" | "for_statement" | "for_in_clause" | "parameters" | "pattern_list" | "as_pattern_target"
+            "augmented_assignment"
+            | "for_statement"
+            | "for_in_clause"
+            | "parameters"
+            | "pattern_list"
+            | "as_pattern_target"
             | "named_expression" => return false,
             "attribute" if field(up, "object") == Some(found) => return false,
             _ => {}

@@ -82,7 +82,8 @@ fn missed(addon: &Addon, entry: &str) -> Option<String> {
 
 /// Whether the file of an entry is at one other place now, which the manifest lists and which nothing else but these two entries names.
 fn has_moved(addon: &Addon, entry: &str) -> bool {
-    let split = |path: &str| path.rsplit_once('/').map_or((String::new(), path.to_owned()), |(folder, name)| (folder.to_owned(), name.to_owned()));
+    let split =
+        |path: &str| path.rsplit_once('/').map_or((String::new(), path.to_owned()), |(folder, name)| (folder.to_owned(), name.to_owned()));
     let (folder, name) = split(entry);
     let Some(manifest) = addon.manifest() else { return false };
     let lists: Vec<_> = ["data", "demo"].iter().filter_map(|key| manifest.list(key)).collect();

@@ -216,8 +216,13 @@ pub fn propose(case: &Case<'_>) -> Vec<Candidate> {
     let fits = |rule: &&Rule| rule.since <= case.version.major() && rule.classes.contains(&case.report.class);
     for rule in ALL.iter().filter(fits) {
         for Proposal { summary, patch, applicability, doubt, takes_away } in (rule.propose)(case) {
-            if found.iter().all(|(_, known)| known.patch != patch) {
-                found.push((takes_away, Candidate { rule: rule.name, summary, patch, applicability, doubt }));
+            let known = found.iter_mut().find(|(_, known)| known.patch == patch);
+            let candidate = (takes_away, Candidate { rule: rule.name, summary, patch, applicability, doubt });
+            match known {
+                // One that has a reason to be sure knows more than one that only has no reason.
+                Some(known) if known.1.applicability < applicability => *known = candidate,
+                Some(_) => {}
+                None => found.push(candidate),
             }
         }
     }

@@ -53,7 +53,8 @@ fn has_moved(addon: &Addon, name: &str) -> bool {
     let held: Vec<&str> = held.collect();
     let [at] = held.as_slice() else { return false };
     let importing = inits(addon).filter(|(_, text)| {
-        Source::parse(text).is_some_and(|source| own_imports(&source).iter().any(|(own, imported)| *own == name && imported.alias.is_none()))
+        Source::parse(text)
+            .is_some_and(|source| own_imports(&source).iter().any(|(own, imported)| *own == name && imported.alias.is_none()))
     });
     let importing: Vec<&str> = importing.map(|(path, _)| folder(path)).collect();
     let named: usize = addon.texts("py").map(|(_, text)| super::scope::mentions(text, name)).sum();
@@ -266,7 +267,8 @@ mod tests {
 
     #[test]
     fn import_of_a_file_that_moved_is_left_over() {
-        let files = [("__init__.py", "from . import models\nfrom . import a\n"), ("models/__init__.py", "from . import a\n"), ("models/a.py", "")];
+        let files =
+            [("__init__.py", "from . import models\nfrom . import a\n"), ("models/__init__.py", "from . import a\n"), ("models/a.py", "")];
         let found = candidates(&addon(&files), CLASS, "");
         assert!(found[0].is_safe());
         assert_eq!(found[0].patch.changes()[0].after, "from . import models\n");
@@ -277,7 +279,8 @@ mod tests {
     #[test]
     fn import_that_nothing_uses_goes_from_any_file() {
         let init = ("__init__.py", "from . import models\n");
-        let file = |body: &'static str| candidates(&addon(&[init, ("models/__init__.py", "from . import a\n"), ("models/a.py", body)]), CLASS, "");
+        let file =
+            |body: &'static str| candidates(&addon(&[init, ("models/__init__.py", "from . import a\n"), ("models/a.py", body)]), CLASS, "");
         let found = file("from . import sizes\n\n\ndef f():\n    return 1\n");
         assert!(found[0].is_safe());
         assert!(!found[0].patch.changes()[0].after.contains("sizes"));

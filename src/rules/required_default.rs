@@ -13,10 +13,10 @@ mod script;
 
 use tree_sitter::Node;
 
+use super::additive::{Uses, uses};
 use super::edit::python::{Source, children, field, quoted, walk};
 use super::edit::{Edit, MAX_FILE, apply, classes, indent};
 use super::scope::said;
-use super::additive::{Uses, uses};
 use super::{Case, FileChange, Proposal, Rule, change, graded, mentioned_in_code, proposal};
 use crate::domain::ErrorClass;
 use crate::odoo::source::ModuleFacts;
@@ -38,7 +38,9 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     };
     let by_method = written_defaults(case, odoo_model, &name);
     if !by_method.is_empty() {
-        let summary = format!("{odoo_model}.{name} is required and the rows that exist have no value: they get the default that its class has a method for.");
+        let summary = format!(
+            "{odoo_model}.{name} is required and the rows that exist have no value: they get the default that its class has a method for."
+        );
         return proposal(summary, by_method);
     }
     let (changes, given) = defaults(case, odoo_model, &name);

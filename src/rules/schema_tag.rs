@@ -46,7 +46,7 @@ fn edits(text: &str) -> Vec<Edit> {
     let Some(document) = xml::parse(text) else { return Vec::new() };
     let unknown = document.descendants().filter_map(|node| Some((node, meant(node)?)));
     let tags = unknown.flat_map(|(node, right)| xml::tag_ranges(text, node).into_iter().map(move |range| Edit::new(range, right)));
-    let attributes = document.descendants().flat_map(|node| slips(node)).map(|(attribute, right)| {
+    let attributes = document.descendants().flat_map(slips).map(|(attribute, right)| {
         let start = attribute.range().start;
         Edit::new(start..start + attribute.name().len(), right)
     });
@@ -55,13 +55,16 @@ fn edits(text: &str) -> Vec<Edit> {
 
 fn wrong_attribute(text: &str) -> Option<(String, &'static str)> {
     let document = xml::parse(text)?;
-    document.descendants().flat_map(|node| slips(node)).map(|(attribute, right)| (attribute.name().to_owned(), right)).next()
+    document.descendants().flat_map(slips).map(|(attribute, right)| (attribute.name().to_owned(), right)).next()
 }
 
 /// The attributes of an element of a data file that are slips of one that it may have and has not.
 fn slips<'a, 'i>(node: Node<'a, 'i>) -> Vec<(Attribute<'a, 'i>, &'static str)> {
     let tag = node.tag_name().name();
-    let is_top = |node: Node<'_, '_>| matches!(node.tag_name().name(), "odoo" | "openerp" | "data") && node.parent_element().is_none_or(|up| up.has_tag_name("odoo") || up.has_tag_name("openerp"));
+    let is_top = |node: Node<'_, '_>| {
+        matches!(node.tag_name().name(), "odoo" | "openerp" | "data")
+            && node.parent_element().is_none_or(|up| up.has_tag_name("odoo") || up.has_tag_name("openerp"))
+    };
     let within = match node.parent_element() {
         None => matches!(tag, "odoo" | "data"),
         Some(up) if tag == "field" => up.has_tag_name("record") && up.parent_element().is_some_and(is_top),
@@ -79,7 +82,8 @@ fn slips<'a, 'i>(node: Node<'a, 'i>) -> Vec<(Attribute<'a, 'i>, &'static str)> {
         let mut found = known.iter().filter(near);
         let (Some(right), None) = (found.next(), found.next()) else { return None };
         let is_expression = |value: &str| Source::parse(value).is_some();
-        let fits = *right != "eval" || is_expression(attribute.value()) && !["ref", "search", "type"].iter().any(|name| node.has_attribute(*name));
+        let fits =
+            *right != "eval" || is_expression(attribute.value()) && !["ref", "search", "type"].iter().any(|name| node.has_attribute(*name));
         (node.attribute(*right).is_none() && fits).then_some((attribute, *right))
     };
     node.attributes().filter_map(slip).collect()
@@ -143,7 +147,11 @@ mod tests {
             "<odoo><record id=\"a\" model=\"b\" noupdate=\"1\"/></odoo>",
             "<odoo><menuitem id=\"a\" visible=\"False\"/></odoo>",
             "<odoo><record id=\"a\" model=\"b\"><field name=\"c\" val=\"9-17\"/></record></odoo>",
-            "<odoo><record id=\"a\" model=\"ir.ui.view\"><field name=\"arch\" type=\"xml\"><form><field name=\"c\" evl=\"1\"/></form></field></record></odoo>","<odoo><record id=\"m\"><value/></record></odoo>", "<odoo><function model=\"a\" name=\"b\"/></odoo>", "<odoo><fild"] {
+            "<odoo><record id=\"a\" model=\"ir.ui.view\"><field name=\"arch\" type=\"xml\"><form><field name=\"c\" evl=\"1\"/></form></field></record></odoo>",
+            "<odoo><record id=\"m\"><value/></record></odoo>",
+            "<odoo><function model=\"a\" name=\"b\"/></odoo>",
+            "<odoo><fild",
+        ] {
             assert_eq!(after(text), None, "{text}");
         }
     }

@@ -22,7 +22,10 @@ pub(super) const RULE: Rule = Rule { name: "series", classes: &[ErrorClass::Mani
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     if let Some((own, change)) = stated(case) {
         let version = case.version;
-        return proposal(format!("The manifest is for another series; the sources say that {version}.{own} is for this one."), vec![change]);
+        return proposal(
+            format!("The manifest is for another series; the sources say that {version}.{own} is for this one."),
+            vec![change],
+        );
     }
     let changes = change(case.addon, case.version).into_iter().collect();
     let doubt = "An addon of another series may need more than another version in its manifest.";
@@ -38,12 +41,14 @@ fn stated(case: &Case<'_>) -> Option<(String, FileChange)> {
     let is_script = |path: &str| ["migrations", "upgrades"].iter().any(|folder| path.starts_with(&format!("{folder}/{version}/")));
     let is_list = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default().to_lowercase();
-        ["change", "history", "news", "release"].iter().any(|word| name.contains(word)) && [".md", ".rst", ".txt"].iter().any(|end| name.ends_with(end))
+        ["change", "history", "news", "release"].iter().any(|word| name.contains(word))
+            && [".md", ".rst", ".txt"].iter().any(|end| name.ends_with(end))
     };
     let says = |text: &str| text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.')).any(|word| word.trim_matches('.') == version);
-    let mut files = case.addon.files().filter(|(path, _)| {
-        is_script(path.within_module()) || is_list(path.within_module()) && case.addon.text(path).is_some_and(says)
-    });
+    let mut files = case
+        .addon
+        .files()
+        .filter(|(path, _)| is_script(path.within_module()) || is_list(path.within_module()) && case.addon.text(path).is_some_and(says));
     (old.len() > own.len() && files.next().is_some()).then_some(())?;
     let found = references(case.addon, case.index, case.version);
     (found.unresolved.is_empty() && found.deprecated.is_empty()).then_some(())?;

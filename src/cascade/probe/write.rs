@@ -98,7 +98,9 @@ pub(super) fn test(scene: &Scene, setting: &Setting<'_>) -> String {
 /// The records, if the test starts from some.
 fn set_up(scene: &Scene, setting: &Setting<'_>) -> String {
     let (odoo_model, wanted) = match scene {
-        Scene::Method { odoo_model, call: Call::Records | Call::RecordsWith(_) | Call::Write, .. } | Scene::Report { odoo_model, .. } => (odoo_model, true),
+        Scene::Method { odoo_model, call: Call::Records | Call::RecordsWith(_) | Call::Write, .. } | Scene::Report { odoo_model, .. } => {
+            (odoo_model, true)
+        }
         Scene::Method { odoo_model, call: Call::Api | Call::ApiWith(_), .. } | Scene::Cron { odoo_model, .. } => {
             (odoo_model, setting.filled || matches!(scene, Scene::Cron { .. }))
         }
@@ -164,7 +166,9 @@ fn steps(scene: &Scene, setting: &Setting<'_>) -> String {
                 format!("        {}.{name}({})\n", on_model(odoo_model), values(odoo_model, call, true).join(", "))
             }
             Call::RecordsWith(_) => format!("        {}\n", called(&format!("self.records.{name}"), &values(odoo_model, call, false))),
-            Call::ApiWith(_) => format!("        {}\n", called(&format!("{}.{name}", on_model(odoo_model)), &values(odoo_model, call, true))),
+            Call::ApiWith(_) => {
+                format!("        {}\n", called(&format!("{}.{name}", on_model(odoo_model)), &values(odoo_model, call, true)))
+            }
             Call::Create => made("self", odoo_model, setting) + "        self.assertTrue(records)\n",
             Call::Write => "        self.assertTrue(self.records.write(self.records.copy_data()[0]))\n".to_owned(),
             Call::Read(field) => {

@@ -18,9 +18,7 @@ pub(super) fn gone(case: &Case<'_>, scope: &Scope<'_>) -> Vec<FileChange> {
             let view = if id.contains('.') { id.to_owned() } else { format!("{}.{id}", scope.module) };
             let anchors = scope.index.anchors(&view, &scope.names, Some(&view));
             let fields = scope.fields(odoo_model);
-            let is_gone = |name: &str| {
-                !fields.contains_key(name) && !anchors.iter().any(|anchor| anchor.get("name") == Some(name))
-            };
+            let is_gone = |name: &str| !fields.contains_key(name) && !anchors.iter().any(|anchor| anchor.get("name") == Some(name));
             let parts: Vec<Node<'_, '_>> = arch.descendants().filter(|node| hidden(*node).is_some_and(is_gone)).collect();
             let outer = arch.children().find(|child| child.has_tag_name("data")).unwrap_or(arch);
             let left = outer.children().filter(|child| child.is_element() && !parts.contains(child)).count();

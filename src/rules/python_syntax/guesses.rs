@@ -102,7 +102,8 @@ fn separates(source: &Source<'_>, place: usize) -> bool {
     let around = source.root().descendant_for_byte_range(place, place + 1).and_then(|comma| comma.parent());
     let Some(around) = around.filter(|node| matches!(node.kind(), "argument_list" | "dictionary")) else { return false };
     let items = children(around);
-    let is_named = items.iter().find(|item| item.start_byte() > place).is_some_and(|item| matches!(item.kind(), "pair" | "keyword_argument"));
+    let is_named =
+        items.iter().find(|item| item.start_byte() > place).is_some_and(|item| matches!(item.kind(), "pair" | "keyword_argument"));
     let function = around.parent().filter(|up| up.kind() == "call").and_then(|call| field(call, "function"));
     is_named || items.len() == 2 && function.is_some_and(|function| OF_TWO.contains(&source.of(function)))
 }
