@@ -56,7 +56,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     // A guess that was not tried could be a second one that does.
     let all_tried = guesses.len() <= MAX_TRIED;
     let mut seen = BTreeSet::new();
-    let determined = if strict { None } else { guesses::determined(before, line as usize, &message) };
+    let determined = guesses::determined(before, line as usize, &message);
     if let Some((after, what)) = determined.filter(|(after, _)| Source::parse(after).is_some() && words(before) == words(after)) {
         let summary = format!("{path} cannot be read at line {line} ({message}): {what}.");
         return proposal(summary, vec![change(path, before, after)]);
