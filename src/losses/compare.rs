@@ -329,8 +329,14 @@ fn excused(item: &Item, now: &[Item]) -> bool {
         Role::Call | Role::Attribute | Role::Name => {
             matches!(item.text.as_str(), "b64encode" | "base64") || (item.text == "tuple" && now.iter().any(|other| other.text == "list"))
         }
+        // A part of a path that is one text now.
+        Role::Text if now.iter().any(|other| is_part(&item.text, &other.text)) => true,
         _ => item.text.is_empty(),
     }
+}
+
+fn is_part(part: &str, path: &str) -> bool {
+    path.contains('/') && path.split('/').any(|found| found == part)
 }
 
 fn kind_of(fact: &Fact, item: &Item) -> LossKind {
@@ -451,6 +457,7 @@ impl<'f> Vanished<'f> {
                     [only] if alone => found.push((*item, Some(free.remove(*only)), *name, *path)),
                     _ if excused(item, &[]) || (free.iter().any(|other| other.text == "list") && item.text == "tuple") => {}
                     _ if crate::rules::known::is_gone_method(&item.text) && !gained.is_empty() => {}
+                    _ if item.role == Role::Text && gained.iter().any(|other| is_part(&item.text, &other.text)) => {}
                     _ => found.push((*item, None, *name, *path)),
                 }
             }

@@ -7,6 +7,7 @@ use super::expr::{Context, parse, plain_text};
 use super::facts::{Fact, Facts, Item, Kind, Role};
 use super::known::Known;
 use crate::domain::LossKind;
+use crate::rules::dangling::hidden::hidden;
 use crate::rules::edit::domain::{from_attrs, from_states};
 use crate::rules::edit::python::children;
 use crate::rules::edit::xml;
@@ -220,6 +221,9 @@ impl<'d, 'i: 'd> Reader<'_, 'd, 'i, '_> {
         let name = ["name", "id", "t-name", "t-call", "t-set", "ref"].iter().find_map(|key| node.attribute(*key)).unwrap_or_default();
         let position = node.attribute("position");
         let is_anchor = position.is_some_and(|position| matches!(position, "after" | "before" | "inside" | "move")) || tag == "xpath";
+        if self.is_idle(node) || node.parent().is_some_and(|parent| self.is_idle(parent)) {
+            return;
+        }
         if tag == "attribute" && node.parent().is_some_and(|parent| parent.attribute("position").is_some()) {
             let of = node.parent().map(|parent| describe(parent)).unwrap_or_default();
             let text: String = node.children().filter_map(|child| child.text()).collect();
@@ -256,6 +260,19 @@ impl<'d, 'i: 'd> Reader<'_, 'd, 'i, '_> {
             self.attributes(node, &of, &["name", "id", "t-name", "position", "for"]);
             self.content(node);
         }
+    }
+
+    /// Whether a part of a view only hides or takes away a field that is gone from the Odoo model and from the view: it says nothing.
+    fn is_idle(&self, node: Node<'d, 'i>) -> bool {
+        let Some(name) = hidden(node) else { return false };
+        let of_model = self.model.as_deref().and_then(|odoo_model| self.known.model(odoo_model).has(name));
+        if of_model != Some(false) || self.known.index.is_partial() {
+            return false;
+        }
+        let module = self.path.split('/').next().unwrap_or_default();
+        let view = if self.unit.contains('.') { self.unit.clone() } else { format!("{module}.{}", self.unit) };
+        let anchors = self.known.index.anchors(&view, &self.known.scope, Some(&view));
+        !anchors.is_empty() && !anchors.iter().any(|anchor| anchor.get("name") == Some(name))
     }
 
     /// The Odoo model whose fields an element shows: that of the view, or of the field that the list it stands in is of.

@@ -6,18 +6,22 @@
 //! A file with a domain that is not understood (names, calls, operators on text) is left as it is.
 //! Since: 17.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use roxmltree::{Attribute, Document, Node};
 
 use super::edit::domain::{Expr, from_attrs, from_states};
 use super::edit::{Edit, apply, indent, xml};
 use super::{Case, Proposal, Rule, changed, proposal};
 use crate::domain::ErrorClass;
+use crate::odoo::source::{FieldFacts, ModuleFacts};
 
 /// The rule.
 pub(super) const RULE: Rule = Rule { name: "attrs_to_expressions", classes: &[ErrorClass::ViewAttrsRemoved], since: 17, propose };
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
-    let changes = changed(case.addon, "xml", |text| apply(text, edits(text)?));
+    let changes = changed(case.addon, "xml", |text| apply(text, edits(text).filter(|_| !asks_for_any(case, text))?));
     let reported = case.report.location.as_ref().map(|location| location.path.as_str()).filter(|path| path.ends_with(".xml"));
     if reported.is_some_and(|path| changes.iter().all(|change| change.path.as_str() != path)) {
         // The very file that failed was not understood.
@@ -25,6 +29,27 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     }
     proposal("Odoo 17 removed attrs and states from views: each condition becomes an expression of its own attribute.", changes)
 }
+
+/// Whether a condition asks whether one of several records of a field is among some: the expression would compare the list itself.
+fn asks_for_any(case: &Case<'_>, text: &str) -> bool {
+    let Some(pattern) = AMONG.as_ref() else { return true };
+    let Some(document) = xml::parse(text) else { return true };
+    let own = ModuleFacts::of(case.addon);
+    let scope = case.index.closure(case.addon.name().as_str());
+    let is_many = |facts: &FieldFacts| matches!(facts.kind.as_str(), "One2many" | "Many2many");
+    let of_own = |name: &str| own.classes.iter().filter_map(|class| class.fields.get(name)).any(is_many);
+    let of_model = |odoo_model: &str, name: &str| case.index.fields(odoo_model, &scope).get(name).is_some_and(|facts| is_many(facts));
+    xml::archs(&document).any(|(arch, odoo_model)| {
+        let texts = arch
+            .descendants()
+            .flat_map(|node| node.attribute("attrs").or_else(|| node.text().filter(|_| node.attribute("name") == Some("attrs"))));
+        let mut names = texts.flat_map(|text| pattern.captures_iter(text).map(|found| found[1].to_owned()).collect::<Vec<_>>());
+        names.any(|name| of_own(&name) || odoo_model.is_some_and(|odoo_model| of_model(odoo_model, &name)))
+    })
+}
+
+/// `('name', 'in', …)`.
+static AMONG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"['"](\w+)['"]\s*,\s*['"](?:not )?in['"]"#).ok());
 
 /// `None` if the file holds something that is not understood.
 fn edits(text: &str) -> Option<Vec<Edit>> {

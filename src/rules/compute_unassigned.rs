@@ -3,13 +3,15 @@
 //! Why: Odoo wants every record of a compute method to get a value: `Compute method failed to assign`.
 //! Before: `for rec in self: if rec in data: rec.count = data[rec]`.
 //! After: `for rec in self: rec.count = 0` before the condition.
-//! Safe where the method itself gives the empty value in another branch; else it is made up.
+//! Safe where the method itself gives the empty value in another branch, where it gives a value only if that very value is there, or
+//! where the field is a number that is only ever added or taken off; else it is made up.
 //! Since: 13.
 
 use regex::Regex;
 use tree_sitter::Node;
 
-use super::edit::python::{Source, children, field, walk};
+use super::additive::{self, Uses, docstring, says_otherwise};
+use super::edit::python::{Source, ancestors, children, field, walk};
 use super::edit::scopes::body;
 use super::edit::{Edit, apply, indent};
 use super::{Case, Proposal, Rule, change, graded};
@@ -31,8 +33,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         let Some(source) = Source::parse(text) else { continue };
         for function in source.all("function_definition").filter(|node| field(*node, "name").is_some_and(|name| source.of(name) == method))
         {
-            let doubt = (!says_empty(&source, function, &fields))
-                .then(|| format!("Nothing in {method} says what these records get: the empty value is made up."));
+            let is_determined = says_empty(&source, function, &fields) || is_neutral(case, &source, function, &fields);
+            let doubt = (!is_determined).then(|| format!("Nothing in {method} says what these records get: the empty value is made up."));
             let ways = [in_loop(&source, function, &fields, reported), at_start(&source, function, &fields, reported)];
             for edit in ways.into_iter().flatten() {
                 let after = apply(text, vec![edit]).map(|after| change(path, text, after));
@@ -57,11 +59,54 @@ fn says_empty(source: &Source<'_>, function: Node<'_>, fields: &[&Computed]) -> 
     fields.iter().all(|of| walk(function).any(|node| node.kind() == "assignment" && empty(node, of)))
 }
 
+/// Whether the empty value is what those get whom the method leaves out, by the sources: the method reads everything that it depends on,
+/// nobody says that there is something else for the others, and each field either gets the very value that its condition asks for, or is a
+/// number that is only ever added or taken off.
+fn is_neutral(case: &Case<'_>, source: &Source<'_>, function: Node<'_>, fields: &[&Computed]) -> bool {
+    let text = field(function, "body").map(|body| source.of(body)).unwrap_or_default();
+    let reads = |path: &String| path.split('.').all(|name| super::scope::mentions(text, name) > 0);
+    let told = fields.iter().any(|one| says_otherwise(&one.help)) || says_otherwise(&docstring(source, function));
+    if told || !depends(source, function).iter().all(reads) {
+        return false;
+    }
+    fields.iter().all(|one| {
+        let is_number = matches!(one.empty, "0" | "0.0");
+        gives_what_is_there(source, function, &one.field) || is_number && additive::uses(case.addon, &one.field, &one.method) == Uses::Added
+    })
+}
+
+/// What `api.depends` names.
+fn depends(source: &Source<'_>, function: Node<'_>) -> Vec<String> {
+    let decorated = function.parent().filter(|up| up.kind() == "decorated_definition");
+    let decorators = decorated.into_iter().flat_map(children).filter(|node| node.kind() == "decorator");
+    let of_depends = decorators.filter(|node| source.of(*node).starts_with("@api.depends("));
+    of_depends.flat_map(walk).filter(|node| node.kind() == "string").filter_map(|node| source.literal(node)).collect()
+}
+
+/// Whether the field only gets a value under the condition that this value is there: `if a.b: x.c = a.b`.
+fn gives_what_is_there(source: &Source<'_>, function: Node<'_>, name: &str) -> bool {
+    let is_it = |node: &Node<'_>| {
+        let left = field(*node, "left").filter(|left| left.kind() == "attribute").and_then(|left| field(left, "attribute"));
+        node.kind() == "assignment" && left.is_some_and(|left| source.of(left) == name)
+    };
+    let given: Vec<Node<'_>> = walk(function).filter(is_it).collect();
+    let [only] = given.as_slice() else { return false };
+    let Some(value) = field(*only, "right").map(|right| source.of(right)) else { return false };
+    let condition = ancestors(*only).take(3).find(|up| up.kind() == "if_statement");
+    condition.is_some_and(|up| {
+        let alone = field(up, "alternative").is_none()
+            && field(up, "consequence").is_some_and(|block| block.byte_range().contains(&only.start_byte()));
+        alone && field(up, "condition").is_some_and(|condition| source.of(condition) == value)
+    })
+}
+
 /// A field with its compute method.
 struct Computed {
     field: String,
     method: String,
     empty: &'static str,
+    /// What its label and its help say.
+    help: String,
 }
 
 fn computed(source: &Source<'_>) -> Vec<Computed> {
@@ -72,7 +117,12 @@ fn computed(source: &Source<'_>) -> Vec<Computed> {
         let compute = arguments.iter().find(|one| field(**one, "name").is_some_and(|name| source.of(name) == "compute"))?;
         let value = field(*compute, "value")?;
         let method = source.literal(value).unwrap_or_else(|| source.of(value).to_owned());
-        Some(Computed { field: source.of(left).to_owned(), method, empty: empty(kind.strip_prefix("fields.")?) })
+        let text = |name: &str| {
+            let named = arguments.iter().find(|one| field(**one, "name").is_some_and(|found| source.of(found) == name))?;
+            source.literal(field(*named, "value")?)
+        };
+        let help = [text("string"), text("help")].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        Some(Computed { field: source.of(left).to_owned(), method, empty: empty(kind.strip_prefix("fields.")?), help })
     };
     source.all("assignment").filter_map(of_assignment).collect()
 }
@@ -141,6 +191,30 @@ mod tests {
         let found = candidates(&addon(&[("a.py", text)]), ErrorClass::Other, TEXT);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].patch.changes()[0].after, text.replace("        for x", "        self.products_count = 0\n        for x"));
+    }
+
+    fn graded(field: &str, method: &str, more: &str) -> bool {
+        let text = format!("class A:\n    products_count = fields.{field}\n\n{method}\n{more}");
+        candidates(&addon(&[("a.py", &text)]), ErrorClass::Other, TEXT)[0].is_safe()
+    }
+
+    #[test]
+    fn empty_value_is_determined_by_what_the_sources_do_with_it() {
+        let method = |depends: &str, told: &str, body: &str| {
+            format!(
+                "    @api.depends({depends})\n    def _c(self):\n        \"\"\"{told}\"\"\"\n        for x in self:\n            if {body}\n"
+            )
+        };
+        let copied = "x.name:\n                x.products_count = x.name";
+        assert!(graded("Char(compute='_c')", &method("'name'", "Its name.", copied), ""));
+        assert!(!graded("Char(compute='_c')", &method("'name', 'partner_id.name'", "Its name.", copied), ""));
+        assert!(!graded("Char(compute='_c')", &method("'name'", "Its name, or else another.", copied), ""));
+        let counted = "x.name:\n                x.products_count = 2";
+        let used = |how: &str| format!("\n    def f(self):\n        return self.amount {how} self.products_count\n");
+        assert!(graded("Float(compute='_c')", &method("'name'", "What is off.", counted), &used("-")));
+        assert!(!graded("Float(compute='_c')", &method("'name'", "What is off.", counted), &used("*")));
+        assert!(!graded("Float(compute='_c')", &method("'name'", "Two, all others five.", counted), &used("-")));
+        assert!(!graded("Float(compute='_c')", &method("'name'", "What is off.", counted), ""));
     }
 
     #[test]

@@ -2,8 +2,11 @@
 //!
 //! Why: Odoo refuses the whole addon for it. It never worked here, and nothing else of the addon names it.
 //! Before: `x_id = fields.Many2one("zzz.model")`. After: the line is gone.
-//! Never safe, and so asked last: something goes, and its name may be one that a person knows. What limits rights is never taken away.
+//! Not safe, and so asked last: something goes, and its name may be one that a person knows. What limits rights is never taken away. Safe is
+//! only what hid or took away a field of a view that is gone from the Odoo model: what it wanted is so.
 //! Since: any Odoo.
+
+pub(crate) mod hidden;
 
 use roxmltree::Node;
 
@@ -11,7 +14,7 @@ use super::edit::python::{Source, remove_statement};
 use super::edit::{Edit, apply, classes, line_start, xml};
 use super::external_id::pattern;
 use super::scope::{Scope, mentions, missing_field, missing_id, missing_model, said};
-use super::{Case, FileChange, Proposal, Rule, change, changed, removal};
+use super::{Case, FileChange, Proposal, Rule, change, changed, proposal, removal};
 use super::{external_id, field_name, missing_depends, model_name, record_field, renamed_method, view_button, view_field};
 use crate::domain::ErrorClass;
 
@@ -22,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         ErrorClass::FieldReferenceBroken,
         ErrorClass::ViewUnknownField,
         ErrorClass::ViewInvalidAction,
+        ErrorClass::ViewAnchorMissing,
         ErrorClass::ExternalIdMissing,
         ErrorClass::CsvInvalid,
         ErrorClass::ModelMissing,
@@ -37,6 +41,9 @@ const LIMITS: [&str; 2] = ["company_id", "company_ids"];
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
     // What no known addon has may be in one that was not read.
     let Some(scope) = Scope::of(case).filter(|scope| !scope.index.is_partial()) else { return Vec::new() };
+    if case.report.class == ErrorClass::ViewAnchorMissing {
+        return proposal("A part of a view only hid or took away a field that is gone: it goes.", hidden::gone(case, &scope));
+    }
     // What Odoo renamed or dropped on purpose did work, and its rules know more.
     if let Some((method, odoo_model)) = view_button::missing_method(case)
         && renamed_method::successor(case.version.major(), &odoo_model, &method).is_some()

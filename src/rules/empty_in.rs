@@ -194,7 +194,34 @@ fn is_of_ids(source: &Source<'_>, call: Node<'_>) -> bool {
     let is_tuple = field(call, "function").is_some_and(|function| source.of(function) == "tuple");
     let arguments = field(call, "arguments").filter(|arguments| is_tuple && arguments.kind() == "argument_list").map(children);
     let Some([only]) = arguments.as_deref() else { return false };
-    only.kind() == "attribute" && (source.of(*only).ends_with(".ids") || source.of(*only).ends_with("._ids"))
+    are_ids(source, *only)
+}
+
+/// Whether this is `….ids`, or a variable that holds nothing else.
+fn are_ids(source: &Source<'_>, node: Node<'_>) -> bool {
+    let text = source.of(node);
+    if node.kind() == "attribute" {
+        return text.ends_with(".ids") || text.ends_with("._ids");
+    }
+    let Some(function) = scopes::function(node).filter(|_| node.kind() == "identifier") else { return false };
+    let mut given = Vec::new();
+    for found in walk(function).filter(|found| found.kind() == "identifier" && source.of(*found) == text) {
+        let Some(up) = found.parent() else { return false };
+        match up.kind() {
+            "assignment" if field(up, "left") == Some(found) => given.push(field(up, "right")),
+            // It gets its values otherwise, or may be changed in place.
+            "augmented_assignment"
+            | "for_statement"
+            | "for_in_clause"
+            | "parameters"
+            | "pattern_list"
+            | "as_pattern_target"
+            | "named_expression" => return false,
+            "attribute" if field(up, "object") == Some(found) => return false,
+            _ => {}
+        }
+    }
+    matches!(given.as_slice(), [Some(only)] if only.kind() == "attribute" && are_ids(source, *only))
 }
 
 #[cfg(test)]

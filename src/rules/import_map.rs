@@ -76,11 +76,34 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let summary = "Odoo moved or renamed a name that the addon imports: import and uses follow.";
     let doubts = imported(case.addon, case.version.major()).into_iter().filter_map(|row| {
         let new = if row.new_name.is_empty() { "file_path" } else { &row.new_name };
+        // Where the file is there, both give its path.
+        if matches!(row.to, To::FilePath) && paths_are_there(case) {
+            return None;
+        }
         row.meaning.doubt(&format!("{}.{}", row.module, row.name), new, &row.evidence)
     });
     let of_modules = ATTRIBUTES.iter().filter(|row| case.report.text.contains(&format!("'{}'", row.name)));
     let doubts = doubts.chain(of_modules.filter_map(|row| row.meaning.doubt(&row.name, &row.new_module, &row.evidence)));
     by_rows(case, summary, joined(doubts), |major| mended(case.addon, major).unwrap_or_default())
+}
+
+/// Whether every path that `file_path` is given after the change is that of a file of the addon.
+fn paths_are_there(case: &Case<'_>) -> bool {
+    let changes = mended(case.addon, case.version.major()).unwrap_or_default();
+    let mut count = 0;
+    for change in &changes {
+        let Some(source) = Source::parse(&change.after) else { return false };
+        for call in source.all("call").filter(|call| field(*call, "function").is_some_and(|function| source.of(function) == "file_path")) {
+            let arguments = field(call, "arguments").map(children).unwrap_or_default();
+            let path = arguments.first().and_then(|path| source.literal(*path));
+            let is_there = |path: &String| case.addon.files().any(|(file, _)| file.as_str() == path);
+            if !path.as_ref().is_some_and(is_there) {
+                return false;
+            }
+            count += 1;
+        }
+    }
+    count > 0
 }
 
 /// The rows of what the addon imports.

@@ -4,7 +4,8 @@
 //! otherwise the views or data of that file would silently be missing, and no test might notice.
 //! Before: `"data": ["views/product_states_views.xml"]` beside `views/product_state_views.xml`.
 //! After: `"data": ["views/product_state_views.xml"]`.
-//! An entry that goes is no loss only where nothing else names the file and it was not about rights: it never loaded anything.
+//! An entry that goes is no loss only where nothing else names the file and it was not about rights: it never loaded anything. Nor is it
+//! where the file moved: the same name is listed at its new place, and the old folder holds nothing of the kind any more.
 //! Since: any Odoo.
 
 use super::edit::manifest::removals;
@@ -50,7 +51,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     });
     let summary = "The manifest lists a file that does not exist: the entry names the file that was meant, or goes where there is none.";
     let changes = change.into_iter().collect();
-    match dropped.iter().find_map(|entry| missed(case.addon, entry)) {
+    let missed_entry = |entry: &String| if has_moved(case.addon, entry) { None } else { missed(case.addon, entry) };
+    match dropped.iter().find_map(missed_entry) {
         Some(doubt) => removal(summary, doubt, changes),
         None => graded(summary, doubts.into_iter().next(), changes),
     }
@@ -76,6 +78,26 @@ fn missed(addon: &Addon, entry: &str) -> Option<String> {
     }
     let named = addon.files().filter_map(|(path, _)| addon.text(path)).map(|text| text.matches(name).count()).sum::<usize>();
     (named > 1).then(|| format!("The addon names {name} elsewhere too; it may not have been delivered."))
+}
+
+/// Whether the file of an entry is at one other place now, which the manifest lists and which nothing else but these two entries names.
+fn has_moved(addon: &Addon, entry: &str) -> bool {
+    let split =
+        |path: &str| path.rsplit_once('/').map_or((String::new(), path.to_owned()), |(folder, name)| (folder.to_owned(), name.to_owned()));
+    let (folder, name) = split(entry);
+    let Some(manifest) = addon.manifest() else { return false };
+    let lists: Vec<_> = ["data", "demo"].iter().filter_map(|key| manifest.list(key)).collect();
+    let listed: Vec<&str> = lists.iter().flat_map(|list| &list.items).map(|item| item.value.as_str()).collect();
+    let same: Vec<&&str> = listed.iter().filter(|path| **path != entry && split(path).1 == name).collect();
+    let [at] = same.as_slice() else { return false };
+    let files: Vec<&str> = addon.files().map(|(path, _)| path.within_module()).collect();
+    let is_there = files.contains(*at) && files.iter().filter(|path| split(path).1 == name).count() == 1;
+    let extension = |path: &str| path.rsplit_once('.').map(|(_, extension)| extension.to_owned());
+    let left_empty = files.iter().all(|path| split(path).0 != folder || extension(path) != extension(entry));
+    let named = addon.files().filter_map(|(path, _)| addon.text(path)).map(|text| text.matches(name.as_str()).count()).sum::<usize>();
+    // A row of rights has an own meaning in each list.
+    let is_rows = extension(entry).as_deref() == Some("csv");
+    is_there && left_empty && named == 2 && !is_rows && listed.iter().filter(|path| **path == entry).count() == 1
 }
 
 /// The file that an entry means: the same name in another folder, or a name that is clearly near, and not listed yet.

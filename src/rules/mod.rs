@@ -5,13 +5,14 @@
 //! Rules never do IO, never look at an addon's name to decide, and never say that a fix works: only the sandbox does.
 
 mod access_rules;
+mod additive;
 mod addon_name;
 mod attachment_raw;
 mod attrs_to_expressions;
 mod compute_unassigned;
 mod constraint_column;
 mod csv_unknown_reference;
-mod dangling;
+pub(crate) mod dangling;
 mod data_order;
 mod description_encoding;
 pub(crate) mod edit;
@@ -84,6 +85,7 @@ use crate::odoo::{Addon, Manifest};
 /// - 6: a script before an upgrade beside a default; SQL over no values, commits in between, names in templates.
 /// - 7: each candidate says whether it is safe, by what the tables of changes say of the meaning and by what it takes away; more rows.
 /// - 8: a misspelling is told by the words that are in use; what was merged, moved or asked for with its condition is safe where it is all there.
+///   More answers that the sources determine; slips in attributes of data files; imports that nothing uses.
 pub const VERSION: u32 = 8;
 
 /// The last major version of Odoo that the rules were run against. What a table says of a later one was only read, so it is not sure.
@@ -216,8 +218,13 @@ pub fn propose(case: &Case<'_>) -> Vec<Candidate> {
     let fits = |rule: &&Rule| rule.since <= case.version.major() && rule.classes.contains(&case.report.class);
     for rule in ALL.iter().filter(fits) {
         for Proposal { summary, patch, applicability, doubt, takes_away } in (rule.propose)(case) {
-            if found.iter().all(|(_, known)| known.patch != patch) {
-                found.push((takes_away, Candidate { rule: rule.name, summary, patch, applicability, doubt }));
+            let known = found.iter_mut().find(|(_, known)| known.patch == patch);
+            let candidate = (takes_away, Candidate { rule: rule.name, summary, patch, applicability, doubt });
+            match known {
+                // One that has a reason to be sure knows more than one that only has no reason.
+                Some(known) if known.1.applicability < applicability => *known = candidate,
+                Some(_) => {}
+                None => found.push(candidate),
             }
         }
     }
@@ -229,6 +236,11 @@ pub fn propose(case: &Case<'_>) -> Vec<Candidate> {
 fn changed(addon: &Addon, extension: &str, edit: impl Fn(&str) -> Option<String>) -> Vec<FileChange> {
     let texts = addon.texts(extension).filter(|(_, text)| text.len() <= edit::MAX_FILE);
     texts.filter_map(|(path, text)| Some(change(path, text, edit(text)?))).collect()
+}
+
+/// How often the addon's Python has `name` as a whole word.
+fn mentioned_in_code(addon: &Addon, name: &str) -> usize {
+    addon.texts("py").map(|(_, text)| scope::mentions(text, name)).sum()
 }
 
 fn change(path: &RelPath, before: &str, after: String) -> FileChange {

@@ -2,17 +2,19 @@
 //!
 //! Why: the parent view has no such element any more: `cannot be located in parent view`.
 //! Before: `<xpath expr="//div[hasclass('oe_chatter')]" …>`. After: `<xpath expr="//chatter" …>`.
+//! A group of a search is no longer found by its label, which Odoo refuses as a selector: the only group of the parent is the one.
 //! Since: each row of `changes/anchors.csv` says it.
 
 use std::sync::LazyLock;
 
+use regex::Regex;
 use roxmltree::{Document, Node};
 use serde::Deserialize;
 
 use super::edit::{Edit, apply, xml};
 use super::meaning::{Meaning, joined};
 use super::renames::rows;
-use super::{Case, Proposal, Rule, changed, graded};
+use super::{Case, FileChange, Proposal, Rule, changed, graded, proposal};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -36,7 +38,19 @@ struct Step {
 static STEPS: LazyLock<Vec<Step>> = LazyLock::new(|| rows(include_str!("changes/anchors.csv")));
 
 fn propose(case: &Case<'_>) -> Vec<Proposal> {
-    if !case.report.text.contains("cannot be located in parent view") {
+    let is_lost = case.report.text.contains("cannot be located in parent view");
+    let is_refused = case.report.text.contains("may not use attribute") && case.report.text.contains("as a selector");
+    if !is_lost && !is_refused {
+        return Vec::new();
+    }
+    let groups = only_groups(case);
+    if !groups.is_empty() {
+        return proposal(
+            "Odoo's group of a search view has no label any more, and the parent view has one group: the anchor is that one.",
+            groups,
+        );
+    }
+    if !is_lost {
         return Vec::new();
     }
     let major = case.version.major();
@@ -51,6 +65,51 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     }
     graded("Odoo writes an element of its views otherwise: the anchors follow.", joined(doubts), changes)
 }
+
+/// The views whose anchor is a group by a label, where the search view that they extend has just one group and none with that label.
+fn only_groups(case: &Case<'_>) -> Vec<FileChange> {
+    let Some(pattern) = LABELLED.as_ref() else { return Vec::new() };
+    let module = case.addon.name().as_str();
+    let names = case.index.closure(module);
+    changed(case.addon, "xml", |text| {
+        let document = xml::parse(text)?;
+        let mut edits = Vec::new();
+        for (arch, _) in xml::archs(&document) {
+            let Some(id) = arch.parent_element().and_then(|view| view.attribute("id")) else { continue };
+            let view = if id.contains('.') { id.to_owned() } else { format!("{module}.{id}") };
+            let anchors = case.index.anchors(&view, &names, Some(&view));
+            let mut groups =
+                anchors.iter().filter(|anchor| anchor.tag == "group" && anchor.within.first().is_some_and(|root| root == "search"));
+            let (Some(only), None) = (groups.next(), groups.next()) else { continue };
+            for node in arch.descendants().filter(|node| node.has_tag_name("xpath") && node.attribute("position").is_some()) {
+                let Some(range) = node.attribute_node("expr").and_then(|attribute| xml::value_range(text, &attribute)) else { continue };
+                let raw = &text[range.clone()];
+                let Some(found) = pattern.captures(raw) else { continue };
+                // What groups belongs to what groups, and a condition to conditions.
+                let groups_by = |context: Option<&str>| context.is_some_and(|context| context.contains("group_by"));
+                let brought: Vec<bool> =
+                    node.descendants().filter(|new| new.has_tag_name("filter")).map(|new| groups_by(new.attribute("context"))).collect();
+                let mut there =
+                    anchors.iter().filter(|anchor| anchor.tag == "filter" && anchor.within.last().is_some_and(|tag| tag == "group"));
+                let kind = brought.first().copied().unwrap_or_default();
+                let is_alike = !brought.is_empty()
+                    && brought.iter().all(|one| *one == kind)
+                    && there.all(|anchor| groups_by(anchor.get("context")) == kind);
+                let is_there = only.get(&found[1]) == Some(&found[2]) && case.report.text.contains("cannot be located");
+                if is_there || !is_alike {
+                    continue;
+                }
+                edits.push(Edit::new(range, "//group"));
+            }
+        }
+        apply(text, edits)
+    })
+}
+
+/// `//group[@string='Group By']`, and nothing behind it.
+static LABELLED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"^(?://|/search/)group\[@(string|expand)=(?:'|"|&quot;|&apos;)([^'"&\]]*)(?:'|"|&quot;|&apos;)\]$"#).ok()
+});
 
 fn edits(text: &str, major: u8, said: &str) -> Option<Vec<Edit>> {
     let document: Document<'_> = xml::parse(text)?;
@@ -102,6 +161,34 @@ fn settings_edit(plain: &str, start: usize, edits: &mut Vec<Edit>) {
 mod tests {
     use super::STEPS;
     use crate::domain::ErrorClass;
+    use crate::rules::testing_index::candidates;
+
+    #[test]
+    fn only_group_of_a_search_is_the_one_that_had_the_label() {
+        let text = "View inheritance may not use attribute 'string' as a selector.";
+        let view = |id: &str, parent: &str, arch: &str| {
+            format!(
+                "<record id=\"{id}\" model=\"ir.ui.view\"><field name=\"model\">res.partner</field>{parent}<field name=\"arch\" type=\"xml\">{arch}</field></record>"
+            )
+        };
+        let group = |by: &str| format!("<group><filter name=\"a\" {by}/></group>");
+        let (grouping, asking) = (group("context=\"{'group_by': 'a'}\""), group("domain=\"[('a', '=', 1)]\""));
+        let more = |path: &str| {
+            let arch = format!("<xpath expr=\"{path}\" position=\"inside\"><filter name=\"b\" context=\"{{'group_by': 'b'}}\"/></xpath>");
+            view("t", "<field name=\"inherit_id\" ref=\"s\"/>", &arch)
+        };
+        let first = |groups: &str| {
+            let search = view("s", "", &format!("<search>{groups}</search>"));
+            let file = format!("<odoo>{search}{}</odoo>", more("//group[@string='Group By']"));
+            let files = [("__manifest__.py", "{'depends': ['base'], 'data': ['v.xml']}"), ("v.xml", file.as_str())];
+            candidates(&files, ErrorClass::ViewInvalid, text).into_iter().find(|one| one.rule == "moved_anchor")
+        };
+        let found = first(&grouping).unwrap();
+        assert!(found.is_safe());
+        assert!(found.patch.changes()[0].after.contains(&more("//group")));
+        assert!(first(&asking).is_none());
+        assert!(first(&format!("{grouping}{asking}")).is_none());
+    }
     use crate::rules::testing::mended_file;
 
     fn of(odoo_model: &str, arch: &str) -> Option<String> {

@@ -8,7 +8,7 @@
 
 use tree_sitter::Node;
 
-use super::edit::python::{Imported, Source, field, imports, remove_names};
+use super::edit::python::{Imported, Source, field, imports, is_reference, remove_names};
 use super::edit::{Edit, apply, near_miss};
 use super::near;
 use super::{Case, Proposal, Rule, change, graded, proposal, removal};
@@ -35,13 +35,59 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let doubt = if renamed != removed {
         Some("A file that is there may be meant.".to_owned())
     } else {
-        removed_names(&removed).into_iter().find(|name| used(case.addon, name)).map(|name| format!("The addon names {name} elsewhere too."))
+        let missed = |name: &String| used(case.addon, name) && !has_moved(case.addon, name);
+        removed_names(&removed).into_iter().find(missed).map(|name| format!("The addon names {name} elsewhere too."))
     };
     found.extend(match doubt {
         Some(doubt) => removal(summary, doubt, removed),
         None => proposal(summary, removed),
     });
+    found.extend(proposal("A file imports what its folder does not hold and never uses it: the import is removed.", unused(case.addon)));
     found
+}
+
+/// Whether a module is in one folder below, whose `__init__.py` imports it, and nothing but the imports names it: the file was moved
+/// there, and an import above is left over.
+fn has_moved(addon: &Addon, name: &str) -> bool {
+    let held = addon.texts("py").filter(|(path, _)| path.as_str().ends_with(&format!("/{name}.py"))).map(|(path, _)| folder(path));
+    let held: Vec<&str> = held.collect();
+    let [at] = held.as_slice() else { return false };
+    let importing = inits(addon).filter(|(_, text)| {
+        Source::parse(text)
+            .is_some_and(|source| own_imports(&source).iter().any(|(own, imported)| *own == name && imported.alias.is_none()))
+    });
+    let importing: Vec<&str> = importing.map(|(path, _)| folder(path)).collect();
+    let named: usize = addon.texts("py").map(|(_, text)| super::scope::mentions(text, name)).sum();
+    let above = |other: &&str| other == at || at.starts_with(&format!("{other}/"));
+    importing.contains(at) && importing.iter().all(above) && named == importing.len()
+}
+
+/// Files besides `__init__.py` without imports of modules that are not there and that nothing names but the import.
+fn unused(addon: &Addon) -> Vec<FileChange> {
+    let mend = |(path, text): (&RelPath, &str)| {
+        let source = Source::parse(text)?;
+        let mut gone: Vec<(Node<'_>, Vec<std::ops::Range<usize>>)> = Vec::new();
+        for (name, imported) in own_imports(&source) {
+            let is_read = source.all("identifier").filter(|node| is_reference(*node)).any(|node| source.of(node) == name);
+            let beside = modules(addon, folder(path), &[]);
+            if imported.alias.is_some() || holds(addon, folder(path), name) || is_read || used(addon, name) || near::is_near(name, beside) {
+                continue;
+            }
+            match gone.iter_mut().find(|(statement, _)| *statement == imported.statement) {
+                Some((_, entries)) => entries.push(imported.entry.byte_range()),
+                None => gone.push((imported.statement, vec![imported.entry.byte_range()])),
+            }
+        }
+        // What a package defines is imported from it as well.
+        let init = addon.text(&format!("{}/__init__.py", folder(path)).parse().ok()?)?;
+        let edits = gone.iter().flat_map(|(statement, entries)| remove_names(&source, *statement, entries)).collect();
+        if gone.iter().any(|(_, entries)| entries.iter().any(|entry| super::scope::mentions(init, &text[entry.clone()]) > 0)) {
+            return None;
+        }
+        Some(change(path, text, apply(text, edits)?))
+    };
+    let files = addon.texts("py").filter(|(path, _)| !path.as_str().ends_with("/__init__.py"));
+    files.filter_map(mend).collect()
 }
 
 /// Why the files may not be the ones that are meant.
@@ -219,6 +265,28 @@ mod tests {
         let files = [("__init__.py", "from . import models\n"), ("models/b.py", ""), ("models/a.py", "")];
         let mended = mended(&addon(&files), CLASS, "").unwrap();
         assert_eq!(mended.text(&mended.path("models/__init__.py").unwrap()).unwrap(), "from . import a\nfrom . import b\n");
+    }
+
+    #[test]
+    fn import_of_a_file_that_moved_is_left_over() {
+        let files =
+            [("__init__.py", "from . import models\nfrom . import a\n"), ("models/__init__.py", "from . import a\n"), ("models/a.py", "")];
+        let found = candidates(&addon(&files), CLASS, "");
+        assert!(found[0].is_safe());
+        assert_eq!(found[0].patch.changes()[0].after, "from . import models\n");
+        let named = [files[0], files[1], files[2], ("models/b.py", "from .a import x\n")];
+        assert!(candidates(&addon(&named), CLASS, "").iter().all(|one| !one.is_safe()));
+    }
+
+    #[test]
+    fn import_that_nothing_uses_goes_from_any_file() {
+        let init = ("__init__.py", "from . import models\n");
+        let file =
+            |body: &'static str| candidates(&addon(&[init, ("models/__init__.py", "from . import a\n"), ("models/a.py", body)]), CLASS, "");
+        let found = file("from . import sizes\n\n\ndef f():\n    return 1\n");
+        assert!(found[0].is_safe());
+        assert!(!found[0].patch.changes()[0].after.contains("sizes"));
+        assert!(file("from . import sizes\n\n\ndef f():\n    return sizes.x\n").is_empty());
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub(super) enum Call {
     Write,
     /// By reading this computed field.
     Read(String),
+    /// On records, with a value of each of these fields.
+    RecordsWith(Vec<String>),
+    /// On the Odoo model, with a value of each of these fields.
+    ApiWith(Vec<String>),
 }
 
 /// What a frame of the addon is.
@@ -123,9 +127,24 @@ fn call(source: &Source<'_>, function: Node<'_>, class: Node<'_>, name: &str) ->
             None if decorators(function).iter().any(|decorator| source.of(*decorator).starts_with("@api.model")) => Call::Api,
             None => Call::Records,
         }),
+        (_, needed) if needed <= MAX_ARGUMENTS => {
+            // Arguments that are called as fields are take values of theirs.
+            let names: Vec<&str> = others.iter().filter(|node| node.kind() == "identifier").map(|node| source.of(*node)).collect();
+            let fields = declared(source, class);
+            let known = |name: &&str| fields.iter().any(|field| field.name == *name && PLAIN.contains(&field.kind));
+            let all = names.len() == needed && names.iter().all(known);
+            let names = all.then(|| names.into_iter().map(str::to_owned).collect::<Vec<_>>())?;
+            let is_api = decorators(function).iter().any(|decorator| source.of(*decorator).starts_with("@api.model"));
+            Some(if is_api { Call::ApiWith(names) } else { Call::RecordsWith(names) })
+        }
         _ => None,
     }
 }
+
+/// Kinds of fields with values that can be given as an argument.
+const PLAIN: [&str; 8] = ["Char", "Text", "Integer", "Float", "Monetary", "Date", "Datetime", "Selection"];
+/// How many arguments a method may need.
+const MAX_ARGUMENTS: usize = 3;
 
 /// `*args: x` and `**kwargs: x` are typed parameters too.
 fn is_rest(source: &Source<'_>, node: Node<'_>) -> bool {

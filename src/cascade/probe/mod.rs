@@ -86,10 +86,18 @@ pub(super) fn probes(report: &ErrorReport, addon: &Addon) -> Vec<Probe> {
         let shape = scene.odoo_model().map(|odoo_model| code::shape(addon, odoo_model)).unwrap_or_default();
         // A second try with more data is only worth its time for the place where the error came in.
         let more: &[bool] = if n == 0 && scene.has_more(&shape) { &[false, true] } else { &[false] };
+        if n == 0 && says_none(report) && matches!(scene, Scene::Method { call: Call::Records | Call::RecordsWith(_), .. }) {
+            found.extend(scene.probe_on(0, addon, &shape, false));
+        }
         found.extend(more.iter().filter_map(|filled| scene.probe(report, addon, &shape, *filled)));
     }
     found.truncate(MAX_PROBES);
     found
+}
+
+/// Whether the error says that there was nothing to look for: the method may have been called on no records.
+fn says_none(report: &ErrorReport) -> bool {
+    report.class == ErrorClass::SqlInvalid && report.text.to_lowercase().contains("in ()")
 }
 
 /// A test that runs the method or route which a line of the addon is in; `None` if it cannot be called without knowing more.
@@ -165,7 +173,7 @@ impl Scene {
     /// Whether there is something to fill that need not be.
     fn has_more(&self, shape: &Shape) -> bool {
         let fills = !shape.optional.is_empty() || !shape.lines.is_empty();
-        !shape.is_abstract && (fills || matches!(self, Self::Method { call: Call::Api, .. }))
+        !shape.is_abstract && (fills || matches!(self, Self::Method { call: Call::Api | Call::ApiWith(_), .. }))
     }
 
     /// The words that name it.
@@ -183,8 +191,8 @@ impl Scene {
         match self {
             Self::Method { odoo_model, name, call } => {
                 let does = match call {
-                    Call::Records => format!("calls {name} on records of {odoo_model}"),
-                    Call::Api => format!("calls {name} of {odoo_model}"),
+                    Call::Records | Call::RecordsWith(_) => format!("calls {name} on records of {odoo_model}"),
+                    Call::Api | Call::ApiWith(_) => format!("calls {name} of {odoo_model}"),
                     Call::Create => format!("creates a record of {odoo_model}"),
                     Call::Write => format!("writes to a record of {odoo_model}"),
                     Call::Read(field) => format!("reads the computed field {field} of {odoo_model}"),

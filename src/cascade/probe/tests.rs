@@ -104,7 +104,7 @@ class Order(models.Model):
     def write(self, vals):
         return super().write(vals)
 
-    def named(self, name):
+    def named(self, label):
         return self._inner(name)
 
     def _inner(self, name=None, *args, **kwargs):
@@ -151,6 +151,18 @@ fn every_kind_of_method_has_its_call() {
     assert!(first("named", 27, "KeyError: 'x'").is_none(), "it needs an argument that nobody knows");
     assert!(first("nothing", 38, "KeyError: 'x'").is_none());
     assert!(first("<lambda>", 17, "KeyError: 'x'").is_none());
+}
+
+#[test]
+fn arguments_that_are_called_as_fields_take_their_values() {
+    let text = "from odoo import api, fields, models\n\n\nclass Seat(models.Model):\n    _name = \"m.seat\"\n    room = fields.Char(required=True)\n\n    def book(self, room):\n        return self.filtered(lambda seat: seat.room == room)\n\n    @api.model\n    def make(self, room):\n        return self.create({\"room\": room})\n";
+    let addon = made(&[("m/models/seat.py", text)]);
+    let of = |line| {
+        probes(&raised(&[("models/seat.py", line, if line < 11 { "book" } else { "make" })], "KeyError: 'x'"), &addon).remove(0).text
+    };
+    assert!(of(9).contains("self.records.book(self.records[:1].room)"));
+    let made = of(13);
+    assert!(made.contains("self._value(self.env[\"m.seat\"]._fields[\"room\"])") && made.contains("def _value("), "{made}");
 }
 
 #[test]

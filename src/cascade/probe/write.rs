@@ -85,7 +85,7 @@ pub(super) fn test(scene: &Scene, setting: &Setting<'_>) -> String {
     if !set_up.is_empty() {
         let _ = write!(text, "    @classmethod\n    def setUpClass(cls):\n        super().setUpClass()\n{set_up}");
     }
-    if set_up.contains("cls._make(") || steps.contains("self._make(") {
+    if set_up.contains("cls._make(") || steps.contains("self._make(") || steps.contains("self._value(") {
         text.push_str(if set_up.is_empty() { MAKE.trim_start_matches('\n') } else { MAKE });
     }
     if !text.ends_with(":\n") {
@@ -98,8 +98,10 @@ pub(super) fn test(scene: &Scene, setting: &Setting<'_>) -> String {
 /// The records, if the test starts from some.
 fn set_up(scene: &Scene, setting: &Setting<'_>) -> String {
     let (odoo_model, wanted) = match scene {
-        Scene::Method { odoo_model, call: Call::Records | Call::Write, .. } | Scene::Report { odoo_model, .. } => (odoo_model, true),
-        Scene::Method { odoo_model, call: Call::Api, .. } | Scene::Cron { odoo_model, .. } => {
+        Scene::Method { odoo_model, call: Call::Records | Call::RecordsWith(_) | Call::Write, .. } | Scene::Report { odoo_model, .. } => {
+            (odoo_model, true)
+        }
+        Scene::Method { odoo_model, call: Call::Api | Call::ApiWith(_), .. } | Scene::Cron { odoo_model, .. } => {
             (odoo_model, setting.filled || matches!(scene, Scene::Cron { .. }))
         }
         _ => return String::new(),
@@ -141,6 +143,17 @@ fn called(function: &str, arguments: &[String]) -> String {
     format!("{function}(\n{lines}        )")
 }
 
+/// The arguments of a call.
+fn values(odoo_model: &str, call: &Call, made_up: bool) -> Vec<String> {
+    match call {
+        Call::RecordsWith(names) if !made_up => names.iter().map(|name| format!("self.records[:1].{name}")).collect(),
+        Call::RecordsWith(names) | Call::ApiWith(names) => {
+            names.iter().map(|name| format!("self._value(self.env[{}]._fields[{}])", quoted(odoo_model), quoted(name))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// What the test does.
 fn steps(scene: &Scene, setting: &Setting<'_>) -> String {
     let on_model = |odoo_model: &str| format!("self.env[{}]", quoted(odoo_model));
@@ -149,6 +162,13 @@ fn steps(scene: &Scene, setting: &Setting<'_>) -> String {
             Call::Records if setting.shape.is_abstract => format!("        {}.{name}()\n", on_model(odoo_model)),
             Call::Records => format!("        self.records.{name}()\n"),
             Call::Api => format!("        {}.{name}()\n", on_model(odoo_model)),
+            Call::RecordsWith(_) | Call::ApiWith(_) if setting.shape.is_abstract => {
+                format!("        {}.{name}({})\n", on_model(odoo_model), values(odoo_model, call, true).join(", "))
+            }
+            Call::RecordsWith(_) => format!("        {}\n", called(&format!("self.records.{name}"), &values(odoo_model, call, false))),
+            Call::ApiWith(_) => {
+                format!("        {}\n", called(&format!("{}.{name}", on_model(odoo_model)), &values(odoo_model, call, true)))
+            }
             Call::Create => made("self", odoo_model, setting) + "        self.assertTrue(records)\n",
             Call::Write => "        self.assertTrue(self.records.write(self.records.copy_data()[0]))\n".to_owned(),
             Call::Read(field) => {

@@ -36,6 +36,40 @@ fn node_that_shows_nothing_goes() {
 }
 
 #[test]
+fn only_what_hides_or_takes_away_a_field_counts_as_hiding() {
+    for (part, expected) in [
+        ("<field name=\"a\" position=\"replace\"/>", Some("a")),
+        ("<xpath expr=\"//field[@name='a']\" position=\"replace\"> </xpath>", Some("a")),
+        ("<field name=\"a\" position=\"attributes\"><attribute name=\"invisible\">1</attribute></field>", Some("a")),
+        ("<field name=\"a\" position=\"replace\"><field name=\"b\"/></field>", None),
+        ("<field name=\"a\" position=\"attributes\"><attribute name=\"invisible\">b</attribute></field>", None),
+        ("<field name=\"a\" position=\"attributes\"><attribute name=\"required\">1</attribute></field>", None),
+        ("<xpath expr=\"//field[@name='a']//field[@name='b']\" position=\"replace\"/>", None),
+        ("<field name=\"a\" position=\"after\"/>", None),
+    ] {
+        let document = crate::rules::edit::xml::parse(part).unwrap();
+        assert_eq!(super::hidden::hidden(document.root_element()), expected, "{part}");
+    }
+}
+
+#[test]
+fn part_that_took_away_what_is_gone_goes() {
+    let whole = |parts: &str| {
+        format!(
+            "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"model\">res.partner</field><field name=\"inherit_id\" ref=\"base.view_partner_form\"/><field name=\"arch\" type=\"xml\">{parts}</field></record></odoo>"
+        )
+    };
+    let rest = "<field name=\"name\" position=\"attributes\"><attribute name=\"required\">1</attribute></field>";
+    let part = "<field name=\"gone_zz\" position=\"replace\"/>";
+    let log = "Element '<field name=\"gone_zz\">' cannot be located in parent view";
+    let found = candidates(&[MANIFEST, ("v.xml", &whole(&format!("{part}{rest}")))], C::ViewAnchorMissing, log);
+    assert!(found[0].is_safe() && found[0].rule == "dangling");
+    assert_eq!(found[0].patch.changes()[0].after, whole(rest));
+    let alone = candidates(&[MANIFEST, ("v.xml", &whole(part))], C::ViewAnchorMissing, log);
+    assert!(alone.iter().all(|one| one.rule != "dangling"));
+}
+
+#[test]
 fn references_to_nothing_go() {
     let log = |id: &str| format!("ValueError: External ID not found in the system: {id}");
     for (before, expected, id) in [

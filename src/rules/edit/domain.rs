@@ -1,5 +1,8 @@
 //! `attrs` dictionaries and `states` lists, read into the Python expressions that views take since Odoo 17.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use tree_sitter::Node;
 
 use super::python::{Source, children, field};
@@ -39,6 +42,18 @@ impl Expr {
             },
             Self::All(parts) => parts.iter().map(inner).collect::<Vec<_>>().join(" and "),
             Self::Any(parts) => parts.iter().map(inner).collect::<Vec<_>>().join(" or "),
+        }
+    }
+
+    /// The condition with other texts.
+    fn map(self, change: &dyn Fn(&str) -> String) -> Self {
+        match self {
+            Self::Const(value) => Self::Const(value),
+            Self::Field(text) => Self::Field(change(&text)),
+            Self::Compare(text) => Self::Compare(change(&text)),
+            Self::Not(part) => Self::Not(Box::new(part.map(change))),
+            Self::All(parts) => Self::All(parts.into_iter().map(|part| part.map(change)).collect()),
+            Self::Any(parts) => Self::Any(parts.into_iter().map(|part| part.map(change)).collect()),
         }
     }
 
@@ -86,7 +101,24 @@ impl Expr {
 }
 
 /// Reads an `attrs` dictionary: modifier and condition, in its order. `None` if any part of it is not understood.
+///
+/// An external id, `%(id)d`, which Odoo replaces by a number before it reads the view, stays as it is.
 pub fn from_attrs(text: &str) -> Option<Vec<(String, Expr)>> {
+    let ids: Vec<&str> = XML_ID.as_ref().map(|pattern| pattern.find_iter(text).map(|found| found.as_str()).collect()).unwrap_or_default();
+    // Numbers that nobody writes stand for them while the text is read.
+    let number = |n: usize| format!("98765432100{n:03}");
+    if ids.len() > MAX_TERMS || text.contains("98765432100") {
+        return None;
+    }
+    let read = ids.iter().enumerate().fold(text.to_owned(), |text, (n, id)| text.replacen(id, &number(n), 1));
+    let back = |text: &str| ids.iter().enumerate().fold(text.to_owned(), |text, (n, id)| text.replace(&number(n), id));
+    Some(plain_attrs(&read)?.into_iter().map(|(key, found)| (key, found.map(&back))).collect())
+}
+
+/// `%(addon.name)d`.
+static XML_ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"%\([A-Za-z0-9_.]+\)d").ok());
+
+fn plain_attrs(text: &str) -> Option<Vec<(String, Expr)>> {
     let text = text.trim();
     let source = Source::parse(text)?;
     let statement = match children(source.root()).as_slice() {
@@ -269,6 +301,8 @@ mod tests {
             ("[(1, '=', 1)]", "True"),
             ("[(0, '=', 1)]", "False"),
             ("[['a', '=', 1]]", "a == 1"),
+            ("[('a_id', 'in', [%(x)d, %(m.y)d])]", "a_id in [%(x)d, %(m.y)d]"),
+            ("[('a_id', '!=', %(x)d)]", "a_id != %(x)d"),
             ("True", "True"),
             ("0", "False"),
             ("[]", "False"),

@@ -57,6 +57,15 @@ fn ids_become_an_array() {
 }
 
 #[test]
+fn ids_in_a_variable_are_ids() {
+    let sure = |before: &str| after(before, 3 + u32::try_from(before.matches('\n').count()).unwrap()).unwrap().1 == "empty_in";
+    assert!(sure("lost = self.filtered('lost').ids\ncr.execute('SELECT 1 WHERE id IN %s', (tuple(lost),))"));
+    assert!(!sure("lost = self.mapped('name')\ncr.execute('SELECT 1 WHERE id IN %s', (tuple(lost),))"));
+    assert!(!sure("lost = self.ids\nlost.append('a')\ncr.execute('SELECT 1 WHERE id IN %s', (tuple(lost),))"));
+    assert!(!sure("lost = self.ids\nlost = names\ncr.execute('SELECT 1 WHERE id IN %s', (tuple(lost),))"));
+}
+
+#[test]
 fn values_of_unknown_type_are_not_sure() {
     for (before, mended) in [
         ("cr.execute('SELECT 1 WHERE a IN %s', (tuple(names),))", "cr.execute('SELECT 1 WHERE a = ANY(%s)', (list(names),))"),

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::edit::Edit;
+use super::super::edit::python::{Source, children, field};
+use super::super::edit::{Edit, apply};
 
 /// How far behind an open bracket its end is looked for, in lines.
 const REACH: usize = 40;
@@ -65,6 +66,46 @@ pub(super) fn of(text: &str, line: usize, message: &str, strict: bool) -> Vec<Gu
         found.extend(page.anything(at));
     }
     found
+}
+
+/// Functions that take two values: with one they fail or mean something else.
+const OF_TWO: [&str; 7] = ["max", "min", "isinstance", "issubclass", "hasattr", "divmod", "pow"];
+
+/// The one change that keeps every token and gives what the indentation or the brackets around ask for, if there is just one.
+pub(super) fn determined(text: &str, line: usize, message: &str) -> Option<(String, &'static str)> {
+    let page = Page::new(text);
+    let at = line.checked_sub(1).filter(|at| *at < page.lines.len())?;
+    if message.contains("expected an indented block") {
+        return Some((apply(text, page.only_statement(at)?)?, "a block was not indented"));
+    }
+    if !message.contains("forgot a comma") {
+        return None;
+    }
+    let bare = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    let mut found: Vec<(String, String, usize)> = Vec::new();
+    for (edits, _) in page.commas(at) {
+        let [place] = edits.as_slice() else { continue };
+        let place = place.range.start;
+        let Some(after) = apply(text, edits).filter(|after| Source::parse(after).is_some()) else { continue };
+        let plain = bare(&after);
+        if found.iter().all(|(known, ..)| *known != plain) {
+            found.push((plain, after, place));
+        }
+    }
+    let [(_, after, place)] = found.as_slice() else { return None };
+    let source = Source::parse(after)?;
+    separates(&source, *place).then(|| (after.clone(), "a comma was missing"))
+}
+
+/// Whether nothing but a comma can stand at this place of brackets.
+fn separates(source: &Source<'_>, place: usize) -> bool {
+    let around = source.root().descendant_for_byte_range(place, place + 1).and_then(|comma| comma.parent());
+    let Some(around) = around.filter(|node| matches!(node.kind(), "argument_list" | "dictionary")) else { return false };
+    let items = children(around);
+    let is_named =
+        items.iter().find(|item| item.start_byte() > place).is_some_and(|item| matches!(item.kind(), "pair" | "keyword_argument"));
+    let function = around.parent().filter(|up| up.kind() == "call").and_then(|call| field(call, "function"));
+    is_named || items.len() == 2 && function.is_some_and(|function| OF_TWO.contains(&source.of(function)))
 }
 
 struct Page<'t> {
@@ -276,6 +317,20 @@ impl<'t> Page<'t> {
             (self.moved(&block, margin, &deeper), what),
             (self.put(head, end, &format!("\n{deeper}pass")), "a block was empty"),
         ]
+    }
+
+    /// Indents the line with what is deeper below it, if that is one statement as deep as the head above it, and the rest is not.
+    fn only_statement(&self, at: usize) -> Option<Vec<Edit>> {
+        let head = (0..at).rev().find(|line| !self.is_blank(*line))?;
+        let margin = self.margin(at);
+        let block = self.block(at);
+        let closes = |line: usize| self.line(line).trim_start().starts_with([')', ']', '}']);
+        let belongs = |line: &&usize| self.is_blank(**line) || self.margin(**line).len() > margin.len() || closes(**line);
+        let is_one = block.iter().skip(1).filter(belongs).count() + 1 == block.len();
+        // What stands within a text would be moved too.
+        let has_text = block.iter().any(|line| ["\"\"\"", "'''"].iter().any(|quotes| self.line(*line).contains(quotes)));
+        let is_alike = self.margin(head) == margin && self.code(head).ends_with(':') && !self.code(at).ends_with(':');
+        (is_one && is_alike && !has_text).then(|| self.moved(&block, margin, &format!("{margin}    ")))
     }
 
     fn realigned(&self, at: usize) -> Vec<Guess> {

@@ -4,7 +4,9 @@
 //! Before: `if not record.name`. After: `if not record.name:`.
 //! Several changes may do: the likeliest come first, and what is not read by a parser afterwards is not proposed.
 //! Safe only where Python itself asks for that token, no other change near the line does, and names, numbers and texts stay as they are.
-//! Of several the first may be right; the others are only shown.
+//! Of several the first may be right; the others are only shown. Safe is also the one that alone keeps every token and gives what the
+//! indentation or the brackets around ask for: a single statement under a head is what belongs in it, and only a comma stands before a pair of a
+//! dictionary, before a named argument, or between the only two arguments of what takes two.
 //! Since: any Odoo.
 
 mod guesses;
@@ -16,7 +18,7 @@ use regex::Regex;
 use super::edit::apply;
 use super::edit::python::Source;
 use super::frames::places;
-use super::{Case, Proposal, Rule, change, graded, hint};
+use super::{Case, Proposal, Rule, change, graded, hint, proposal};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -54,6 +56,11 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     // A guess that was not tried could be a second one that does.
     let all_tried = guesses.len() <= MAX_TRIED;
     let mut seen = BTreeSet::new();
+    let determined = guesses::determined(before, line as usize, &message);
+    if let Some((after, what)) = determined.filter(|(after, _)| Source::parse(after).is_some() && words(before) == words(after)) {
+        let summary = format!("{path} cannot be read at line {line} ({message}): {what}.");
+        return proposal(summary, vec![change(path, before, after)]);
+    }
     let tried = guesses.into_iter().take(MAX_TRIED).enumerate();
     let after = tried.filter_map(|(at, (edits, what))| Some((apply(before, edits)?, what, at < asked)));
     let mended = after.filter(|(after, ..)| Source::parse(after).is_some() && seen.insert(after.clone()));
@@ -149,6 +156,15 @@ mod tests {
     fn sure_is_only_the_one_token_that_python_asks_for() {
         for (text, line, error) in [
             ("if a\n    b()\n", 1, "SyntaxError: expected ':'"),
+            ("def f():\nreturn 1\n", 2, "IndentationError: expected an indented block after function definition on line 1"),
+            (
+                "def f():\n    if a:\n    raise E(\n        b\n    )\n\nc = 1\n",
+                3,
+                "IndentationError: expected an indented block after 'if' statement on line 2",
+            ),
+            ("x = max(a.b c.d)\n", 1, "SyntaxError: invalid syntax. Perhaps you forgot a comma?"),
+            ("x = f(a b=1)\n", 1, "SyntaxError: invalid syntax. Perhaps you forgot a comma?"),
+            ("x = {\n    'a': 1\n    'b': 2,\n}\n", 2, "SyntaxError: invalid syntax. Perhaps you forgot a comma?"),
             (
                 "def f(self):\n    for record in self:\n        if not record.time_ids\n            raise E(\n                self.env._(\"At least one\")\n            )\n",
                 3,
@@ -173,7 +189,9 @@ mod tests {
             ),
             ("x = f(a, g(b)\ny = 1\n", 1, "SyntaxError: '(' was never closed"),
             ("x = [1, 2\ny = 1\n", 1, "SyntaxError: '[' was never closed"),
-            ("def f():\nreturn 1\n", 2, "IndentationError: expected an indented block after function definition on line 1"),
+            ("if a:\nb = 1\nc = 2\n", 2, "IndentationError: expected an indented block after 'if' statement on line 1"),
+            ("x = min(a b, c)\n", 1, "SyntaxError: invalid syntax. Perhaps you forgot a comma?"),
+            ("x = f(a b)\n", 1, "SyntaxError: invalid syntax. Perhaps you forgot a comma?"),
             // What is wrong is said, not what was meant.
             ("x = f(a))\n", 1, "SyntaxError: unmatched ')'"),
             ("x = f('a)\n", 1, "SyntaxError: unterminated string literal (detected at line 1)"),
