@@ -119,7 +119,8 @@ mod tests {
             error: error.map(str::to_owned),
             meant: false,
         };
-        let record = smoke.map(|smoke| Record { complete: true, smoke: smoke.iter().map(check).collect(), ..Record::default() });
+        let record = smoke
+            .map(|smoke| std::sync::Arc::new(Record { complete: true, smoke: smoke.iter().map(check).collect(), ..Record::default() }));
         Observed {
             end: End::Exited(0),
             installed: true,
