@@ -61,7 +61,17 @@ probes! {
     slip_in_a_tag_is_mended: "p_rng", "xml_schema";
     missing_dependency_is_mended: "p_inh", "model_missing";
     other_side_of_a_relation_is_mended: "p_o2m", "field_reference_broken";
-    anchor_that_is_gone_is_mended: "p_xpath", "view_anchor_missing";
+}
+
+#[tokio::test]
+async fn anchor_that_is_gone_is_proposed() {
+    // What the view brings would show in another place than it was meant for, which no run can judge.
+    let app = support::app(&[], |_| {}).await;
+    let (output, _addons) = fix(&app, "p_xpath", &[]).await;
+    let result = support::json(&output);
+    assert_eq!((&result["outcome"], &result["grade"]), (&"proposed".into(), &"proven".into()), "{result:#}");
+    assert_eq!((output.status.code(), &result["error"]["class"]), (Some(1), &"view_anchor_missing".into()));
+    assert!(result["reservations"].to_string().contains("another place"), "{result:#}");
 }
 
 async fn ticket(probe: &str, class: &str, place: &str) {
