@@ -171,6 +171,10 @@ impl<'s, 'k> Context<'s, 'k> {
                 "comparison_operator" => operators(node, self.source).into_iter().for_each(|text| push(Role::Operator, text, None)),
                 "call" if self.is_environment(node) => continue,
                 "call" if callee(self.source, node) == "super" => continue,
+                "call" if let Some(text) = self.no_number(node) => {
+                    push(Role::Number, text, None);
+                    continue;
+                }
                 "identifier" => match self.name_role(node) {
                     Some((role, model)) => push(role, alias(self.source.of(node)).to_owned(), model),
                     None => variables += usize::from(self.is_variable(node)),
@@ -182,6 +186,24 @@ impl<'s, 'k> Context<'s, 'k> {
             stack.extend(below.into_iter().rev());
         }
         (items, variables)
+    }
+
+    /// The text in `int("ten")`, which never gives a value, in quotes, as no number is written.
+    fn no_number(&self, call: Node<'_>) -> Option<String> {
+        let name = field(call, "function").filter(|function| function.kind() == "identifier").map(|name| self.source.of(name))?;
+        let given = field(call, "arguments").filter(|given| given.named_child_count() == 1)?;
+        let text = given.named_child(0).filter(|text| text.kind() == "string")?;
+        if self.variables.contains(name) || walk(text).any(|part| part.kind() == "interpolation") {
+            return None;
+        }
+        let text = text_of(self.source, text);
+        let has_letters = text.chars().any(|letter| letter.is_ascii_alphabetic());
+        let is_none = match name {
+            "int" => has_letters,
+            "float" => has_letters && text.trim().replace('_', "").parse::<f64>().is_err(),
+            _ => false,
+        };
+        is_none.then(|| format!("'{text}'"))
     }
 
     fn is_variable(&self, node: Node<'_>) -> bool {

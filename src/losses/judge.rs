@@ -50,6 +50,8 @@ impl Judge<'_> {
             Role::Model => self.of_models(old, new),
             Role::Id => self.of_ids(old, new),
             Role::Text => self.of_texts(old, new, model),
+            // A text of which no number could be made gave none.
+            Role::Number if old.starts_with('\'') => None,
             Role::Number | Role::Constant => Some((LossKind::Value, format!("it was {old} and is {new}"))),
             Role::Operator => Some((LossKind::Condition, format!("it compared by `{old}` and compares by `{new}`"))),
             Role::Attribute | Role::Call | Role::Key | Role::Name => self.of_paths(old, new, model),

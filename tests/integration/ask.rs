@@ -107,10 +107,12 @@ async fn forbidden_answer_goes_to_a_person() {
     let addons = support::addons(&["p_limit"]);
     let test = app(&fake, addons.path()).await;
     let (_, result) = done(&test, "p_limit").await;
-    assert_eq!((&result["outcome"], &result["source"], &result["grade"]), (&"proposed".into(), &"claude".into(), &"refuted".into()));
-    let why = result["why"].as_str().unwrap();
-    assert!(why.contains("adds sudo") && why.contains("is a test"), "{why}");
-    assert!(result["patch"].as_str().unwrap().contains("+++ b/p_limit/"), "{result:#}");
+    // The first is run like any other patch, and nothing calls its function; the second leaves the error where it was.
+    assert_eq!((&result["outcome"], &result["source"], &result["grade"]), (&"proposed".into(), &"claude".into(), &"consistent".into()));
+    assert_eq!((&result["applicability"], &result["applied"]), (&"unsafe".into(), &Value::Null), "{result:#}");
+    assert!(result["reservations"].to_string().contains("adds sudo"), "{result:#}");
+    assert!(result["patch"].as_str().unwrap().contains("+++ b/p_limit/__init__.py"), "{result:#}");
+    assert!(!result["patch"].as_str().unwrap().contains("tests/"), "{result:#}");
     assert!(result["ticket"]["body"].as_str().unwrap().contains("adds sudo"), "{result:#}");
     let asked = fake.requests();
     assert_eq!(asked.len(), 2);

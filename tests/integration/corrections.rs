@@ -85,7 +85,8 @@ async fn correction_that_does_not_do_changes_nothing() {
     for (said, told) in [
         (diff("p_limit/__init__.py", "LIMIT = int(\"eleven\")", "LIMIT = 11"), "does not fit p_limit/__init__.py"),
         (new_file("base/limit.py"), "base/limit.py is not inside the addon p_limit"),
-        (new_file("p_limit/tests/test_limit.py"), "is a test"),
+        // It is run, and leaves the error where it was.
+        (new_file("p_limit/tests/test_limit.py"), "(recall): refuted"),
         (diff("p_limit/__init__.py", "LIMIT = int(\"ten\")", "LIMIT = eval(\"10\")"), "evaluates text as code"),
         // No folder can be named as a file is.
         (new_file("p_limit/__init__.py/limit.py"), "(recall): not run"),
@@ -95,7 +96,9 @@ async fn correction_that_does_not_do_changes_nothing() {
         ended = shop.fix(&["--apply"]).await;
         assert_ne!(ended["outcome"], "fixed", "{ended:#}");
         assert!(ended["ticket"]["body"].as_str().unwrap().contains(told), "{told}: {ended:#}");
-        assert_ne!(ended["grade"], "proven");
+        // One that does is proven, and held back all the same.
+        assert!(ended["grade"] != "proven" || ended["applicability"] == "unsafe", "{ended:#}");
+        assert!(ended["applied"].is_null(), "{ended:#}");
         assert_eq!(shop.read(), untouched);
         assert!(!shop.addons.path().join("base").exists());
     }

@@ -51,7 +51,6 @@ macro_rules! probes {
 probes! {
     tree_view_is_mended: "p_tree", "view_type_tree";
     attrs_are_mended: "p_attrs", "view_attrs_removed";
-    missing_access_rules_are_mended: "p_noacl", "access_rules_missing";
     missing_data_file_is_mended: "p_missfile", "data_file_missing";
     renamed_field_is_mended: "p_groupsid", "field_invalid";
     import_of_nothing_is_mended: "p_import3", "import_own_package";
@@ -61,7 +60,30 @@ probes! {
     slip_in_a_tag_is_mended: "p_rng", "xml_schema";
     missing_dependency_is_mended: "p_inh", "model_missing";
     other_side_of_a_relation_is_mended: "p_o2m", "field_reference_broken";
-    anchor_that_is_gone_is_mended: "p_xpath", "view_anchor_missing";
+}
+
+/// A patch that is proven and left to a person for this reason.
+async fn proposed(probe: &str, class: &str, reservation: &str) -> Value {
+    let app = support::app(&[], |_| {}).await;
+    let (output, _addons) = fix(&app, probe, &[]).await;
+    let result = support::json(&output);
+    assert_eq!((&result["outcome"], &result["grade"]), (&"proposed".into(), &"proven".into()), "{result:#}");
+    assert_eq!((output.status.code(), &result["error"]["class"]), (Some(1), &class.into()));
+    assert!(result["reservations"].to_string().contains(reservation), "{result:#}");
+    result
+}
+
+#[tokio::test]
+async fn missing_access_rules_are_proposed() {
+    // Who may do what is a decision: the rights are made up, and no run can judge them.
+    let result = proposed("p_noacl", "access_rules_missing", "the rights are made up").await;
+    assert_eq!(result["losses"][0]["kind"], "right", "{result:#}");
+}
+
+#[tokio::test]
+async fn anchor_that_is_gone_is_proposed() {
+    // What the view brings would show in another place than it was meant for, which no run can judge either.
+    proposed("p_xpath", "view_anchor_missing", "another place").await;
 }
 
 async fn ticket(probe: &str, class: &str, place: &str) {
@@ -211,10 +233,10 @@ async fn patch_that_breaks_what_builds_on_it_is_proposed() {
 }
 
 #[tokio::test]
-async fn fix_is_proven_with_what_builds_on_it() {
-    // A test that fails with and without the fix is nothing that the fix broke.
+async fn patch_is_proven_with_what_builds_on_it() {
+    // A test that fails with and without the patch is nothing that the patch broke. Made-up rights are a proposal however well proven.
     let result = fix_beside(|test| test.replace("assertFalse(rights)", "fail('always')")).await;
-    assert_eq!((&result["outcome"], &result["grade"]), (&"fixed".into(), &"proven".into()), "{result:#}");
+    assert_eq!((&result["outcome"], &result["grade"]), (&"proposed".into(), &"proven".into()), "{result:#}");
     assert_eq!(result["verification"]["dependents"], serde_json::json!(["p_leans"]));
     assert_eq!(result["verification"]["findings"], serde_json::json!([]));
 }

@@ -26,6 +26,7 @@ mod lint;
 mod mcp;
 mod paid;
 mod pool;
+mod proof;
 mod queue;
 mod recorder;
 mod recovery;

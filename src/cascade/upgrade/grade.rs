@@ -119,7 +119,8 @@ mod tests {
             error: error.map(str::to_owned),
             meant: false,
         };
-        let record = smoke.map(|smoke| Record { complete: true, smoke: smoke.iter().map(check).collect(), ..Record::default() });
+        let record = smoke
+            .map(|smoke| std::sync::Arc::new(Record { complete: true, smoke: smoke.iter().map(check).collect(), ..Record::default() }));
         Observed {
             end: End::Exited(0),
             installed: true,
@@ -151,7 +152,8 @@ mod tests {
             Verdict { grade: UpgradeGrade::Proven, missing: Vec::new() }
         );
         assert_eq!(grade(run(0, Some(smoke)), References::default()), UpgradeGrade::Installs, "no test");
-        assert_eq!(grade(run(3, None), References::default()), UpgradeGrade::Installs, "no smoke run");
+        // A run of which there is no record is not trusted, whatever its log says.
+        assert_eq!(grade(run(3, None), References::default()), UpgradeGrade::Unfinished, "no record");
         assert_eq!(grade(run(3, Some(&[])), References::default()), UpgradeGrade::Installs, "an empty smoke run");
         assert_eq!(
             grade(run(3, Some(&[("create m.a", Some("KeyError: 'x'"))])), References::default()),

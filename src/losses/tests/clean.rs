@@ -4,6 +4,10 @@ use super::{Case, NEW, clean, hold};
 
 const PYTHON: &[Case] = &[
     clean(
+        "a text that is no number where a number is made of it",
+        &[("a.py", "from odoo import models\nLIMIT = int('ten')\n", "from odoo import models\nLIMIT = 10\n")],
+    ),
+    clean(
         "a misspelt field of a record",
         &[(
             "a.py",

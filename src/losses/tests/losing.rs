@@ -7,6 +7,15 @@ use crate::domain::LossKind::{
 
 const PYTHON: &[Case] = &[
     losing(
+        "what was to become a number becomes none",
+        &[Value],
+        &[(
+            "a.py",
+            "class A(models.Model):\n    def f(self):\n        self.env['res.partner'].create({'name': 'a', 'color': int('ten')})\n",
+            "class A(models.Model):\n    def f(self):\n        self.env['res.partner'].create({'name': 'a', 'color': False})\n",
+        )],
+    ),
+    losing(
         "a value is dropped from create",
         &[Value],
         &[(
