@@ -7,21 +7,21 @@ use crate::domain::LossKind::{
 
 const PYTHON: &[Case] = &[
     losing(
-        "what was to become a number becomes none",
-        &[Value],
-        &[(
-            "a.py",
-            "class A(models.Model):\n    def f(self):\n        self.env['res.partner'].create({'name': 'a', 'color': int('ten')})\n",
-            "class A(models.Model):\n    def f(self):\n        self.env['res.partner'].create({'name': 'a', 'color': False})\n",
-        )],
-    ),
-    losing(
         "a value is dropped from create",
         &[Value],
         &[(
             "a.py",
             "class A(models.Model):\n    _name = 'lead.a'\n    def f(self):\n        for lead in self:\n            self.env['res.partner'].create({\n                'name': lead.name,\n                'mobile': lead.cell,\n            })\n",
             "class A(models.Model):\n    _name = 'lead.a'\n    def f(self):\n        for lead in self:\n            self.env['res.partner'].create({\n                'name': lead.name,\n            })\n",
+        )],
+    ),
+    losing(
+        "what was to become a number becomes none",
+        &[Value],
+        &[(
+            "a.py",
+            "class A(models.Model):\n    def f(self):\n        self.env['res.partner'].create({'name': 'a', 'color': int('ten')})\n",
+            "class A(models.Model):\n    def f(self):\n        self.env['res.partner'].create({'name': 'a', 'color': False})\n",
         )],
     ),
     losing(
