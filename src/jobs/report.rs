@@ -122,7 +122,7 @@ fn why_proposed(best: &Attempt, diagnosis: &str) -> String {
     let losses = best.evidence.losses.iter().map(ToString::to_string);
     let reasons: Vec<String> = losses.chain(best.evidence.reservations.iter().cloned()).collect();
     let reasons = if reasons.is_empty() { "it may change what the code means".to_owned() } else { reasons.join("; ") };
-    format!("The patch is proven to take the error away, and a person must decide whether it is right: {reasons}.")
+    format!("The patch is proven to take the error away, and a person must decide whether it is right: {}.", reasons.trim_end_matches('.'))
 }
 
 /// Everything that the texts are made of.

@@ -87,7 +87,7 @@ async fn correction_that_does_not_do_changes_nothing() {
         (new_file("base/limit.py"), "base/limit.py is not inside the addon p_limit"),
         // It is run, and leaves the error where it was.
         (new_file("p_limit/tests/test_limit.py"), "(recall): refuted"),
-        (diff("p_limit/__init__.py", "LIMIT = int(\"ten\")", "LIMIT = eval(\"10\")"), "evaluates text as code"),
+        (diff("p_limit/__init__.py", "LIMIT = int(\"ten\")", "LIMIT = eval(\"10\")"), "security scan: p_limit/__init__.py:4"),
         // No folder can be named as a file is.
         (new_file("p_limit/__init__.py/limit.py"), "(recall): not run"),
         (diff("p_limit/__init__.py", "LIMIT = int(\"ten\")", "LIMIT = int(\"twelve\")"), "(recall): refuted"),

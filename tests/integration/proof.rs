@@ -175,7 +175,8 @@ async fn patch_that_the_guard_holds_back_is_run_and_becomes_a_proven_proposal() 
                Traceback (most recent call last):\n\
                \u{20} File \"/usr/lib/python3/dist-packages/odoo/tools/convert.py\", line 599, in _tag_root\n    f(rec)\n\
                odoo.tools.convert.ParseError: while parsing /mnt/extra/p_card/rules.xml:2\n\
-               Invalid domain: invalid literal for int() with base 10: 'ten'\n\n\
+               Invalid domain: ValueError(\"invalid literal for int() with base 10: 'ten'\") while evaluating\n\
+               \"[('color', '=', int('ten'))]\"\n\n\
                View error context:\n'-no context-'\n\n";
     let result = shop.answered(log, &[("rules.xml", "int('ten')", "10")]).await;
     assert_eq!((&result["outcome"], &result["grade"]), (&"proposed".into(), &"proven".into()), "{result:#}");
