@@ -251,9 +251,10 @@ fn finish(trial: Trial<'_>, request: &Request<'_>, notes: &[String], cost: Cost)
 /// How much a patch is worth to a person who has to mend the error by hand. One that a machine may not run can still be right; one that
 /// was run and got past nothing but the first error, or not even that, is known not to be. Of those that got rid of the error, the one
 /// that loses least is shown; between equals the one that was made for the error, not the linter's.
-fn worth(attempt: &Attempt) -> (Grade, Reverse<usize>, u32, bool) {
+fn worth(attempt: &Attempt) -> (Grade, bool, Reverse<usize>, u32, bool) {
+    let Evidence { grade, error_gone, losses, .. } = &attempt.evidence;
     let progress = attempt.progress.max(u32::from(!attempt.forbidden.is_empty()));
-    (attempt.evidence.grade, Reverse(attempt.evidence.losses.len()), progress, !lint::is_of_linter(attempt))
+    (*grade, *error_gone, Reverse(losses.len()), progress, !lint::is_of_linter(attempt))
 }
 
 /// What the reader of a ticket needs: the cause, the place, and why it was not mended.

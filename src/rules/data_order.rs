@@ -41,7 +41,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
             Some(_) => None,
             None => {
                 let is_listed = ["demo", "demo_xml", "test"].into_iter().find(|key| manifest.texts(key).contains(&defining));
-                listed_elsewhere = is_listed.map(|key| format!("{defining} is listed in '{key}': as data it would be loaded into every database."));
+                listed_elsewhere =
+                    is_listed.map(|key| format!("{defining} is listed in '{key}': as data it would be loaded into every database."));
                 edit::insert(text, "data", defining, at)
             }
         }

@@ -31,10 +31,12 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
 /// Why the declaration may not simply go: Odoo reads UTF-8, and the text is in another encoding, so that it would be read as something else.
 fn encoding_to_keep(text: &str) -> Option<String> {
     let (declaration, page) = text.split_once("?>")?;
-    let named = declaration.split_once("encoding=")?.1.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'').to_ascii_lowercase();
+    let named =
+        declaration.split_once("encoding=")?.1.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'').to_ascii_lowercase();
     let is_plain = page.is_ascii() && !page.contains('\u{1b}');
     let is_utf8 = matches!(named.as_str(), "utf-8" | "utf8" | "us-ascii" | "ascii");
-    (!is_utf8 && !is_plain).then(|| format!("The page is written in {named}: without its declaration it would be read as UTF-8, so it has to be converted."))
+    (!is_utf8 && !is_plain)
+        .then(|| format!("The page is written in {named}: without its declaration it would be read as UTF-8, so it has to be converted."))
 }
 
 fn without(text: &str) -> Option<&str> {

@@ -16,7 +16,6 @@ const PYTHON: &[Case] = &[
         )],
     ),
     losing(
-<<<<<<< HEAD
         "one company of several, read",
         &[Cardinality],
         &[(
@@ -32,14 +31,15 @@ const PYTHON: &[Case] = &[
             "a.py",
             "class A(models.Model):\n    _inherit = 'res.partner'\n    def f(self):\n        return self.env['account.invoice'].search_count([('partner_id', '=', self.id)])\n",
             "class A(models.Model):\n    _inherit = 'res.partner'\n    def f(self):\n        return self.env['account.move'].search_count([('partner_id', '=', self.id)])\n",
-=======
+        )],
+    ),
+    losing(
         "what was to become a number becomes none",
         &[Value],
         &[(
             "a.py",
             "class A(models.Model):\n    def f(self):\n        self.env['res.partner'].create({'name': 'a', 'color': int('ten')})\n",
             "class A(models.Model):\n    def f(self):\n        self.env['res.partner'].create({'name': 'a', 'color': False})\n",
->>>>>>> t3
         )],
     ),
     losing(
