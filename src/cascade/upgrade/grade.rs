@@ -127,7 +127,7 @@ mod tests {
             reports: Vec::new(),
             tests: TestLog { ran: tests, summary_seen: true, ..TestLog::default() },
             seconds: 1.0,
-            record: record.map(std::sync::Arc::new),
+            record,
         }
     }
 
