@@ -26,6 +26,11 @@ pub(super) async fn attempt(
     if !trial.reproduced() || Instant::now() >= trial.answer_by() {
         return Ok(false);
     }
+    // A rule read the error and was not sure: a linter that reads only sources cannot be surer.
+    if trial.has_proposal() {
+        progress(Progress::new("lint", "skipped: what a rule proposes is for a person to decide"));
+        return Ok(false);
+    }
     let mut skip = |why: String| {
         progress(Progress::new("lint", format!("skipped: {why}")));
         notes.push(format!("The linter was not asked: {why}."));

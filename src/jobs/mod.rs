@@ -64,7 +64,7 @@ impl Ctx {
 /// Does a job.
 pub async fn run(ctx: &Ctx, job: &Job) -> Result<Outcome, Failure> {
     match job.kind {
-        JobKind::DebugError => debug_error::run(ctx, &job.payload).await,
+        JobKind::DebugError => Box::pin(debug_error::run(ctx, &job.payload)).await,
         JobKind::SearchKnowledge => search_knowledge::run(ctx, &job.payload).await,
         JobKind::Reindex => Box::pin(reindex::run(ctx, &job.payload)).await,
     }

@@ -1,6 +1,7 @@
 //! Patches that lose something and patches that do not, in tables.
 
 mod clean;
+mod clean_data;
 mod losing;
 mod losing_data;
 mod properties;

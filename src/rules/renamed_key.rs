@@ -37,7 +37,15 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     if own && !passed.iter().all(|(_, text)| is_given_only_to(case.addon, text, &old, &odoo_model)) {
         return Vec::new();
     }
-    let doubt = renames::row(case.version.major(), &odoo_model, &old).and_then(renames::Rename::doubt);
+    // What else names the key may read it out of the same values.
+    let still_named = case.addon.texts("py").find(|(path, text)| {
+        let is_passed = passed.iter().any(|(passed, _)| passed == path);
+        let after = if is_passed { renamed(text, &old, write) } else { None };
+        names(after.as_deref().unwrap_or(text), &old)
+    });
+    let doubt = renames::row(case.version.major(), &odoo_model, &old).and_then(renames::Rename::doubt).or_else(|| {
+        (!own).then(|| still_named.map(|(path, _)| format!("{path} names {old} too, and may read it out of the same values.")))?
+    });
     by_rows(case, format!("{odoo_model}.{old} is called {write} now: the values that are made for it follow."), doubt, |major| {
         let Some(write) = of(major) else { return Vec::new() };
         passed.iter().filter_map(|(path, text)| Some(change(path, text, renamed(text, &old, write)?))).collect()

@@ -8,7 +8,7 @@
 use roxmltree::{Document, Node};
 
 use super::edit::{Edit, apply, xml};
-use super::{Case, Proposal, Rule, changed, proposal};
+use super::{Case, Proposal, Rule, changed, graded};
 use crate::domain::ErrorClass;
 
 /// The rule.
@@ -22,7 +22,16 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         return Vec::new();
     }
     let changes = changed(case.addon, "xml", |text| apply(text, edits(text)?));
-    proposal("Odoo 19 refuses expand and string on a group of a search view: they are removed.", changes)
+    graded("Odoo 19 refuses expand and string on a group of a search view: they are removed.", asked_for(case), changes)
+}
+
+/// Why the attributes may be missed: Python of the addon looks an element up by one of them.
+fn asked_for(case: &Case<'_>) -> Option<String> {
+    let lookups =
+        DROPPED.iter().flat_map(|name| [format!("@{name}"), format!("get(\"{name}\"")].into_iter().chain([format!("get('{name}'")]));
+    let lookups: Vec<String> = lookups.collect();
+    let (path, _) = case.addon.texts("py").find(|(_, text)| lookups.iter().any(|lookup| text.contains(lookup.as_str())))?;
+    Some(format!("{path} looks elements of views up by an attribute that goes."))
 }
 
 fn edits(text: &str) -> Option<Vec<Edit>> {
@@ -54,6 +63,17 @@ mod tests {
     #[test]
     fn only_groups_of_search_views() {
         insta::assert_snapshot!(first_diff(&fixture("search_group_attributes", "everything"), CLASS, TEXT));
+    }
+
+    #[test]
+    fn attribute_that_python_asks_for_is_missed() {
+        let view = "<odoo><record id=\"v\" model=\"ir.ui.view\"><field name=\"arch\" type=\"xml\"><search><group expand=\"0\" string=\"A\"><filter name=\"f\"/></group></search></field></record></odoo>";
+        let is_safe = |python: &str| {
+            let addon = crate::rules::testing::addon(&[("v.xml", view), ("a.py", python)]);
+            candidates(&addon, CLASS, TEXT).iter().all(super::super::Candidate::is_safe)
+        };
+        assert!(is_safe("x = arch.xpath(\"//group[@name='g']\")\n"));
+        assert!(!is_safe("x = arch.xpath(\"//group[@string='A']\")\n"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::edit::python::{Source, children, field};
 use super::edit::{Edit, apply};
-use super::{Case, Proposal, Rule, change, proposal};
+use super::{Case, Proposal, Rule, change, graded};
 use crate::domain::{ErrorClass, FileChange};
 use crate::odoo::Addon;
 
@@ -24,7 +24,24 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
         return Vec::new();
     }
     let changes = forgotten.iter().filter_map(|(package, files)| import(case.addon, package, files)).collect();
-    proposal("A file of the addon was imported nowhere: its package imports it.", changes)
+    graded("A file of the addon was imported nowhere: its package imports it.", on_purpose(case.addon, &forgotten), changes)
+}
+
+/// Why a file may be left out on purpose: its import is commented out, or two files define the same thing, of which one is in force.
+fn on_purpose(addon: &Addon, forgotten: &Forgotten) -> Option<String> {
+    for (package, files) in forgotten {
+        let text = init(addon, package).map(|(_, text)| text).unwrap_or_default();
+        let comments: Vec<&str> = text.lines().filter_map(|line| line.trim_start().strip_prefix('#')).collect();
+        let is_word = |comment: &str, name: &str| comment.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name);
+        if let Some((name, _)) = files.iter().find(|(name, _)| comments.iter().any(|comment| is_word(comment, name))) {
+            return Some(format!("A comment beside the imports speaks of {name}: it may be left out on purpose."));
+        }
+    }
+    let all: Vec<&(String, Vec<String>)> = forgotten.values().flatten().collect();
+    all.iter().enumerate().find_map(|(n, (name, defines))| {
+        let (other, _) = all[n + 1..].iter().find(|(_, others)| defines.iter().any(|define| others.contains(define)))?;
+        Some(format!("{name} and {other} define the same: nothing tells which of them is in force."))
+    })
 }
 
 /// Whether the text names it between quotes or as the end of an external id.

@@ -156,7 +156,7 @@ mod tests {
         let patch = Patch::new(vec![change]).unwrap();
         let patched = addon.with(&patch);
         let found: Vec<_> = parts(&patch).iter().map(|part| exercised(part, &patched, record)).collect();
-        found.into_iter().reduce(|one, other| one.and(other)).unwrap()
+        found.into_iter().reduce(Option::and).unwrap()
     }
 
     fn lines(lines: &[u32]) -> Record {

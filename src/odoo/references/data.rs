@@ -44,7 +44,7 @@ impl<'f> File<'f, '_, '_> {
             self.field(odoo_model, *field);
         }
         let text =
-            |name: &str| fields.iter().find(|field| field.attribute("name") == Some(name)).and_then(|field| field.text()).map(str::trim);
+            |name: &str| fields.iter().find(|field| field.attribute("name") == Some(name)).and_then(roxmltree::Node::text).map(str::trim);
         let field = |name: &str| fields.iter().find(|field| field.attribute("name") == Some(name)).copied();
         match odoo_model {
             "ir.ui.view" => {

@@ -19,7 +19,7 @@ impl Check<'_, '_> {
         }
         match node.kind() {
             "parenthesized_expression" => {
-                children(node).into_iter().for_each(|inner| self.domain(code, place, odoo_model, inner, depth + 1))
+                children(node).into_iter().for_each(|inner| self.domain(code, place, odoo_model, inner, depth + 1));
             }
             "binary_operator" | "boolean_operator" => {
                 for side in [node.child_by_field_name("left"), node.child_by_field_name("right")].into_iter().flatten() {

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use names::needs;
 
 use super::edit::manifest as edit;
+use super::near::is_near;
 use super::scope::{Scope, missing_field, missing_id, missing_model, said};
 use super::view_anchor::wanted_names;
 use super::{Case, FileChange, Proposal, Rule, change, graded};
@@ -51,6 +52,7 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     }
     let needs = needs(case, &scope);
     let sets = ranked(&scope, &owners, &needs);
+    let own = own_name(case, &scope);
     // Where one way brings all of another there is nothing to choose: it only lacks less.
     let doubt = |set: &Vec<&str>| {
         let closure = |set: &Vec<&str>| scope.index.closure_of(set.iter().copied());
@@ -58,8 +60,8 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
             let closure = closure(one);
             other.iter().all(|name| closure.contains(*name))
         };
-        let other = sets.iter().find(|other| *other != set && !holds(other, set) && !holds(set, other))?;
-        Some(format!("{} brings it too.", other.join(" and ")))
+        let other = sets.iter().find(|other| *other != set && !holds(other, set) && !holds(set, other));
+        own.clone().or_else(|| Some(format!("{} brings it too.", other?.join(" and "))))
     };
     sets.iter().take(MOST).flat_map(|set| add(case, &scope, &what, set, doubt(set))).collect()
 }
@@ -91,6 +93,15 @@ fn missing<'a>(case: &Case<'a>, scope: &Scope<'a>) -> Option<(String, Vec<&'a st
         }
         Some((format!("{odoo_model}.{field}"), owners))
     })
+}
+
+/// Why what is missing may be a slip: the addon itself gives that Odoo model a field or method of nearly the name.
+fn own_name(case: &Case<'_>, scope: &Scope<'_>) -> Option<String> {
+    let (odoo_model, missing) = missing_field(case)?;
+    let own = scope.index.classes(&odoo_model).into_iter().filter(|(module, _)| *module == scope.module);
+    let near =
+        own.flat_map(|(_, class)| class.fields.keys().chain(class.methods.keys())).find(|name| is_near(&missing, [name.as_str()]))?;
+    Some(format!("The addon itself has {odoo_model}.{near}, which may be meant."))
 }
 
 /// The addons that give an Odoo model a field, directly or by what they let it inherit.

@@ -86,7 +86,7 @@ fn merged_addon_is_safe_where_all_that_is_used_came_along() {
     let manifest = ("__manifest__.py", "{'depends': ['fetchmail']}");
     let is_safe = |python: &str| {
         let found = candidates_in_core(&core, &[manifest, ("a.py", python)], C::DependencyMissing, &missing("fetchmail"));
-        found.iter().find(|candidate| candidate.rule == "renamed_addon").is_some_and(|candidate| candidate.is_safe())
+        found.iter().find(|candidate| candidate.rule == "renamed_addon").is_some_and(crate::rules::Candidate::is_safe)
     };
     assert!(is_safe("class A(models.Model):\n    _name = 'm.a'\n    server_id = fields.Many2one('fetchmail.server')\n"));
     for python in [
