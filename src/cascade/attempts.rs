@@ -334,9 +334,9 @@ impl<'a> Trial<'a> {
         standing
     }
 
-    /// Whether something was proven that a person has to decide on.
+    /// Whether something got rid of the error that a person has to decide on.
     pub fn has_proposal(&self) -> bool {
-        self.attempts.iter().any(|attempt| attempt.evidence.grade == Grade::Proven)
+        self.attempts.iter().any(|attempt| attempt.evidence.error_gone && attempt.standing() != Standing::Refuted)
     }
 
     /// What a linter makes of the untouched sources; `None` where there is no linter.

@@ -12,7 +12,6 @@ use std::collections::BTreeSet;
 use names::needs;
 
 use super::edit::manifest as edit;
-use super::near::is_near;
 use super::scope::{Scope, missing_field, missing_id, missing_model, said};
 use super::view_anchor::wanted_names;
 use super::{Case, FileChange, Proposal, Rule, change, graded};
@@ -95,12 +94,12 @@ fn missing<'a>(case: &Case<'a>, scope: &Scope<'a>) -> Option<(String, Vec<&'a st
     })
 }
 
-/// Why what is missing may be a slip: the addon itself gives that Odoo model a field or method of nearly the name.
+/// Why what is missing may be a slip: the addon itself gives that Odoo model a field or method whose name differs by one letter.
 fn own_name(case: &Case<'_>, scope: &Scope<'_>) -> Option<String> {
     let (odoo_model, missing) = missing_field(case)?;
     let own = scope.index.classes(&odoo_model).into_iter().filter(|(module, _)| *module == scope.module);
     let near =
-        own.flat_map(|(_, class)| class.fields.keys().chain(class.methods.keys())).find(|name| is_near(&missing, [name.as_str()]))?;
+        own.flat_map(|(_, class)| class.fields.keys().chain(class.methods.keys())).find(|name| strsim::levenshtein(&missing, name) == 1)?;
     Some(format!("The addon itself has {odoo_model}.{near}, which may be meant."))
 }
 
