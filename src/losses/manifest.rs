@@ -35,6 +35,7 @@ pub(super) fn facts(path: &str, text: &str, addon: &Addon, depends: &Known<'_>, 
     let source = parse(text)?;
     let dict = walk(source.root()).find(|node| node.kind() == "dictionary")?;
     let mut found = Facts::default();
+    let mut is_off = false;
     for pair in children(dict).into_iter().filter(|node| node.kind() == "pair") {
         let (Some(key), Some(value)) = (field(pair, "key"), field(pair, "value")) else { continue };
         let key = text_of(&source, key);
@@ -43,7 +44,9 @@ pub(super) fn facts(path: &str, text: &str, addon: &Addon, depends: &Known<'_>, 
         }
         if !matches!(value.kind(), "list" | "tuple" | "dictionary") {
             let content = source.of(value).trim_matches(['"', '\'']).to_owned();
-            let says_nothing = matches!((key.as_str(), content.as_str()), ("application" | "auto_install", "False"));
+            // An addon that becomes installable loses nothing; one that no longer is loses its default below.
+            let says_nothing = matches!((key.as_str(), content.as_str()), ("application" | "auto_install" | "installable", "False"));
+            is_off |= key == "installable" && content == "False";
             if !says_nothing {
                 found.facts.push(fact(path, key.clone(), content, pair, format!("'{key}' of the manifest")));
             }
@@ -66,7 +69,7 @@ pub(super) fn facts(path: &str, text: &str, addon: &Addon, depends: &Known<'_>, 
             }
         });
     }
-    if !found.facts.iter().any(|fact| fact.key == "installable") {
+    if !is_off && !found.facts.iter().any(|fact| fact.key == "installable") {
         let subject = "'installable' of the manifest".to_owned();
         found.facts.push(fact(path, "installable".to_owned(), "True".to_owned(), dict, subject));
     }
