@@ -39,7 +39,7 @@ enum State {
 }
 
 /// Brings the files of a patch below `root` back to what they were. All of them are looked at before the first is written; one that already
-/// is as it was counts as done. `backups` are the copies that [`super::apply`] made.
+/// is as it was counts as done. `backups` are the copies that [`super::apply()`] made.
 pub fn roll_back(root: &Path, patch: &Patch, backups: &[PathBuf]) -> Result<RolledBack, RollbackError> {
     let mut patched = Vec::new();
     for change in patch.changes() {
