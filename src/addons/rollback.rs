@@ -22,7 +22,7 @@ pub enum RollbackError {
     Io(RelPath, std::io::Error),
 }
 
-/// What was taken back.
+/// Files that a rollback brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RolledBack {
     /// The files that are as they were before the patch.
@@ -31,7 +31,7 @@ pub struct RolledBack {
     pub removed: Vec<RelPath>,
 }
 
-/// How a file stands.
+/// State of a file, beside the two that the patch knows.
 #[derive(PartialEq)]
 enum State {
     Patched,

@@ -9,7 +9,7 @@ use crate::knowledge::confidence::{Actor, Feedback, FeedbackKind, record};
 use crate::runs::{self, groups};
 use crate::tenants::audit;
 
-/// What came of a wish to take a fix back.
+/// Result of a rollback.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rollback {
     /// It was taken back now.

@@ -29,19 +29,19 @@ const MAX_OTHERS: usize = 5;
 pub struct Candidate<'c> {
     /// The change.
     pub patch: &'c Patch,
-    /// Where it came from.
+    /// Source of the change.
     pub source: &'c Source,
-    /// Who made it first, where it was recalled.
+    /// First author, where the change was recalled.
     pub origin: Option<&'c Source>,
-    /// What it does.
+    /// One sentence that says what the change does.
     pub summary: &'c str,
-    /// How far whoever made it would have it applied.
+    /// Applicability that its author gives it.
     pub applicability: Applicability,
-    /// Why that is not `Safe`.
+    /// Reason for less than `Safe`.
     pub doubt: Option<&'c str>,
 }
 
-/// What became of a candidate, for whoever decides what is tried next.
+/// Standing of a candidate that was tried, which decides what is tried next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// It is proven and safe.
