@@ -12,10 +12,8 @@ use crate::rules::known::{Renaming, addon_renaming, field_renaming, is_gone_meth
 const NEAR: f64 = 0.6;
 /// From here on two texts are one text, worded otherwise.
 const NEAR_TEXT: f64 = 0.55;
-/// Odoo models whose records are more than those of the model that they follow.
-const WIDER: [(&str, &str); 3] = [("hr.contract", "hr.version"), ("account.invoice", "account.move"), ("product.packaging", "uom.uom")];
 /// Names that Python or Odoo has for the same.
-const SAME: [(&str, &str); 16] = [
+const SAME: [(&str, &str); 15] = [
     ("tuple", "list"),
     ("list", "tuple"),
     ("registry", "Registry"),
@@ -31,7 +29,6 @@ const SAME: [(&str, &str); 16] = [
     ("get_xml_id", "get_external_id"),
     ("t-esc", "t-out"),
     ("t-raw", "t-out"),
-    ("user_id", "create_uid"),
 ];
 
 /// Judges by what was known before the patch and is known after it.
@@ -126,14 +123,9 @@ impl Judge<'_> {
             Some((false, true)) => None,
             Some((false, false)) if near => None,
             Some((false, false)) => other(),
-            None if near => None,
-            None => {
-                if self.is_anywhere(old) && self.is_anywhere(new) {
-                    other()
-                } else {
-                    None
-                }
-            }
+            // On what stands unknown, a name that fields and methods have somewhere is no slip of another one.
+            None if self.is_anywhere(old) && self.is_anywhere(new) => other(),
+            None => None,
         }
     }
 
@@ -147,15 +139,17 @@ impl Judge<'_> {
     fn of_models(&self, old: &str, new: &str) -> Option<(LossKind, String)> {
         let wider = || Some((LossKind::Scope, format!("it was the Odoo model {old} and is {new}, whose records may be others or more")));
         let existed = self.before.has_model(old);
-        if existed == Some(true) || WIDER.contains(&(old, new)) {
+        if existed == Some(true) {
             return wider();
+        }
+        match model_renaming(old, new) {
+            Some(Renaming::Same) => return None,
+            Some(Renaming::Otherwise) => return wider(),
+            None => {}
         }
         // An old name that exists nowhere had no records: what is misspelt names what it always meant.
         let is_slip = existed == Some(false) && strsim::osa_distance(old, new) == 1;
-        if is_slip || model_renaming(old, new) == Some(Renaming::Same) || likeness(old, new) >= 0.8 {
-            return None;
-        }
-        wider()
+        if is_slip || likeness(old, new) >= 0.8 { None } else { wider() }
     }
 
     fn of_ids(&self, old: &str, new: &str) -> Option<(LossKind, String)> {
@@ -196,7 +190,8 @@ impl Judge<'_> {
             if model.is_some() || field_renaming(None, old, new).is_some() {
                 return self.of_paths(old, new, model);
             }
-            if likeness(old, new) < NEAR {
+            // `unpaid` is no slip of `paid`: of two values only one that is misspelt means the other.
+            if !is_slip(old, new) {
                 return other(LossKind::Value);
             }
             return cardinality(old, new, None);
@@ -226,6 +221,15 @@ fn cardinality(old: &str, new: &str, many: Option<bool>) -> Option<(LossKind, St
         let (from, to) = if was_one { ("one record", "many") } else { ("many records", "one") };
         (LossKind::Cardinality, format!("it was {old}, {from}, and is {new}, {to}"))
     })
+}
+
+/// Whether one text is the other with a letter or two wrong behind the first, with other capitals and underscores, or without the ending
+/// that Odoo gives to a relation.
+fn is_slip(old: &str, new: &str) -> bool {
+    let stem = |name: &str| plain(name.strip_suffix("_ids").or_else(|| name.strip_suffix("_id")).unwrap_or(name));
+    let distance = strsim::osa_distance(old, new);
+    let most = if old.chars().count().min(new.chars().count()) >= 8 { 2 } else { 1 };
+    stem(old) == stem(new) || (distance <= most && old.chars().next() == new.chars().next())
 }
 
 fn otherwise(old: &str, new: &str) -> (LossKind, String) {

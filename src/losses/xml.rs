@@ -50,7 +50,7 @@ const EXPRESSIONS: [&str; 6] = ["invisible", "readonly", "required", "column_inv
 /// Values of records that Odoo no longer has, and that said what is always so now.
 const ALWAYS: [(&str, &str, &[&str]); 6] = [
     ("ir.cron", "numbercall", &["-1"]),
-    ("ir.cron", "doall", &["False", "0", "True", "1"]),
+    ("ir.cron", "doall", &["False", "0"]),
     ("res.groups", "category_id", &["base.module_category_hidden"]),
     ("ir.actions.act_window", "view_type", &["form"]),
     ("ir.actions.act_window", "auto_search", &["True", "1"]),

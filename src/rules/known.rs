@@ -37,8 +37,10 @@ static IMPORTS: LazyLock<Vec<Import>> = LazyLock::new(|| rows(include_str!("chan
 /// What the tables say about a field; of any Odoo model if it is not known which.
 pub fn field_renaming(odoo_model: Option<&str>, old: &str, new: &str) -> Option<Renaming> {
     let listed = |row: &&renames::Rename| row.old == old && odoo_model.is_none_or(|name| name == row.odoo_model);
+    // A value that means something else in the new field is one that its selection does not have, or that the error names.
+    let same = |row: &renames::Rename| if row.is_same() { Renaming::Same } else { Renaming::Otherwise };
     let verdict = |row: &renames::Rename| match renames::find(LAST_KNOWN, &row.odoo_model, old)? {
-        To::Field { write, read: Some(read) } if write == new || read == new => Some(Renaming::Same),
+        To::Field { write, read: Some(read) } if write == new || read == new => Some(same(row)),
         To::Field { write, read: None } if write == new => Some(Renaming::Otherwise),
         To::Privilege if new == "privilege_id" => Some(Renaming::Same),
         _ => None,

@@ -78,6 +78,11 @@ impl Rename {
         KEPT.iter().any(|kept| kept.odoo_model == self.odoo_model && kept.old == self.old && kept.value == value)
     }
 
+    /// Whether the new field takes the old one's place: it means the same, or keeps the values of which the table says so.
+    pub(super) fn is_same(&self) -> bool {
+        self.meaning == Meaning::Same || KEPT.iter().any(|kept| kept.odoo_model == self.odoo_model && kept.old == self.old)
+    }
+
     fn to(&'static self) -> To {
         match (self.new.as_str(), self.meaning) {
             ("", _) => To::Gone { near: Some(self.near.as_str()).filter(|near| !near.is_empty()), idle: &self.idle },
