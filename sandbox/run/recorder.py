@@ -45,7 +45,7 @@ class Recorder:
     def __init__(self, sender, modules, deadline):
         self._sender, self.modules, self._deadline = sender, modules, deadline
         self._prefixes = tuple(f"{SOURCES}{module}/" for module in modules)
-        self._lines, self._loaded, self._written, self._codes = {}, set(), {}, {}
+        self._lines, self._lambdas, self._loaded, self._written, self._codes = {}, {}, set(), {}, {}
         self._starts, self._returns, self._kept = {}, {}, []
         self._collected, self._ended, self._current, self._outcome, self._ran = {}, set(), None, None, False
         self._said, self._finished_modules, self._looks = set(), set(), 0
@@ -179,6 +179,9 @@ class Recorder:
             return None
         path = code.co_filename[len(SOURCES):]
         self._lines.setdefault(path, set()).add(line)
+        if code.co_name == "<lambda>":
+            # Its line runs when it is made, too; only this says that it was called.
+            self._lambdas.setdefault(path, set()).add(line)
         if self._current is not None and "/tests/" in path and self._looks < LOOKS:
             # What is replaced for the length of one line of a test, and put back, is seen here.
             self._looks += 1
@@ -440,6 +443,8 @@ class Recorder:
     def _dump(self):
         for path, lines in self._lines.items():
             self.tell(lines={path: sorted(lines)})
+        for path, lines in self._lambdas.items():
+            self.tell(lambdas={path: sorted(lines)})
         self.tell(loaded=sorted(self._loaded))
         self._tell_written()
 
@@ -490,7 +495,7 @@ class Recorder:
                 if "check" in event:
                     begun = None
                     self.tell(check=event["check"])
-                for kind in ("lines", "written", "left_out"):
+                for kind in ("lines", "lambdas", "written", "left_out"):
                     if kind in event and len(line) < MESSAGE_BYTES:
                         self.tell(**{kind: event[kind]})
                 whole = whole or "whole" in event
@@ -509,7 +514,7 @@ class Recorder:
             os.dup2(null, 1)
             os.dup2(null, 2)
             logging.disable(logging.CRITICAL)
-            self._lines, self._written = {}, {}
+            self._lines, self._lambdas, self._written = {}, {}, {}
             lock = threading.Lock()
 
             def say(**event):
@@ -521,10 +526,12 @@ class Recorder:
             def flush():
                 for path, lines in self._lines.items():
                     say(lines={path: sorted(lines)})
+                for path, lines in self._lambdas.items():
+                    say(lambdas={path: sorted(lines)})
                 entries = self._entries()
                 for at in range(0, len(entries), 200):
                     say(written=entries[at:at + 200])
-                self._lines, self._written = {}, {}
+                self._lines, self._lambdas, self._written = {}, {}, {}
 
             import smoke
 

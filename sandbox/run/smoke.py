@@ -521,6 +521,8 @@ def run(recorder, say, flush, budget):
     smoke = Smoke(recorder, say, budget)
     smoke.prepare()
     smoke.read_sources()
+    # Always there, so that no check at all means that there was no smoke run.
+    smoke.check("registry", lambda: smoke.env["ir.module.module"].search_count([]))
     try:
         for part in (smoke.data, smoke.models, smoke.low_rights):
             part()

@@ -16,6 +16,8 @@ pub struct Record {
     pub tests: Vec<TestResult>,
     /// The lines of the addons under test that were run, by file.
     pub lines: BTreeMap<String, BTreeSet<u32>>,
+    /// The lines of lambdas that were called, by file. A line that makes one runs without calling it.
+    pub lambdas: BTreeMap<String, BTreeSet<u32>>,
     /// The data files that were loaded to their end.
     pub loaded: BTreeSet<String>,
     /// What the smoke run tried after the tests.

@@ -35,6 +35,7 @@ enum Event {
     Tampering(String),
     Fault(String),
     Lines(BTreeMap<String, BTreeSet<u32>>),
+    Lambdas(BTreeMap<String, BTreeSet<u32>>),
     Loaded(BTreeSet<String>),
     Written(Vec<Written>),
     Check(Check),
@@ -85,6 +86,11 @@ impl Recording {
             Event::Lines(lines) => {
                 for (path, lines) in lines {
                     record.lines.entry(path).or_default().extend(lines);
+                }
+            }
+            Event::Lambdas(lambdas) => {
+                for (path, lines) in lambdas {
+                    record.lambdas.entry(path).or_default().extend(lines);
                 }
             }
             Event::Loaded(files) => record.loaded.extend(files),

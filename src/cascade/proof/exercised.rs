@@ -1,6 +1,6 @@
 //! Whether a hunk was run: changed Python by its lines, changed data by having been loaded, changed views by having been opened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use roxmltree::Node as Element;
@@ -41,10 +41,7 @@ pub(in crate::cascade) fn exercised(part: &Part, patched: &Addon, record: &Recor
     match extension {
         _ if within == "__manifest__.py" => Some("read when the addon was installed".to_owned()),
         "py" if within.starts_with("migrations/") || within.starts_with("upgrades/") => None,
-        "py" => {
-            let run = record.lines.get(path).cloned().unwrap_or_default();
-            python(part, text, &run).then(|| "run by a test or by the smoke run".to_owned())
-        }
+        "py" => not_run(part, patched, record).is_empty().then(|| "run by a test or by the smoke run".to_owned()),
         "xml" if !within.starts_with("static/") => {
             let loaded = record.loaded.contains(path);
             (loaded && data(part, text, &part.path, &record.smoke)).then(|| "loaded, and opened where it is a view".to_owned())
@@ -55,25 +52,64 @@ pub(in crate::cascade) fn exercised(part: &Part, patched: &Addon, record: &Recor
     }
 }
 
-/// The changed lines in the patched file, counted from 0; where lines were only taken away, the one that stands there now.
+/// The changed lines of a Python file that did not run, counted from 1: one for each statement.
+pub(in crate::cascade) fn not_run(part: &Part, patched: &Addon, record: &Record) -> Vec<u32> {
+    let none = BTreeSet::new();
+    let lines = |of: &BTreeMap<String, BTreeSet<u32>>| of.get(part.path.as_str()).unwrap_or(&none).clone();
+    let run = Run { lines: lines(&record.lines), lambdas: lines(&record.lambdas) };
+    python(part, patched.text(&part.path).unwrap_or_default(), &run)
+}
+
+/// The lines of one file that ran.
+struct Run {
+    lines: BTreeSet<u32>,
+    lambdas: BTreeSet<u32>,
+}
+
+/// The changed lines in the patched file, counted from 0; where lines were only taken away, the one that stands there now, or the last.
 fn changed_lines(part: &Part, count: usize) -> BTreeSet<usize> {
-    let lines = part.changes.iter().flat_map(|(_, after)| if after.is_empty() { after.start..after.start + 1 } else { after.clone() });
+    let last = count.saturating_sub(1);
+    let lines = part.changes.iter().flat_map(|(_, after)| {
+        let start = after.start.min(last);
+        if after.is_empty() { start..start + 1 } else { after.clone() }
+    });
     lines.filter(|line| *line < count).collect()
 }
 
-/// Whether every changed statement ran.
-fn python(part: &Part, text: &str, run: &BTreeSet<u32>) -> bool {
+/// The changed lines with a statement that did not run, or with a lambda that was not called.
+fn python(part: &Part, text: &str, run: &Run) -> Vec<u32> {
     let lines: Vec<&str> = text.lines().collect();
-    let ran = |rows: RangeInclusive<usize>| rows.into_iter().any(|row| u32::try_from(row + 1).is_ok_and(|line| run.contains(&line)));
+    let number = |row: usize| u32::try_from(row + 1).unwrap_or(u32::MAX);
+    let any = |rows: RangeInclusive<usize>, run: &BTreeSet<u32>| rows.into_iter().any(|row| run.contains(&number(row)));
+    let ran = |rows: RangeInclusive<usize>| any(rows, &run.lines);
     let is_code = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     let changed = changed_lines(part, lines.len()).into_iter().filter(|row| is_code(lines[*row]));
     let Some(source) = Source::parse(text) else {
-        return changed.into_iter().all(|row| ran(row..=row));
+        return changed.into_iter().filter(|row| !ran(*row..=*row)).map(number).collect();
     };
-    changed.into_iter().all(|row| {
+    let mut statements = BTreeSet::new();
+    let idle = changed.into_iter().filter_map(|row| {
         let column = lines[row].len() - lines[row].trim_start().len();
-        rows_to_run(&source, row, column).is_none_or(&ran)
-    })
+        let called = lambdas(&source, row).all(|rows| any(rows, &run.lambdas));
+        let rows = rows_to_run(&source, row, column);
+        let did_run = called && !has_hidden_body(&source, row) && rows.clone().is_none_or(&ran);
+        (!did_run && statements.insert(rows.map_or(row, |rows| *rows.start()))).then(|| number(row))
+    });
+    idle.collect()
+}
+
+/// The lines of each lambda that a line has a part in.
+fn lambdas<'s>(source: &'s Source<'_>, row: usize) -> impl Iterator<Item = RangeInclusive<usize>> + 's {
+    let rows = source.all("lambda").map(|node| node.start_position().row..=node.end_position().row);
+    rows.filter(move |rows| rows.contains(&row))
+}
+
+/// Whether a body stands in the line of its head, so that nothing tells whether it ran: `if done: return`.
+fn has_hidden_body(source: &Source<'_>, row: usize) -> bool {
+    source
+        .all("block")
+        .filter(|block| block.start_position().row == row)
+        .any(|block| block.parent().is_some_and(|head| head.start_position().row == row && head.kind() != "class_definition"))
 }
 
 /// The lines of which one must have run so that the statement at a place counts as run; `None` if nothing there can run.
@@ -92,8 +128,6 @@ fn rows_to_run(source: &Source<'_>, row: usize, column: usize) -> Option<RangeIn
             let rest = steps.iter().filter(|step| !is_doc(**step)).map(|step| step.start_position().row).min()?;
             Some(rest..=body.end_position().row)
         }
-        "class_definition" | "decorator" => Some(first..=last),
-        kind if COMPOUND.contains(&kind) => Some(first..=last),
         _ => Some(first..=last),
     }
 }
@@ -157,6 +191,26 @@ mod tests {
         let patched = addon.with(&patch);
         let found: Vec<_> = parts(&patch).iter().map(|part| exercised(part, &patched, record)).collect();
         found.into_iter().reduce(Option::and).unwrap()
+    }
+
+    #[test]
+    fn lambda_must_be_called_and_a_body_stand_by_itself() {
+        let called = |lambdas: &[u32], after: &str| {
+            let mut record = lines(&[1, 2]);
+            record.lambdas.insert("m/a.py".to_owned(), lambdas.iter().copied().collect());
+            run("m/a.py", "class A:\n    x = f(lambda self: 1)\n", after, &record).is_some()
+        };
+        assert!(!called(&[], "class A:\n    x = f(lambda self: 2)\n"), "the line ran, and made the lambda");
+        assert!(called(&[2], "class A:\n    x = f(lambda self: 2)\n"));
+        let hidden = "def f(a):\n    if a: return 1\n    return 2\n";
+        assert!(run("m/a.py", hidden, &hidden.replace("return 1", "return 3"), &lines(&[1, 2, 3])).is_none());
+    }
+
+    #[test]
+    fn what_is_taken_away_at_the_end_of_a_file_needs_the_line_before_it() {
+        let before = "def f(a):\n    g(a)\n    h(a)\n";
+        assert!(run("m/a.py", before, "def f(a):\n    g(a)\n", &lines(&[1])).is_none());
+        assert!(run("m/a.py", before, "def f(a):\n    g(a)\n", &lines(&[1, 2])).is_some());
     }
 
     fn lines(lines: &[u32]) -> Record {

@@ -9,13 +9,14 @@ use crate::domain::{Location, Loss, LossKind};
 use crate::sandbox::{Record, Written};
 
 /// Values that say nothing: they are also what stands where nothing was written.
-const EMPTY: [&str; 9] = ["None", "False", "True", "''", "\"\"", "[]", "{}", "()", "0"];
+const EMPTY: [&str; 10] = ["None", "False", "True", "''", "\"\"", "[]", "{}", "()", "0", "0.0"];
 /// The most losses that are named.
 const MAX_LOSSES: usize = 20;
 
 /// The values that were handed over before the patch and are not handed over after it, in the same test or check.
 pub(in crate::cascade) fn lost_values(before: &Record, after: &Record) -> Vec<Loss> {
-    let ran: BTreeSet<&str> = after.written.iter().map(|written| written.during.as_str()).chain(named(after)).collect();
+    // Loading always ran, whether or not anything was written then.
+    let ran: BTreeSet<&str> = after.written.iter().map(|written| written.during.as_str()).chain(named(after)).chain(["loading"]).collect();
     let mut seen = BTreeSet::new();
     let lost = before.written.iter().filter(|old| {
         is_telling(old)
@@ -36,7 +37,7 @@ fn is_telling(written: &Written) -> bool {
     let value = written.value.trim();
     let first = value.chars().next();
     let is_plain = first.is_some_and(|c| matches!(c, '\'' | '"' | '-' | '0'..='9'));
-    is_plain && !EMPTY.contains(&value) && !value.starts_with("<")
+    is_plain && !EMPTY.contains(&value)
 }
 
 /// Whether the field that the old value was written to is still written to. A number that is drawn anew in each run is no loss.
@@ -47,7 +48,16 @@ fn is_same_place(old: &Written, new: &Written) -> bool {
 /// Whether the old value is the new one or a part of it: two values may be joined into one text.
 fn arrives(old: &str, new: &str) -> bool {
     let bare = old.trim_matches(['\'', '"']);
-    old == new || (bare.chars().count() > 2 && new.contains(bare))
+    old == new || (bare.chars().count() > 2 && holds_word(new, bare))
+}
+
+/// Whether a text holds another one from one end of a word to another: `3.0` is no part of `13.0`, and `paid` none of `unpaid`.
+fn holds_word(text: &str, part: &str) -> bool {
+    let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    text.match_indices(part).any(|(at, _)| {
+        let (before, after) = (text[..at].chars().next_back(), text[at + part.len()..].chars().next());
+        !is_word(before) && !is_word(after) && before != Some('.')
+    })
 }
 
 fn loss(written: &Written) -> Loss {
@@ -82,6 +92,9 @@ mod tests {
         let before = record(&[written("T.t", "mobile", "'+49 170'"), written("T.t", "qty", "3.0")]);
         let after = record(&[written("T.t", "phone", "'+49 170'"), written("T.t", "quantity", "3.0")]);
         assert!(lost_values(&before, &after).is_empty());
+        let grown = record(&[written("T.t", "state", "'unpaid'"), written("T.t", "x", "13.0")]);
+        let paid = record(&[written("T.t", "kind", "'paid'"), written("T.t", "qty", "3.0")]);
+        assert_eq!(lost_values(&paid, &grown).len(), 2, "a part of a word or of a number is another value");
         let joined = record(&[written("T.t", "comment", "'call +49 170 or 3.0'"), written("T.t", "q", "3.0")]);
         assert!(lost_values(&before, &joined).is_empty());
     }
@@ -97,5 +110,7 @@ mod tests {
     fn only_the_same_test_counts_and_only_values_that_tell() {
         let before = record(&[written("T.t", "mobile", "'+49 170'"), written("T.u", "a", "res.partner(3,)"), written("T.u", "b", "False")]);
         assert!(lost_values(&before, &record(&[written("T.u", "c", "'x'")])).is_empty(), "the first test did not run");
+        let hook = record(&[written("loading", "name", "'Ada'")]);
+        assert_eq!(lost_values(&hook, &Record::default()).len(), 1, "a hook runs whenever the addon is loaded");
     }
 }

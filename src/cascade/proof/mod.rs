@@ -8,7 +8,7 @@ mod followed;
 mod hunks;
 mod smoke;
 
-pub(super) use exercised::exercised;
+pub(super) use exercised::{exercised, not_run};
 pub(super) use followed::lost_values;
 pub(super) use hunks::{Part, parts, without};
 pub(super) use smoke::compare;

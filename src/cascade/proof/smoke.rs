@@ -1,6 +1,6 @@
 //! What the smoke run says: what the addon can do after the patch, beside what it could do before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -30,21 +30,39 @@ static OF_CODE: LazyLock<Regex> = LazyLock::new(|| {
 pub(in crate::cascade) struct Smoke {
     /// What went well before, or was not there, and fails now. One line each.
     pub(in crate::cascade) broken: Vec<String>,
-    /// What fails now for a reason that lies in the code, where there is no run before to compare with. One line each.
+    /// What cannot be compared: a failure that lies in the code where there is no run before, or a check that was not tried again.
+    /// One line each.
     pub(in crate::cascade) unknown: Vec<String>,
 }
 
 /// Compares the smoke runs before and after a patch. `before` is `None` where the addon could not be installed.
 pub(in crate::cascade) fn compare(before: Option<&Record>, after: &Record) -> Smoke {
-    let failing = after.smoke.iter().filter(|check| is_failing(check));
-    match before.filter(|record| !record.smoke.is_empty()) {
-        None => Smoke { unknown: failing.filter(|check| is_of_code(check)).map(told).take(MAX_NAMED).collect(), ..Smoke::default() },
-        Some(before) => {
-            let known: BTreeMap<_, _> = before.smoke.iter().map(|check| ((&check.name, check.low_rights), check)).collect();
-            let broken = failing.filter(|check| known.get(&(&check.name, check.low_rights)).is_none_or(|old| !is_failing(old)));
-            Smoke { broken: broken.map(told).take(MAX_NAMED).collect(), ..Smoke::default() }
+    let mut found = Smoke::default();
+    // The recorder tries something in every addon that is installed: no check at all means that there was no smoke run.
+    if after.smoke.is_empty() {
+        found.unknown.push("the smoke run did not run after the patch".to_owned());
+        return found;
+    }
+    let before = before.filter(|record| !record.smoke.is_empty());
+    let key = |check: &Check| (check.name.clone(), check.low_rights);
+    let known: BTreeMap<_, _> = before.iter().flat_map(|record| &record.smoke).map(|check| (key(check), check)).collect();
+    for check in after.smoke.iter().filter(|check| is_failing(check)) {
+        let was_left_out = before.is_some_and(|record| record.left_out.contains(&check.name));
+        match known.get(&key(check)) {
+            Some(old) if is_failing(old) => {}
+            // A check that is new because of the patch has nothing to be compared with but must work.
+            Some(_) => found.broken.push(told(check)),
+            None if before.is_some() && !was_left_out => found.broken.push(told(check)),
+            None if is_of_code(check) => found.unknown.push(told(check)),
+            None => {}
         }
     }
+    let tried: BTreeSet<_> = after.smoke.iter().filter(|check| !after.left_out.contains(&check.name)).map(key).collect();
+    let gone = known.iter().filter(|(key, old)| old.error.is_none() && !tried.contains(key));
+    found.unknown.extend(gone.map(|((name, _), _)| format!("smoke run: {name} went well before and was not tried after the patch")));
+    found.broken.truncate(MAX_NAMED);
+    found.unknown.truncate(MAX_NAMED);
+    found
 }
 
 /// Whether a check failed for a reason that no user is meant to see.
@@ -116,5 +134,19 @@ mod tests {
         assert!(found.broken.is_empty());
         assert_eq!(found.unknown, ["smoke run: create m.x: ValueError: Invalid field 'y'"]);
         assert_eq!(compare(Some(&Record::default()), &after).unknown.len(), 1, "a run before that tried nothing is none");
+    }
+
+    #[test]
+    fn check_that_was_not_tried_again_is_no_success() {
+        let before = record(&[check("view a", None, false), check("view b", None, false), check("view c", Some("KeyError: 'x'"), false)]);
+        assert_eq!(compare(Some(&before), &Record::default()).unknown, ["the smoke run did not run after the patch"]);
+        let after = record(&[check("view a", None, false)]);
+        assert_eq!(compare(Some(&before), &after).unknown, ["smoke run: view b went well before and was not tried after the patch"]);
+        let slow =
+            Record { left_out: vec!["view b".to_owned()], ..record(&[check("view a", None, false), check("view b", Some("8 s"), true)]) };
+        assert_eq!(compare(Some(&before), &slow).unknown.len(), 1, "one that took too long was not tried to its end");
+        let cut = Record { left_out: vec!["view d".to_owned()], ..before };
+        let late = record(&[check("view a", None, false), check("view b", None, false), check("view d", Some("KeyError: 'y'"), false)]);
+        assert!(compare(Some(&cut), &late).broken.is_empty(), "it is not known whether it worked before");
     }
 }
