@@ -93,6 +93,11 @@ impl<'n, 'a> Code<'n, 'a> {
         }
     }
 
+    /// Whether there was more to find out than is looked at.
+    pub(super) fn is_cut(&self) -> bool {
+        self.steps.get() > MAX_STEPS
+    }
+
     /// The source of a node.
     pub(super) fn text(&self, node: Node<'n>) -> &'n str {
         self.file.of(node)

@@ -24,7 +24,7 @@ use serde::Serialize;
 
 use super::Addon;
 use super::source::{Index, Names};
-use crate::domain::OdooVersion;
+use crate::domain::{OdooVersion, RelPath};
 use world::World;
 
 /// The largest file that is read.
@@ -117,6 +117,7 @@ fn resolve(addon: &Addon, index: Index<'_>, scope: Names, version: &OdooVersion)
     if !index.knows_core() || index.orm().methods.is_empty() {
         unknown.push("the sources of Odoo were not read".to_owned());
     }
+    unknown.extend(unread(addon));
     let world = World::new(index, addon.name().as_str(), scope);
     let sink = Sink::default();
     let check = Check { world: &world, addon, version, sink: &sink };
@@ -135,8 +136,22 @@ fn resolve(addon: &Addon, index: Index<'_>, scope: Names, version: &OdooVersion)
         checked: found.checked,
         unresolved: found.unresolved.into_iter().take(MAX_FOUND).collect(),
         deprecated: found.deprecated.into_iter().take(MAX_FOUND).collect(),
-        unknown,
+        unknown: unknown.into_iter().chain(found.unknown).collect(),
     }
+}
+
+/// Files whose references are not looked at although the addon needs them.
+fn unread(addon: &Addon) -> Vec<String> {
+    let kind = |path: &RelPath| path.as_str().rsplit_once('.').map_or("", |(_, extension)| extension).to_owned();
+    let read = |path: &RelPath| counts(path.within_module()) && matches!(kind(path).as_str(), "py" | "xml" | "csv");
+    let odd = addon.files().filter(|(path, bytes)| read(path) && (bytes.len() > MAX_FILE || std::str::from_utf8(bytes).is_err()));
+    let mut found: Vec<String> = odd.map(|(path, _)| format!("{path} is larger than {MAX_FILE} bytes, or is no UTF-8")).collect();
+    let in_browser = |path: &RelPath| path.within_module().starts_with("static/src/") && matches!(kind(path).as_str(), "js" | "xml");
+    let count = addon.files().filter(|(path, _)| in_browser(path)).count();
+    if count > 0 {
+        found.push(format!("what runs in the browser is not looked at ({count} files below static/src)"));
+    }
+    found
 }
 
 /// Whether what a file refers to is needed to run the addon: tests show it when they run, scripts for other series are about what is gone.
@@ -163,6 +178,7 @@ struct Found {
     checked: usize,
     unresolved: BTreeSet<Unresolved>,
     deprecated: BTreeSet<Unresolved>,
+    unknown: BTreeSet<String>,
 }
 
 /// Where a reference stands.
@@ -175,6 +191,10 @@ struct Place<'p> {
 impl Sink {
     fn checked(&self) {
         self.found.borrow_mut().checked += 1;
+    }
+
+    fn unknown(&self, why: String) {
+        self.found.borrow_mut().unknown.insert(why);
     }
 
     fn unresolved(&self, place: Place<'_>, kind: Kind, name: &str, model: Option<&str>, what: String) {

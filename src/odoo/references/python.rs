@@ -29,6 +29,7 @@ pub(super) fn read(check: &Check<'_, '_>, path: &str, text: &str) {
     let Some(file) = PythonFile::parse(text) else { return };
     // A file that does not parse fails at once, and its tree is not to be trusted.
     if file.root().has_error() {
+        check.sink.unknown(format!("{path} is no Python that can be read"));
         return;
     }
     let code = Code::new(&file, check.world, HashMap::new());
@@ -39,6 +40,9 @@ pub(super) fn read(check: &Check<'_, '_>, path: &str, text: &str) {
         open.extend(children(node).into_iter().rev());
     }
     changed::python(check, path, &file);
+    if code.is_cut() {
+        check.sink.unknown(format!("{path} is too intricate to be looked at as a whole"));
+    }
 }
 
 /// Resolves what an expression refers to, in which these names have these types. `first` is the line where it stands.

@@ -79,7 +79,7 @@ class M(models.Model):
 }
 
 /// What is found in an addon `m` of these files, as `file:line name`.
-fn found(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+fn looked_up(files: &[(&str, &str)]) -> References {
     let mut all = vec![("__manifest__.py", "{'depends': ['mail'], 'data': ['a.xml', 'security/ir.model.access.csv']}")];
     all.extend_from_slice(files);
     for needed in ["a.xml", "security/ir.model.access.csv"] {
@@ -89,7 +89,11 @@ fn found(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
     }
     let addon = addon("m", &all);
     let (own, core) = (Facts::of([&addon]), core());
-    let found = references(&addon, Index::new(&own, &core), &"19.0".parse().unwrap());
+    references(&addon, Index::new(&own, &core), &"19.0".parse().unwrap())
+}
+
+fn found(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+    let found = looked_up(files);
     assert_eq!(found.unknown, Vec::<String>::new());
     let short = |found: &Unresolved| format!("{}:{} {}", found.path.rsplit('/').next().unwrap(), found.line, found.name);
     (found.unresolved.iter().map(short).collect(), found.deprecated.iter().map(short).collect())
@@ -288,6 +292,19 @@ fn only_what_a_change_adds_counts_against_it() {
 }
 
 #[test]
+fn what_is_not_looked_at_is_said() {
+    let large = "#".repeat(MAX_FILE + 1);
+    let files = [("models/a.py", "class A(:\n"), ("models/b.py", &large), ("static/src/a.js", "a()"), ("tests/test_a.py", "class A(:\n")];
+    let unknown = looked_up(&files).unknown;
+    let wanted = [
+        "m/models/b.py is larger than 2097152 bytes, or is no UTF-8",
+        "what runs in the browser is not looked at (1 files below static/src)",
+        "m/models/a.py is no Python that can be read",
+    ];
+    assert_eq!(unknown, wanted);
+}
+
+#[test]
 fn hostile_text_ends() {
     let deep = format!(
         "class A(models.Model):\n    _name = 'a'\n    def f(self):\n        x = {}self{}.y\n",
@@ -298,6 +315,6 @@ fn hostile_text_ends() {
         format!("{text}        x{} = x{n} or x{n}\n", n + 1)
     });
     for text in [deep.as_str(), chain.as_str(), "\u{0}(((", "class A(models.Model):\n    _name='a'\n    x = x = x\n"] {
-        found(&[("models/d.py", text), ("a.xml", text)]);
+        looked_up(&[("models/d.py", text), ("a.xml", text)]);
     }
 }
