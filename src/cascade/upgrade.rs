@@ -52,6 +52,16 @@ pub struct Step {
     pub summary: String,
     /// The error that it took away, in one line.
     pub error: String,
+    /// One sentence: why a person has to look at it; `None` if its rule is sure of it.
+    pub doubt: Option<String>,
+}
+
+impl Step {
+    fn new(candidate: rules::Candidate, error: &str) -> Self {
+        let unsure = || "its rule is not sure of it".to_owned();
+        let doubt = (!candidate.is_safe()).then(|| candidate.doubt.clone().unwrap_or_else(unsure));
+        Self { rule: candidate.name(), summary: candidate.summary, error: error.to_owned(), doubt }
+    }
 }
 
 /// How far it came.
@@ -99,7 +109,8 @@ pub async fn upgrade(port: &Port<'_>, sandbox: &mut Sandbox, progress: &(dyn Fn(
     let before = work.run(port.addon).await?;
     let mut after = before.clone();
     if let Some(patch) = rules::ported(port.addon, port.version) {
-        work.keep("series", format!("The manifest is for Odoo {}.", port.version), &patch, "the manifest is for another series")?;
+        let (rule, summary) = ("series".to_owned(), format!("The manifest is for Odoo {}.", port.version));
+        work.keep(&patch, Step { rule, summary, error: "the manifest is for another series".to_owned(), doubt: None })?;
         after = work.run(&work.addon()).await?;
     }
     while !after.is_clean() && !work.is_spent() {
@@ -137,13 +148,13 @@ impl Loop<'_> {
         (self.progress)(Progress::new(step, message));
     }
 
-    fn keep(&mut self, rule: &str, summary: String, patch: &Patch, error: &str) -> Result<(), Failure> {
+    fn keep(&mut self, patch: &Patch, step: Step) -> Result<(), Failure> {
         self.patch = Some(match &self.patch {
             Some(so_far) => so_far.then(patch).map_err(Failure::bug)?,
             None => patch.clone(),
         });
-        self.tell("deduce", format!("rule {rule}: {summary}"));
-        self.steps.push(Step { rule: rule.to_owned(), summary, error: error.to_owned() });
+        self.tell("deduce", format!("rule {}: {}", step.rule, step.summary));
+        self.steps.push(step);
         Ok(())
     }
 
@@ -162,7 +173,8 @@ impl Loop<'_> {
                 }
                 let after = self.run(&addon.with(&candidate.patch)).await?;
                 if helps(error, seen, &after) {
-                    self.keep(&candidate.name(), candidate.summary, &candidate.patch, &error.title)?;
+                    let patch = candidate.patch.clone();
+                    self.keep(&patch, Step::new(candidate, &error.title))?;
                     return Ok(Some(after));
                 }
             }
@@ -205,10 +217,9 @@ impl Loop<'_> {
             let program = patch.changes().iter().filter(|change| !guard::is_test(&change.path)).cloned().collect();
             evidence.reservations = Patch::new(program).map_or_else(|_| Vec::new(), |program| reaches(&program));
         }
-        let verdict = Verdict::new(&after, &references, &evidence.losses);
+        let verdict = Verdict::new(&after, &references, &evidence, &steps);
         if verdict.grade == UpgradeGrade::Proven {
-            // Each step by itself may be less than safe; whoever applies looks at the steps.
-            evidence.applicability = if evidence.reservations.is_empty() { Applicability::Safe } else { Applicability::Unsafe };
+            evidence.applicability = Applicability::Safe;
         } else {
             evidence.grade = evidence.grade.min(Grade::Consistent);
         }

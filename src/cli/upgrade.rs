@@ -13,7 +13,7 @@ use super::{Exit, show};
 use crate::addons::{Folder, apply};
 use crate::cascade::{Port, Ported, UpgradeGrade, upgrade};
 use crate::config::Config;
-use crate::domain::{ErrorReport, Failure, ModuleName, OdooVersion, Progress, ProvenPatch, RunId, Source};
+use crate::domain::{ErrorReport, Failure, ModuleName, OdooVersion, Progress, ProvenPatch, RunId};
 use crate::odoo::Addon;
 use crate::odoo::source::{Facts, ModuleFacts};
 use crate::sandbox::{Engine, Owner, Sandbox};
@@ -209,11 +209,10 @@ impl Upgraded {
         self.ported.as_ref().is_some_and(|ported| ported.verdict.grade == UpgradeGrade::Proven)
     }
 
-    /// The patch, if a machine may write it: proven, and each step one that its rule was sure of.
+    /// The patch, if a machine may write it.
     fn proven(&self) -> Option<ProvenPatch> {
         let ported = self.ported.as_ref().filter(|_| self.is_proven())?;
-        let sure = ported.steps.iter().all(|step| !Source::Rule(step.rule.clone()).is_unsure());
-        ProvenPatch::new(ported.patch.clone()?, ported.evidence.clone()).filter(|_| sure)
+        ProvenPatch::new(ported.patch.clone()?, ported.evidence.clone())
     }
 
     /// Whether it has changes that are left to a person, so that what was proven on top of them is not proven without.
@@ -242,7 +241,7 @@ impl Upgraded {
     fn json(&self) -> Value {
         let mut value = json!({ "module": self.name, "outcome": self.outcome(), "waits_for": self.waits_for });
         if let Some(ported) = &self.ported {
-            let step = |step: &crate::cascade::Step| json!({ "rule": step.rule, "summary": step.summary, "error": step.error });
+            let step = |step: &crate::cascade::Step| json!({ "rule": step.rule, "summary": step.summary, "error": step.error, "doubt": step.doubt });
             value["steps"] = ported.steps.iter().map(step).collect();
             value["left"] = ported.left.iter().map(left).collect();
             value["refused"] = json!(ported.refused);
@@ -261,7 +260,8 @@ impl Upgraded {
 
     fn print(&self) {
         let waits = self.waits_for.as_ref().map_or_else(String::new, |name| format!(" for {name}"));
-        show::out(&format!("{}: {}{waits}", self.name, self.outcome()));
+        let grade = self.ported.as_ref().map_or("waiting", |ported| ported.verdict.grade.as_str());
+        show::out(&format!("{}: {grade}{waits}", self.name));
         let Some(ported) = &self.ported else { return };
         for step in &ported.steps {
             show::out(&show::clean(&format!("  mended   {}: {}", step.rule, step.summary)));
@@ -281,12 +281,7 @@ impl Upgraded {
         for missing in &ported.verdict.missing {
             show::out(&show::clean(&format!("  missing  {missing}")));
         }
-        show::out(&format!(
-            "  tests    {} ran, {} failed; {}",
-            ported.after.tests.ran,
-            ported.after.tests.failed.len(),
-            ported.verdict.grade.as_str()
-        ));
+        show::out(&format!("  tests    {} ran, {} failed", ported.after.tests.ran, ported.after.tests.failed.len()));
     }
 }
 

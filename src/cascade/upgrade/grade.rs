@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::Step;
 use crate::cascade::Observed;
-use crate::domain::Loss;
+use crate::domain::{Evidence, Severity};
 use crate::odoo::references::References;
 
 /// What an upgrade showed of an addon.
@@ -14,7 +15,7 @@ pub enum UpgradeGrade {
     Unfinished,
     /// It installs without an error; something is missing for a proof.
     Installs,
-    /// It installs, every reference is resolved, the smoke run is clean, and its tests ran and passed.
+    /// It installs, every reference is resolved, the smoke run is clean, its tests ran and passed, and no change is left to a person.
     Proven,
 }
 
@@ -39,8 +40,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Grades the last run of an addon. `losses`: what the changes take away.
-    pub(super) fn new(after: &Observed, references: &References, losses: &[Loss]) -> Self {
+    /// Grades the last run of an addon, with the evidence on all its changes together.
+    pub(super) fn new(after: &Observed, references: &References, evidence: &Evidence, steps: &[Step]) -> Self {
         let broken = broken(after);
         let unfinished = !broken.is_empty() || !after.is_clean();
         let mut missing = broken;
@@ -48,7 +49,7 @@ impl Verdict {
             missing.push(format!("the run did not end well ({})", after.end));
         }
         missing.extend(unproven(after, references));
-        missing.extend(losses.iter().map(|loss| format!("a change loses something: {loss}")));
+        missing.extend(left_to_a_person(evidence, steps));
         let grade = match (unfinished, missing.is_empty()) {
             (true, _) => UpgradeGrade::Unfinished,
             (false, false) => UpgradeGrade::Installs,
@@ -72,6 +73,14 @@ fn broken(after: &Observed) -> Vec<String> {
     found
 }
 
+/// What a person has to decide on, whatever the run shows.
+fn left_to_a_person(evidence: &Evidence, steps: &[Step]) -> Vec<String> {
+    let losses = evidence.losses.iter().map(|loss| format!("a change loses something: {loss}"));
+    let holes = evidence.findings.iter().filter(|found| found.severity >= Severity::Medium).map(|found| format!("security scan: {found}"));
+    let unsure = steps.iter().filter_map(|step| Some(format!("{} ({})", step.doubt.as_ref()?, step.rule)));
+    losses.chain(holes).chain(evidence.reservations.iter().cloned()).chain(unsure).collect()
+}
+
 fn unproven(after: &Observed, references: &References) -> Vec<String> {
     let mut found = Vec::new();
     if after.tests.ran == 0 {
@@ -85,6 +94,9 @@ fn unproven(after: &Observed, references: &References) -> Vec<String> {
             }
             if record.smoke.is_empty() {
                 found.push("the smoke run tried nothing".to_owned());
+            }
+            if !record.left_out.is_empty() {
+                found.push(count(record.left_out.len(), "check of the smoke run was left out", "checks of the smoke run were left out"));
             }
             let failed = record.smoke.iter().filter(|check| !check.meant).filter_map(|check| Some((&check.name, check.error.as_ref()?)));
             found.extend(failed.map(|(name, error)| format!("the smoke run fails at {name}: {error}")));
@@ -107,6 +119,7 @@ fn count(number: usize, one: &str, many: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Finding;
     use crate::odoo::TestLog;
     use crate::odoo::references::{Kind, Unresolved};
     use crate::sandbox::{Check, End, Record};
@@ -145,10 +158,10 @@ mod tests {
 
     #[test]
     fn proven_needs_tests_smoke_and_references() {
-        let grade = |run: Observed, references: References| Verdict::new(&run, &references, &[]).grade;
+        let grade = |run: Observed, references: References| Verdict::new(&run, &references, &Evidence::default(), &[]).grade;
         let smoke: &[(&str, Option<&str>)] = &[("create m.a", None)];
         assert_eq!(
-            Verdict::new(&run(3, Some(smoke)), &References::default(), &[]),
+            Verdict::new(&run(3, Some(smoke)), &References::default(), &Evidence::default(), &[]),
             Verdict { grade: UpgradeGrade::Proven, missing: Vec::new() }
         );
         assert_eq!(grade(run(0, Some(smoke)), References::default()), UpgradeGrade::Installs, "no test");
@@ -166,14 +179,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_to_a_person_is_not_proven() {
+        let clean = run(3, Some(&[("create m.a", None)]));
+        let missing = |evidence: &Evidence, steps: &[Step]| {
+            let verdict = Verdict::new(&clean, &References::default(), evidence, steps);
+            assert_eq!(verdict.grade, UpgradeGrade::Installs);
+            verdict.missing
+        };
+        let guessed = Step {
+            rule: "renamed_field?".to_owned(),
+            summary: String::new(),
+            error: String::new(),
+            doubt: Some("the field means something wider".to_owned()),
+        };
+        assert_eq!(missing(&Evidence::default(), &[guessed]), ["the field means something wider (renamed_field?)"]);
+        let reserved = Evidence { reservations: vec!["it reaches for the runner".to_owned()], ..Evidence::default() };
+        assert_eq!(missing(&reserved, &[]), ["it reaches for the runner"]);
+        let (id, path, message) = ("B608".to_owned(), "m/models/a.py".to_owned(), "SQL is put together".to_owned());
+        let hole = Finding { id, severity: Severity::High, path, line: 3, message };
+        let scanned = Evidence { findings: vec![hole], ..Evidence::default() };
+        assert_eq!(missing(&scanned, &[]), ["security scan: m/models/a.py:3: SQL is put together (B608)"]);
+        let mut cut = Record::clone(clean.record.as_ref().unwrap());
+        cut.left_out.push("view m.a".to_owned());
+        let cut = Observed { record: Some(std::sync::Arc::new(cut)), ..clean.clone() };
+        let verdict = Verdict::new(&cut, &References::default(), &Evidence::default(), &[]);
+        assert_eq!(verdict.missing, ["1 check of the smoke run was left out"]);
+    }
+
+    #[test]
     fn what_does_not_install_is_unfinished() {
         let broken = Observed { installed: false, ..run(0, None) };
-        let verdict = Verdict::new(&broken, &unresolved(), &[]);
+        let verdict = Verdict::new(&broken, &unresolved(), &Evidence::default(), &[]);
         assert_eq!(verdict.grade, UpgradeGrade::Unfinished);
         let said = ["it does not install", "no test ran", "the smoke run did not run", "1 reference is not resolved"];
         assert_eq!(verdict.missing, said);
         assert_eq!(
-            Verdict::new(&Observed { end: End::Exited(1), ..run(3, None) }, &References::default(), &[]).grade,
+            Verdict::new(&Observed { end: End::Exited(1), ..run(3, None) }, &References::default(), &Evidence::default(), &[]).grade,
             UpgradeGrade::Unfinished
         );
     }
