@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::guard;
 use super::observe::{Observed, brings_tests, same_error};
 use super::verify::{judge, new_errors, not_run};
-use super::{Evidence, Failure, FailureKind, Grade, Patch, Progress, Request, Source, deduce};
+use super::{Evidence, Failure, Grade, Patch, Progress, Request, Source, deduce};
 use crate::domain::{Applicability, ErrorReport, ModuleName};
 use crate::rules;
 use crate::sandbox::{LintRun, Sandbox, SandboxError, TestPlan, TestRun};
@@ -200,17 +200,14 @@ impl<'a> Trial<'a> {
         if let Some(refusal) = self.refuse(candidate.patch) {
             return Ok(self.refused(candidate, refusal));
         }
-        let verified = match self.verify(candidate.patch).await {
-            // The untouched sources could be run, so it is the patch that makes them such as cannot.
-            Err(failure) if failure.kind == FailureKind::BadInput => {
-                return Ok(self.refused(candidate, Refusal { why: vec![failure.to_string()], forbidden: true }));
-            }
-            done => done?,
+        let verified = match self.verify(candidate.patch).await? {
+            Ok(verified) => verified,
+            Err(why) => return Ok(self.refused(candidate, Refusal { why: vec![why], forbidden: true })),
         };
         let grown = self.grow(candidate, verified).await?;
         let mut proof = grown.proof;
         if proof.evidence.grade != Grade::Refuted {
-            proof = self.prove(proof, grown.attempt.author(), (grown.applicability, &grown.doubts)).await?;
+            proof = Box::pin(self.prove(proof, grown.attempt.author(), (grown.applicability, &grown.doubts))).await?;
         }
         Ok(self.keep(Attempt { patch: proof.patch, evidence: proof.evidence, ..grown.attempt }))
     }
@@ -268,7 +265,7 @@ impl<'a> Trial<'a> {
                 continue;
             }
             (self.progress)(Progress::new("deduce", format!("rule {}: {}", candidate.name(), candidate.summary)));
-            let (evidence, after) = self.verify(&both).await?;
+            let Ok((evidence, after)) = self.verify(&both).await? else { continue };
             if after.occurrence(next).is_none() && after.occurrence(&self.shown).is_none() {
                 return Ok(Some((Proof { patch: both, evidence, after }, candidate)));
             }
@@ -276,23 +273,31 @@ impl<'a> Trial<'a> {
         Ok(None)
     }
 
-    async fn verify(&mut self, patch: &Patch) -> Result<(Evidence, Observed), Failure> {
+    /// The verdict on a patch, with its run; the inner error says why its sources cannot be run.
+    async fn verify(&mut self, patch: &Patch) -> Result<Result<(Evidence, Observed), String>, Failure> {
         (self.progress)(Progress::new("verify", "running the addon's tests on the patched sources"));
-        let after = self.run(&self.delivered(patch)).await?;
+        let after = match self.run(&self.delivered(patch)).await? {
+            Ok(after) => after,
+            Err(why) => return Ok(Err(why)),
+        };
         let evidence = self.judged(&after);
         let word = format!("{} ({:.1} s, {} tests)", evidence.grade.as_str(), after.seconds, after.tests.ran);
         (self.progress)(Progress::new("verified", word).with(after.summary()));
-        Ok((evidence, after))
+        Ok(Ok((evidence, after)))
     }
 
-    /// Runs the sources with a patch, tests included as they stand in it.
-    async fn run(&mut self, patch: &Patch) -> Result<Observed, Failure> {
+    /// Runs the sources with a patch, tests included as they stand in it. The inner error says why they cannot be run: the untouched ones
+    /// could, so it is the patch that makes them such.
+    async fn run(&mut self, patch: &Patch) -> Result<Result<Observed, String>, Failure> {
         self.runs += 1;
         let addons = self.request.patched(self.request.addons, patch);
-        let run = self.sandbox.test(&TestPlan { module: addons[0].name(), also: &[], addons: &addons }).await?;
+        let run = match self.sandbox.test(&TestPlan { module: addons[0].name(), also: &[], addons: &addons }).await {
+            Err(SandboxError::Sources(why)) => return Ok(Err(why)),
+            run => run?,
+        };
         let after = read(run).await?;
         self.slowest = self.slowest.max(after.seconds);
-        Ok(after)
+        Ok(Ok(after))
     }
 
     /// The verdict on a run of patched sources, beside the untouched ones.
@@ -308,16 +313,16 @@ impl<'a> Trial<'a> {
             return Some(Refusal { why, forbidden: true });
         }
         let stale = patch.changes().iter().find(|change| change.before.as_deref() != addon.text(&change.path));
-        let why = if let Some(change) = stale {
-            format!("the patch was made for another state of {}", change.path)
-        } else if Instant::now() >= self.answer_by() {
-            "the time of the job is nearly up".to_owned()
-        } else if self.runs >= MAX_RUNS {
-            format!("{MAX_RUNS} sandbox runs were spent")
-        } else {
-            return None;
-        };
+        let why = if let Some(change) = stale { format!("the patch was made for another state of {}", change.path) } else { self.spent()? };
         Some(Refusal { why: vec![why], forbidden: false })
+    }
+
+    /// The reason why there is no further run; `None` while there may be one.
+    fn spent(&self) -> Option<String> {
+        if Instant::now() >= self.answer_by() {
+            return Some("the time of the job is nearly up".to_owned());
+        }
+        (self.runs >= MAX_RUNS).then(|| format!("{MAX_RUNS} sandbox runs were spent"))
     }
 
     /// Until when a candidate must be there to be run in time. A job that is cut off has nothing to show; one that stops by itself ends

@@ -59,14 +59,14 @@ pub(super) async fn attempt(
 }
 
 /// Whether it began with what the linter proposes.
-pub(super) fn is_of_linter(attempt: &Attempt) -> bool {
-    matches!(&attempt.source, Source::Rule(names) if names.split('+').next() == Some(NAME))
+pub(super) fn is_of_linter(source: &Source) -> bool {
+    matches!(source, Source::Rule(names) if names.split('+').next() == Some(NAME))
 }
 
 /// Whether the linter mended something that had nothing to do with the error. A rule is asked about the error, so that even its failure says
 /// something; the linter mends whatever it sees, and a ticket with that would only mislead.
 pub(super) fn is_idle(attempt: &Attempt) -> bool {
-    is_of_linter(attempt) && attempt.evidence.grade == Grade::Refuted && attempt.evidence.new_failures.is_empty()
+    is_of_linter(&attempt.source) && attempt.evidence.grade == Grade::Refuted && attempt.evidence.new_failures.is_empty()
 }
 
 /// At most two: the fixes in the file that the error names, and all fixes. Tests stay as they are.

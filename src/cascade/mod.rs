@@ -254,7 +254,7 @@ fn finish(trial: Trial<'_>, request: &Request<'_>, notes: &[String], cost: Cost)
 fn worth(attempt: &Attempt) -> (Grade, bool, Reverse<usize>, u32, bool) {
     let Evidence { grade, error_gone, losses, .. } = &attempt.evidence;
     let progress = attempt.progress.max(u32::from(!attempt.forbidden.is_empty()));
-    (*grade, *error_gone, Reverse(losses.len()), progress, !lint::is_of_linter(attempt))
+    (*grade, *error_gone, Reverse(losses.len()), progress, !lint::is_of_linter(&attempt.source))
 }
 
 /// What the reader of a ticket needs: the cause, the place, and why it was not mended.

@@ -176,6 +176,8 @@ pub enum Need {
     Needed,
     /// The same fault elsewhere, mended along.
     Sweep,
+    /// Nothing fails with this hunk alone taken back.
+    Idle,
     /// It was not tried.
     Untried,
 }

@@ -1,17 +1,14 @@
 //! Showing an error that the addon's sources do not show by themselves: with one of its own tests that fails for the same reason, or with
 //! a probe that is added to them. From then on that run is what every candidate is compared with, and the probe goes with the fix.
 
-use std::time::Instant;
-
 use serde::Serialize;
 
-use super::{MAX_RUNS, Standing, Trial, read};
+use super::{Standing, Trial};
 use crate::cascade::probe::{self, Kind, Probe, shows};
 use crate::cascade::verify::new_errors;
 use crate::cascade::{Attempt, Evidence, Failure, Grade, Observed, Patch, Progress};
 use crate::domain::ErrorReport;
-use crate::odoo::Addon;
-use crate::sandbox::{End, TestPlan};
+use crate::sandbox::End;
 
 /// The test that shows an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,10 +57,7 @@ impl Trial<'_> {
             return Ok(());
         }
         for probe in probe::probes(self.request.report, addon) {
-            if Instant::now() >= self.answer_by() || self.runs >= MAX_RUNS {
-                break;
-            }
-            if self.try_probe(probe).await? {
+            if self.spent().is_some() || self.try_probe(probe).await? {
                 break;
             }
         }
@@ -75,10 +69,7 @@ impl Trial<'_> {
         let addon = &self.request.addons[0];
         let Some(patch) = probe.patch(addon) else { return Ok(false) };
         (self.progress)(Progress::new("probe", format!("running {}", probe.what)));
-        self.runs += 1;
-        let addons: Vec<Addon> = self.request.addons.iter().map(|addon| addon.with(&patch)).collect();
-        let run = read(self.sandbox.test(&TestPlan { module: addon.name(), also: &[], addons: &addons }).await?).await?;
-        self.slowest = self.slowest.max(run.seconds);
+        let Ok(run) = self.run(&patch).await? else { return Ok(false) };
         let seen = shown_by(&run, &self.before, &probe.test, |seen| shows(seen, self.request.report, addon)).cloned();
         let word = if seen.is_some() { "the same error was reproduced" } else { "it does not show the error" };
         (self.progress)(Progress::new("probed", format!("{word} ({:.1} s)", run.seconds)).with(run.summary()));

@@ -152,7 +152,7 @@ fn scenes(report: &ErrorReport, addon: &Addon) -> Vec<Scene> {
 
 /// Whether the sources are wrong whatever the data: then any way to the line is the right one. Where data has a part in it, an inner
 /// function must not be called past the conditions of the outer ones: it may fail there for a reason that production does not have.
-fn is_in_the_code(report: &ErrorReport) -> bool {
+pub(super) fn is_in_the_code(report: &ErrorReport) -> bool {
     use ErrorClass as C;
     match report.class {
         C::NameUndefined | C::CallArguments | C::ImportName | C::ImportModule | C::FieldInvalid | C::ModelMissing => true,
