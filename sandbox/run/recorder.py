@@ -152,13 +152,19 @@ class Recorder:
         while waiting:
             code = waiting.pop()
             self._codes[id(code)] = code
-            sys.monitoring.set_local_events(TOOL, code, sys.monitoring.events.LINE)
+            # A lambda that stands in one line has no event for that line of its own.
+            call = sys.monitoring.events.PY_START if code.co_name == "<lambda>" else 0
+            sys.monitoring.set_local_events(TOOL, code, sys.monitoring.events.LINE | call)
             waiting.extend(const for const in code.co_consts if isinstance(const, types.CodeType))
 
     # Events
 
     def _start(self, code, _offset):
+        if id(code) in self._codes:
+            self._lambda_called(code)
+            return self._once
         self._handle(self._starts.get(id(code)), 2)
+        return None
 
     def _return(self, code, _offset, value):
         self._handle(self._returns.get(id(code)), 2, value)
@@ -179,9 +185,6 @@ class Recorder:
             return None
         path = code.co_filename[len(SOURCES):]
         self._lines.setdefault(path, set()).add(line)
-        if code.co_name == "<lambda>":
-            # Its line runs when it is made, too; only this says that it was called.
-            self._lambdas.setdefault(path, set()).add(line)
         if self._current is not None and "/tests/" in path and self._looks < LOOKS:
             # What is replaced for the length of one line of a test, and put back, is seen here.
             self._looks += 1
@@ -190,10 +193,16 @@ class Recorder:
             return None
         return self._once
 
+    def _lambda_called(self, code):
+        """Its line runs when it is made, too; only this says that it was called."""
+        self._lambdas.setdefault(code.co_filename[len(SOURCES):], set()).add(code.co_firstlineno)
+
     def _trace(self, frame, event, _argument):
         """Before Python 3.12."""
         code = frame.f_code
         if event == "call":
+            if code.co_name == "<lambda>" and code.co_filename.startswith(self._prefixes):
+                self._lambda_called(code)
             self._handle_frame(self._starts.get(id(code)), frame)
         if id(code) not in self._returns and not code.co_filename.startswith(self._prefixes):
             return None

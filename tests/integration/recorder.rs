@@ -33,6 +33,9 @@ async fn run_is_recorded_to_its_end() {
     let lines = &record.lines["recorded/models/visit.py"];
     assert!([10, 19, 35, 37].iter().all(|line| lines.contains(line)), "{lines:?}");
     assert!(!lines.contains(&28), "{lines:?}");
+    // A line that makes a lambda runs without calling it.
+    let lambdas = &record.lambdas["recorded/models/visit.py"];
+    assert!(lines.contains(&49) && lambdas.contains(&48) && !lambdas.contains(&49), "{lambdas:?}");
     assert!(record.loaded.contains("recorded/views/views.xml") && record.loaded.contains("recorded/security/ir.model.access.csv"));
 
     let written = |field: &str, value: &str| record.written.iter().any(|written| written.field == field && written.value == value);
