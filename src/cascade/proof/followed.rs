@@ -10,6 +10,8 @@ use crate::sandbox::{Record, Written};
 
 /// Values that say nothing: they are also what stands where nothing was written.
 const EMPTY: [&str; 10] = ["None", "False", "True", "''", "\"\"", "[]", "{}", "()", "0", "0.0"];
+/// Stands in the place of the Odoo model where SQL was executed; its field is the query, its value the parameters.
+const SQL: &str = "sql";
 /// The most losses that are named.
 const MAX_LOSSES: usize = 20;
 
@@ -18,13 +20,43 @@ pub(in crate::cascade) fn lost_values(before: &Record, after: &Record) -> Vec<Lo
     // Loading always ran, whether or not anything was written then.
     let ran: BTreeSet<&str> = after.written.iter().map(|written| written.during.as_str()).chain(named(after)).chain(["loading"]).collect();
     let mut seen = BTreeSet::new();
-    let lost = before.written.iter().filter(|old| {
-        is_telling(old)
-            && ran.contains(old.during.as_str())
-            && !after.written.iter().any(|new| new.during == old.during && (arrives(&old.value, &new.value) || is_same_place(old, new)))
+    let values =
+        before.written.iter().filter(|old| ran.contains(old.during.as_str())).flat_map(|old| values(old).map(move |value| (old, value)));
+    let lost = values.filter(|(old, value)| {
+        !after.written.iter().any(|new| new.during == old.during && (arrives(value, &new.value) || is_same_place(old, new)))
             && seen.insert((&old.odoo_model, &old.field, &old.path, old.line))
     });
-    lost.take(MAX_LOSSES).map(loss).collect()
+    lost.take(MAX_LOSSES).map(|(old, value)| loss(old, value)).collect()
+}
+
+/// The values of an entry that can be followed: of a field its one value, of SQL the texts among its parameters. The numbers there are
+/// ids for the most part.
+fn values(written: &Written) -> impl Iterator<Item = &str> {
+    let value = written.value.trim();
+    let (one, texts) =
+        if written.odoo_model == SQL { (None, texts(value)) } else { (Some(value).filter(|value| is_telling(value)), Vec::new()) };
+    one.into_iter().chain(texts)
+}
+
+/// The texts in a value as Python shows it, with their quotes; empty ones and single letters left out.
+fn texts(value: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut open: Option<(usize, char)> = None;
+    let mut is_escaped = false;
+    for (at, c) in value.char_indices() {
+        match open {
+            Some(_) if is_escaped => is_escaped = false,
+            Some(_) if c == '\\' => is_escaped = true,
+            Some((start, quote)) if c == quote => {
+                found.push(&value[start..=at]);
+                open = None;
+            }
+            None if matches!(c, '\'' | '"') => open = Some((at, c)),
+            _ => {}
+        }
+    }
+    found.retain(|text| text.chars().count() > 4);
+    found
 }
 
 /// Every test and check that ran.
@@ -33,8 +65,7 @@ fn named(record: &Record) -> impl Iterator<Item = &str> {
 }
 
 /// A value of which it can be told whether it arrived: plain text or a number. Records and times differ from run to run.
-fn is_telling(written: &Written) -> bool {
-    let value = written.value.trim();
+fn is_telling(value: &str) -> bool {
     let first = value.chars().next();
     let is_plain = first.is_some_and(|c| matches!(c, '\'' | '"' | '-' | '0'..='9'));
     is_plain && !EMPTY.contains(&value)
@@ -60,10 +91,11 @@ fn holds_word(text: &str, part: &str) -> bool {
     })
 }
 
-fn loss(written: &Written) -> Loss {
-    let Written { odoo_model, field, value, path, line, .. } = written;
+fn loss(written: &Written, value: &str) -> Loss {
+    let Written { odoo_model, field, path, line, .. } = written;
     let place = Location { path: path.clone(), line: Some(*line) };
-    Loss { kind: LossKind::Value, place, what: format!("the value {value} that was written to {odoo_model}.{field} is written nowhere") }
+    let to = if odoo_model == SQL { "by SQL".to_owned() } else { format!("to {odoo_model}.{field}") };
+    Loss { kind: LossKind::Value, place, what: format!("the value {value} that was written {to} is written nowhere") }
 }
 
 #[cfg(test)]
@@ -104,6 +136,21 @@ mod tests {
         let before = record(&[written("T.t", "code", "'KEY5'")]);
         assert!(lost_values(&before, &record(&[written("T.t", "code", "'KEY6'")])).is_empty());
         assert_eq!(lost_values(&before, &record(&[written("T.t", "code", "''")])).len(), 1);
+    }
+
+    #[test]
+    fn texts_that_sql_was_to_write_are_followed() {
+        let sql = |query: &str, values: &str| Written { odoo_model: SQL.to_owned(), ..written("T.t", query, values) };
+        let before = record(&[sql("UPDATE res_partner SET ref = %s WHERE id = %s", "('KEY-5', 7)")]);
+        let found = lost_values(&before, &record(&[written("T.t", "name", "'Ada'")]));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].to_string().ends_with("the value 'KEY-5' that was written by SQL is written nowhere"), "{}", found[0]);
+        let other_query = record(&[sql("UPDATE res_partner SET reference = %s WHERE id = %s", "['KEY-5', 7]")]);
+        assert!(lost_values(&before, &other_query).is_empty());
+        assert!(lost_values(&before, &record(&[written("T.t", "ref", "'KEY-5'")])).is_empty(), "Odoo writes it now");
+        let ids = record(&[sql("DELETE FROM x WHERE id IN %s", "((7, 8),)")]);
+        assert!(lost_values(&ids, &record(&[written("T.t", "name", "'Ada'")])).is_empty());
+        assert_eq!(texts(r"('it\'s', 'ab', {'k': 'long \' one'})"), [r"'it\'s'", r"'long \' one'"]);
     }
 
     #[test]
