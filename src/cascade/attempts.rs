@@ -122,6 +122,23 @@ struct Grown {
     doubts: Vec<String>,
 }
 
+/// The end of a run of patched sources.
+enum Run<T> {
+    /// It came to its end.
+    Ended(T),
+    /// The patched sources cannot be run, with the reason. The untouched ones could, so the patch makes them such.
+    Unfit(String),
+}
+
+impl<T> Run<T> {
+    fn ended(self) -> Option<T> {
+        match self {
+            Self::Ended(run) => Some(run),
+            Self::Unfit(_) => None,
+        }
+    }
+}
+
 /// Why a candidate was not run.
 struct Refusal {
     why: Vec<String>,
@@ -201,8 +218,8 @@ impl<'a> Trial<'a> {
             return Ok(self.refused(candidate, refusal));
         }
         let verified = match self.verify(candidate.patch).await? {
-            Ok(verified) => verified,
-            Err(why) => return Ok(self.refused(candidate, Refusal { why: vec![why], forbidden: true })),
+            Run::Ended(verified) => verified,
+            Run::Unfit(why) => return Ok(self.refused(candidate, Refusal { why: vec![why], forbidden: true })),
         };
         let grown = self.grow(candidate, verified).await?;
         let mut proof = grown.proof;
@@ -265,7 +282,7 @@ impl<'a> Trial<'a> {
                 continue;
             }
             (self.progress)(Progress::new("deduce", format!("rule {}: {}", candidate.name(), candidate.summary)));
-            let Ok((evidence, after)) = self.verify(&both).await? else { continue };
+            let Some((evidence, after)) = self.verify(&both).await?.ended() else { continue };
             if after.occurrence(next).is_none() && after.occurrence(&self.shown).is_none() {
                 return Ok(Some((Proof { patch: both, evidence, after }, candidate)));
             }
@@ -273,31 +290,30 @@ impl<'a> Trial<'a> {
         Ok(None)
     }
 
-    /// The verdict on a patch, with its run; the inner error says why its sources cannot be run.
-    async fn verify(&mut self, patch: &Patch) -> Result<Result<(Evidence, Observed), String>, Failure> {
+    /// Runs a patch and gives the verdict on it, with the run.
+    async fn verify(&mut self, patch: &Patch) -> Result<Run<(Evidence, Observed)>, Failure> {
         (self.progress)(Progress::new("verify", "running the addon's tests on the patched sources"));
         let after = match self.run(&self.delivered(patch)).await? {
-            Ok(after) => after,
-            Err(why) => return Ok(Err(why)),
+            Run::Ended(after) => after,
+            Run::Unfit(why) => return Ok(Run::Unfit(why)),
         };
         let evidence = self.judged(&after);
         let word = format!("{} ({:.1} s, {} tests)", evidence.grade.as_str(), after.seconds, after.tests.ran);
         (self.progress)(Progress::new("verified", word).with(after.summary()));
-        Ok(Ok((evidence, after)))
+        Ok(Run::Ended((evidence, after)))
     }
 
-    /// Runs the sources with a patch, tests included as they stand in it. The inner error says why they cannot be run: the untouched ones
-    /// could, so it is the patch that makes them such.
-    async fn run(&mut self, patch: &Patch) -> Result<Result<Observed, String>, Failure> {
+    /// Runs the sources with a patch, tests included as they stand in it.
+    async fn run(&mut self, patch: &Patch) -> Result<Run<Observed>, Failure> {
         self.runs += 1;
         let addons = self.request.patched(self.request.addons, patch);
         let run = match self.sandbox.test(&TestPlan { module: addons[0].name(), also: &[], addons: &addons }).await {
-            Err(SandboxError::Sources(why)) => return Ok(Err(why)),
+            Err(SandboxError::Sources(why)) => return Ok(Run::Unfit(why)),
             run => run?,
         };
         let after = read(run).await?;
         self.slowest = self.slowest.max(after.seconds);
-        Ok(Ok(after))
+        Ok(Run::Ended(after))
     }
 
     /// The verdict on a run of patched sources, beside the untouched ones.

@@ -75,7 +75,7 @@ impl Trial<'_> {
         let Ok(rest) = without(&proof.patch, &[part]) else { return Ok(Some(true)) };
         let delivered = self.delivered(&rest);
         // Sources that cannot even be sent are a failure that the hunk takes away.
-        let Ok(after) = self.run(&delivered).await? else { return Ok(Some(true)) };
+        let Some(after) = self.run(&delivered).await?.ended() else { return Ok(Some(true)) };
         let needed = self.judged(&after).grade != Grade::Proven || self.is_worse(&after, &proof.after);
         let word = if needed { "is needed: without it something fails" } else { "is not needed for this error" };
         (self.progress)(Progress::new("needed", format!("the change at {}:{} {word} ({:.1} s)", part.path, part.line(), after.seconds)));
@@ -101,7 +101,7 @@ impl Trial<'_> {
             return Ok(None);
         }
         let Ok(patch) = without(&whole.patch, &idle) else { return Ok(None) };
-        let Ok((evidence, after)) = self.verify(&patch).await? else { return Ok(None) };
+        let Some((evidence, after)) = self.verify(&patch).await?.ended() else { return Ok(None) };
         if evidence.grade != Grade::Proven || self.is_worse(&after, &whole.after) {
             return Ok(None);
         }
@@ -169,7 +169,7 @@ impl Trial<'_> {
         if made.is_empty() {
             return Ok(None);
         }
-        Ok(self.run(&whole).await?.ok().filter(Observed::is_trusted))
+        Ok(self.run(&whole).await?.ended().filter(Observed::is_trusted))
     }
 
     /// Puts the verdict together: what the smoke run shows, what is lost, what is reached for, and what its author was not sure of.

@@ -69,7 +69,7 @@ impl Trial<'_> {
         let addon = &self.request.addons[0];
         let Some(patch) = probe.patch(addon) else { return Ok(false) };
         (self.progress)(Progress::new("probe", format!("running {}", probe.what)));
-        let Ok(run) = self.run(&patch).await? else { return Ok(false) };
+        let Some(run) = self.run(&patch).await?.ended() else { return Ok(false) };
         let seen = shown_by(&run, &self.before, &probe.test, |seen| shows(seen, self.request.report, addon)).cloned();
         let word = if seen.is_some() { "the same error was reproduced" } else { "it does not show the error" };
         (self.progress)(Progress::new("probed", format!("{word} ({:.1} s)", run.seconds)).with(run.summary()));
