@@ -1,9 +1,10 @@
-//! From an error to a proven fix: recall, then deduce, then a linter, then ask; every candidate goes through verify; the first proven one wins.
+//! From an error to a proven fix: recall, then deduce, then a linter, then ask. Every candidate goes through `verify`, and one that got rid
+//! of the error through `attempts/prove.rs`. The first one that is proven and safe wins; of the others the best one is a proposal.
 //!
 //! A fix that uncovers the next error is carried on: rules are asked again on the patched sources, and the patches add up.
 //! What counts in the end is one comparison, of the untouched sources with the finally patched ones.
 //!
-//! Never applies anything, never files a ticket, and never takes anybody's word for a fix: only `verify` grades.
+//! Never applies anything, never files a ticket, and never takes anybody's word for a fix: only what was run is graded.
 
 mod ask;
 mod attempts;

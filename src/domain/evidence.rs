@@ -66,9 +66,9 @@ impl TryFrom<String> for Source {
 pub enum Grade {
     /// The error is still there, or something new is broken.
     Refuted,
-    /// The error could not be reproduced; nothing broke.
+    /// Nothing broke; the error could not be reproduced, or a hunk was not run, or something could not be compared.
     Consistent,
-    /// The same error was reproduced before, is gone after, and nothing new is broken.
+    /// The same error was reproduced before, is gone after, nothing new is broken, and every hunk was run.
     Proven,
 }
 
@@ -191,7 +191,7 @@ pub struct Hunk {
     pub line: u32,
     /// Number of lines in the patched file; 0 where the hunk only removes.
     pub lines: u32,
-    /// What ran it after the patch, such as `test TestA.test_b`; `None` if nothing did.
+    /// What ran it after the patch, in words; `None` if nothing did.
     pub exercised: Option<String>,
     /// Whether it is needed.
     pub need: Need,
