@@ -3,8 +3,8 @@
 //! Why: Odoo wants every record of a compute method to get a value: `Compute method failed to assign`.
 //! Before: `for rec in self: if rec in data: rec.count = data[rec]`.
 //! After: `for rec in self: rec.count = 0` before the condition.
-//! Safe where the method itself gives the empty value in another branch, where it gives a value only if that very value is there, or
-//! where the field is a number that is only ever added or taken off; else it is made up.
+//! Safe where the method itself gives the empty value in another branch, where it gives a value only if that very value is there, where it
+//! counts records in groups, or where the field is a number that is only ever added or taken off; else it is made up.
 //! Since: 13.
 
 use regex::Regex;
@@ -66,12 +66,16 @@ fn is_neutral(case: &Case<'_>, source: &Source<'_>, function: Node<'_>, fields: 
     let text = field(function, "body").map(|body| source.of(body)).unwrap_or_default();
     let reads = |path: &String| path.split('.').all(|name| super::scope::mentions(text, name) > 0);
     let told = fields.iter().any(|one| says_otherwise(&one.help)) || says_otherwise(&docstring(source, function));
+    let counts = |one: &&Computed| one.empty == "0" && counts_groups(source, function, &one.field);
     if told || !depends(source, function).iter().all(reads) {
-        return false;
+        // A count is taken from a query, whatever it depends on.
+        return !told && fields.iter().all(counts);
     }
     fields.iter().all(|one| {
         let is_number = matches!(one.empty, "0" | "0.0");
-        gives_what_is_there(source, function, &one.field) || is_number && additive::uses(case.addon, &one.field, &one.method) == Uses::Added
+        gives_what_is_there(source, function, &one.field)
+            || counts(one)
+            || is_number && additive::uses(case.addon, &one.field, &one.method) == Uses::Added
     })
 }
 
@@ -98,6 +102,29 @@ fn gives_what_is_there(source: &Source<'_>, function: Node<'_>, name: &str) -> b
             && field(up, "consequence").is_some_and(|block| block.byte_range().contains(&only.start_byte()));
         alone && field(up, "condition").is_some_and(|condition| source.of(condition) == value)
     })
+}
+
+/// Whether the field only gets a value out of numbers of records by group, `data = dict(x._read_group(…, ["__count"]))`, under the condition
+/// that there is a group: none means that there are no records.
+fn counts_groups(source: &Source<'_>, function: Node<'_>, name: &str) -> bool {
+    let is_it = |node: &Node<'_>| {
+        let left = field(*node, "left").filter(|left| left.kind() == "attribute").and_then(|left| field(left, "attribute"));
+        node.kind() == "assignment" && left.is_some_and(|left| source.of(left) == name)
+    };
+    let given: Vec<Node<'_>> = walk(function).filter(is_it).collect();
+    let [only] = given.as_slice() else { return false };
+    let Some(looked_up) = field(*only, "right").filter(|right| right.kind() == "subscript") else { return false };
+    let (Some(data), Some(key)) = (field(looked_up, "value"), field(looked_up, "subscript")) else { return false };
+    let wanted = format!("{} in {}", source.of(key), source.of(data));
+    let asked = ancestors(*only).take(3).find(|up| up.kind() == "if_statement").and_then(|up| field(up, "condition"));
+    let made = walk(function)
+        .find(|node| node.kind() == "assignment" && field(*node, "left").is_some_and(|left| source.of(left) == source.of(data)));
+    let counts = made.and_then(|made| field(made, "right")).is_some_and(|right| {
+        let text = source.of(right);
+        let aggregates = walk(right).filter(|node| node.kind() == "string").filter_map(|node| source.literal(node));
+        text.contains("read_group(") && aggregates.into_iter().any(|one| one == "__count" || one.ends_with(":count"))
+    });
+    asked.is_some_and(|condition| source.of(condition) == wanted) && counts
 }
 
 /// A field with its compute method.
@@ -215,6 +242,19 @@ mod tests {
         assert!(!graded("Float(compute='_c')", &method("'name'", "What is off.", counted), &used("*")));
         assert!(!graded("Float(compute='_c')", &method("'name'", "Two, all others five.", counted), &used("-")));
         assert!(!graded("Float(compute='_c')", &method("'name'", "What is off.", counted), ""));
+    }
+
+    #[test]
+    fn group_that_is_not_there_counts_nothing() {
+        let method = |aggregate: &str, given: &str| {
+            format!(
+                "    @api.depends('line_ids')\n    def _c(self):\n        data = dict(self.env['y']._read_group([], ['m_id'], ['{aggregate}']))\n        for x in self:\n            if x in data:\n                x.products_count = {given}"
+            )
+        };
+        let counted = |aggregate, given| graded("Integer(compute='_c')", &method(aggregate, given), "");
+        assert!(counted("__count", "data[x]") && counted("id:count", "data[x]"));
+        assert!(!counted("amount:max", "data[x]") && !counted("__count", "other[x]") && !counted("__count", "data[x] + 1"));
+        assert!(!graded("Float(compute='_c')", &method("__count", "data[x]"), ""), "a share or a factor is no count");
     }
 
     #[test]

@@ -69,7 +69,27 @@ fn correction(case: &Case<'_>) -> Option<(String, String, Option<String>)> {
         return Some((wrong.to_owned(), format!("base.model_{of_base}"), None));
     }
     let right = near_miss(name, known.iter().map(String::as_str))?;
-    Some((wrong.to_owned(), format!("{prefix}{right}"), near::doubt(case, name, right, known.iter().map(String::as_str))))
+    let doubt = if rows_tell(case.addon, wrong, right) { None } else { near::doubt(case, name, right, known.iter().map(String::as_str)) };
+    Some((wrong.to_owned(), format!("{prefix}{right}"), doubt))
+}
+
+/// Whether every row with the wrong reference names the right one in another cell, as its id or its label do, and none of them the wrong
+/// one: `access_product_state_manager,product.state,model_product_stat`.
+fn rows_tell(addon: &Addon, wrong: &str, right: &str) -> bool {
+    let words = |text: &str| -> String {
+        let lower = text.to_lowercase();
+        let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        format!("_{}_", words.join("_"))
+    };
+    let bare = |name: &str| words(name.rsplit('.').next().unwrap_or(name).trim_start_matches("model_"));
+    let (ours, theirs) = (bare(wrong), bare(right));
+    let cells = |line: &str| -> Vec<String> { line.split(',').map(|cell| cell.trim().trim_matches('"').to_owned()).collect() };
+    let rows = addon.texts("csv").flat_map(|(_, text)| text.lines()).map(cells).filter(|cells| cells.iter().any(|cell| cell == wrong));
+    let mut told = rows.map(|cells| {
+        let others: Vec<String> = cells.iter().filter(|cell| *cell != wrong).map(|cell| words(cell)).collect();
+        others.iter().any(|cell| cell.contains(&theirs)) && !others.iter().any(|cell| cell.contains(&ours))
+    });
+    told.next().is_some_and(|first| first) && told.all(|one| one)
 }
 
 /// The external ids of the Odoo models that the addon's Python defines or extends.
@@ -108,7 +128,7 @@ fn replace_cells(text: &str, wrong: &str, right: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::{candidates, fixture, mended_file};
+    use crate::rules::testing::{addon, candidates, fixture, mended_file};
 
     const CLASS: ErrorClass = ErrorClass::CsvInvalid;
     const CSV: &str = "\"id\",\"model_id:id\",\"group_id:id\",\"perm_read\"\n\"a\",\"model_product_stat\",base.group_user,1\n\"b\",\"model_product_state\",m.group_state_manage,1\n";
@@ -136,6 +156,19 @@ mod tests {
             mended_file(&[("a.csv", csv)], "a.csv", CLASS, &log("model_res_partner")).unwrap(),
             csv.replace("model_res", "base.model_res")
         );
+    }
+
+    #[test]
+    fn row_that_names_the_model_elsewhere_tells_which_is_meant() {
+        let safe = |row: &str| {
+            let csv = format!("id,name,model_id:id,perm_read\n{row},model_product_stat,1\n");
+            let other = "self.env['stock'].search([('stat', '=', 1)])\nstat = 1\n";
+            let files = [("a.csv", csv.as_str()), ("a.py", PYTHON), ("b.py", other)];
+            candidates(&addon(&files), CLASS, &log("model_product_stat"))[0].is_safe()
+        };
+        assert!(safe("access_product_state_manager,product.state"));
+        assert!(!safe("access_product_stat,product.stat") && !safe("access_a,a"));
+        assert!(!safe("access_product_state,product.stat"), "its label says the other");
     }
 
     #[test]

@@ -55,7 +55,8 @@ fn inverse(case: &Case<'_>, scope: &Scope<'_>) -> Option<Vec<Proposal>> {
     let of = |right: &str| {
         let summary = format!("{comodel} has no field {wrong}; {right} is what leads from it to {odoo_model}.");
         // Where only one field leads back there is nothing to choose.
-        let doubt = (all.len() > 1).then(|| near::doubt(case, &wrong, right, all.iter().copied())).flatten();
+        let is_told = all.len() == 1 || near::lacks_ending(&wrong, right, all.iter().copied());
+        let doubt = (!is_told).then(|| near::doubt(case, &wrong, right, all.iter().copied())).flatten();
         graded(summary, doubt, in_definition(case, odoo_model, name, |text| (text == wrong).then(|| right.to_owned())))
     };
     Some(names.into_iter().flat_map(of).collect())

@@ -9,6 +9,8 @@ const GAP: f64 = 0.02;
 const PREFERRED: f64 = 0.1;
 /// The longest name that is compared: the comparison is quadratic.
 const MAX_NAME: usize = 120;
+/// Words that say nothing by themselves.
+const JOINING: [&str; 4] = ["and", "of", "the", "by"];
 /// How far below the best a further name may lie.
 const FURTHER: f64 = 0.1;
 /// How many are given.
@@ -51,7 +53,10 @@ pub(super) fn doubt_by<'a>(
     names: impl IntoIterator<Item = &'a str>,
     is_word: impl Fn(&str) -> bool,
 ) -> Option<String> {
-    if is_spelling(wanted, name) {
+    let names: Vec<&str> = names.into_iter().collect();
+    let is_one =
+        |differs: fn(&str, &str) -> bool| differs(wanted, name) && !names.iter().any(|other| *other != name && differs(wanted, other));
+    if is_spelling(wanted, name) || is_one(is_worded_alike) {
         return None;
     }
     let Some((written, meant)) = misspelt(wanted, name) else {
@@ -66,8 +71,15 @@ pub(super) fn doubt_by<'a>(
         let alike = close && other != name && other != wanted && likeness(wanted, other).is_some();
         alike && strsim::osa_distance(wanted, other) <= distance + 1 && !is_wrong_twice(wanted, other)
     };
-    let other = names.into_iter().find(|other| competes(other))?;
+    let other = names.iter().find(|other| competes(other))?;
     Some(format!("{wanted} may stand for {other} as well as for {name}."))
+}
+
+/// Whether a name is the other one with the ending that Odoo gives to a field of one record, and no other name is it with another ending:
+/// `partner` for `partner_id`, where there is no `partner_ids`.
+pub(super) fn lacks_ending<'a>(wanted: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> bool {
+    let is_it = |name: &str, ending: &str| name.strip_suffix(ending) == Some(wanted);
+    is_it(name, "_id") && !names.into_iter().any(|other| is_it(other, "_ids"))
 }
 
 /// Whether a name differs in several of its words, each of which would have to be misspelt.
@@ -85,6 +97,14 @@ pub(super) fn is_slip_of(wanted: &str, name: &str) -> bool {
 pub(super) fn is_spelling(wanted: &str, name: &str) -> bool {
     let letters = |name: &str| name.replace('_', "").to_ascii_lowercase();
     letters(wanted) == letters(name)
+}
+
+/// Whether two names are the same but for words that join others: `sales_and_purchases`, `sales_purchases`.
+fn is_worded_alike(wanted: &str, name: &str) -> bool {
+    let telling =
+        |name: &'_ str| -> Vec<String> { words(name).into_iter().filter(|word| !JOINING.contains(word)).map(str::to_owned).collect() };
+    let (ours, theirs) = (telling(wanted), telling(name));
+    ours.len() > 1 && ours == theirs
 }
 
 /// Below this length a word is taken to be one, where nothing is known of the words that are in use.
@@ -263,6 +283,16 @@ mod tests {
         assert!(doubt_by("price_tax", "price_tex", ["price_tex"], in_use).is_some());
         assert_eq!(doubt_by("order_lines", "order_line", ["order_line"], in_use), None, "one for many");
         assert_eq!(doubt_by("dat_end", "date_end", names, in_use), None, "date_send would be two slips");
+    }
+
+    #[test]
+    fn words_that_join_others_tell_no_names_apart() {
+        let doubt = |wanted, names: &[&'static str]| doubt_by(wanted, names[0], names.iter().copied(), |_| true);
+        assert_eq!(doubt("sales_and_purchases", &["sales_purchases", "notes"]), None);
+        assert!(doubt("sales_and_purchases", &["sales_purchases", "sales_of_purchases"]).is_some(), "two are worded alike");
+        assert!(doubt("sales_and_purchases", &["sales", "notes"]).is_some());
+        assert!(lacks_ending("partner", "partner_id", ["partner_id", "partner_issued_id"]));
+        assert!(!lacks_ending("tax", "tax_id", ["tax_id", "tax_ids"]) && !lacks_ending("depot", "to_depot_id", ["to_depot_id"]));
     }
 
     #[test]
