@@ -87,44 +87,39 @@ fn depends(source: &Source<'_>, function: Node<'_>) -> Vec<String> {
     of_depends.flat_map(walk).filter(|node| node.kind() == "string").filter_map(|node| source.literal(node)).collect()
 }
 
-/// Whether the field only gets a value under the condition that this value is there: `if a.b: x.c = a.b`.
-fn gives_what_is_there(source: &Source<'_>, function: Node<'_>, name: &str) -> bool {
+/// The value that a field gets, if it gets one in a single place, and the condition of the `if` around that.
+fn given<'n>(source: &Source<'n>, function: Node<'n>, name: &str) -> Option<(Node<'n>, Node<'n>)> {
     let is_it = |node: &Node<'_>| {
         let left = field(*node, "left").filter(|left| left.kind() == "attribute").and_then(|left| field(left, "attribute"));
         node.kind() == "assignment" && left.is_some_and(|left| source.of(left) == name)
     };
-    let given: Vec<Node<'_>> = walk(function).filter(is_it).collect();
-    let [only] = given.as_slice() else { return false };
-    let Some(value) = field(*only, "right").map(|right| source.of(right)) else { return false };
-    let condition = ancestors(*only).take(3).find(|up| up.kind() == "if_statement");
-    condition.is_some_and(|up| {
-        let alone = field(up, "alternative").is_none()
-            && field(up, "consequence").is_some_and(|block| block.byte_range().contains(&only.start_byte()));
-        alone && field(up, "condition").is_some_and(|condition| source.of(condition) == value)
-    })
+    let places: Vec<Node<'_>> = walk(function).filter(is_it).collect();
+    let [only] = places.as_slice() else { return None };
+    let up = ancestors(*only).take(3).find(|up| up.kind() == "if_statement")?;
+    let alone =
+        field(up, "alternative").is_none() && field(up, "consequence").is_some_and(|block| block.byte_range().contains(&only.start_byte()));
+    Some((field(*only, "right")?, field(up, "condition").filter(|_| alone)?))
+}
+
+/// Whether the field only gets a value under the condition that this value is there: `if a.b: x.c = a.b`.
+fn gives_what_is_there(source: &Source<'_>, function: Node<'_>, name: &str) -> bool {
+    given(source, function, name).is_some_and(|(value, condition)| source.of(condition) == source.of(value))
 }
 
 /// Whether the field only gets a value out of numbers of records by group, `data = dict(x._read_group(…, ["__count"]))`, under the condition
 /// that there is a group: none means that there are no records.
 fn counts_groups(source: &Source<'_>, function: Node<'_>, name: &str) -> bool {
-    let is_it = |node: &Node<'_>| {
-        let left = field(*node, "left").filter(|left| left.kind() == "attribute").and_then(|left| field(left, "attribute"));
-        node.kind() == "assignment" && left.is_some_and(|left| source.of(left) == name)
-    };
-    let given: Vec<Node<'_>> = walk(function).filter(is_it).collect();
-    let [only] = given.as_slice() else { return false };
-    let Some(looked_up) = field(*only, "right").filter(|right| right.kind() == "subscript") else { return false };
-    let (Some(data), Some(key)) = (field(looked_up, "value"), field(looked_up, "subscript")) else { return false };
-    let wanted = format!("{} in {}", source.of(key), source.of(data));
-    let asked = ancestors(*only).take(3).find(|up| up.kind() == "if_statement").and_then(|up| field(up, "condition"));
-    let made = walk(function)
-        .find(|node| node.kind() == "assignment" && field(*node, "left").is_some_and(|left| source.of(left) == source.of(data)));
-    let counts = made.and_then(|made| field(made, "right")).is_some_and(|right| {
-        let text = source.of(right);
+    let Some((value, condition)) = given(source, function, name) else { return false };
+    let (Some(data), Some(key)) = (field(value, "value"), field(value, "subscript")) else { return false };
+    let data = source.of(data);
+    let made = walk(function).filter(|node| node.kind() == "assignment");
+    let made = made.filter(|node| field(*node, "left").is_some_and(|left| source.of(left) == data));
+    let counts = made.filter_map(|node| field(node, "right")).any(|right| {
         let aggregates = walk(right).filter(|node| node.kind() == "string").filter_map(|node| source.literal(node));
-        text.contains("read_group(") && aggregates.into_iter().any(|one| one == "__count" || one.ends_with(":count"))
+        let of_count = aggregates.into_iter().any(|one| one == "__count" || one.ends_with(":count"));
+        of_count && source.of(right).contains("read_group(")
     });
-    asked.is_some_and(|condition| source.of(condition) == wanted) && counts
+    counts && source.of(condition) == format!("{} in {data}", source.of(key))
 }
 
 /// A field with its compute method.
