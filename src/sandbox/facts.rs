@@ -13,7 +13,7 @@ use crate::odoo::Addon;
 use crate::odoo::source::{Facts, OrmFacts};
 
 /// Raise it when what is read of the sources changes: what was kept before is then read anew.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// The folder of the tar that holds what every Odoo model has; no addon of Odoo is called so.
 const ORM: &str = "orm";
 /// Sources of Odoo 19.0 have 60 MB.
@@ -128,7 +128,7 @@ mod tests {
     async fn what_was_kept_is_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let file = kept_in(&folder.path().join("new"), "sha256:abc/../x");
-        assert!(file.ends_with("new/facts-2-abcx.json"));
+        assert!(file.ends_with("new/facts-3-abcx.json"));
         assert_eq!(load(file.clone()).await, None);
         let facts = unpack(&archive([("./a/__manifest__.py", b"{}".as_slice())].into_iter()).unwrap()).unwrap();
         assert_eq!(keep(facts.clone(), file.clone()).await.unwrap(), facts);

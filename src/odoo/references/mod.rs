@@ -1,7 +1,7 @@
 //! The references of an addon, resolved against what the addons at hand and Odoo itself define in a series.
 //!
-//! Fields, methods, Odoo models, external ids, groups, templates, values of selections, signatures of overridden methods and interfaces
-//! whose meaning changed. A name counts as unresolved only where the Odoo model behind it is known, everything that the addon builds on was
+//! Fields, methods, Odoo models, external ids, groups, templates, values of selections, signatures of overridden methods, JavaScript modules
+//! with their exports, and interfaces whose meaning changed. A name counts as unresolved only where the Odoo model behind it is known, everything that the addon builds on was
 //! read, and nothing in it can add names that the sources do not show. What is not sure is not said.
 
 mod arch;
@@ -12,6 +12,7 @@ mod infer;
 mod names;
 mod overrides;
 mod python;
+mod script;
 #[cfg(test)]
 mod tests;
 mod vals;
@@ -58,6 +59,8 @@ pub enum Kind {
     File,
     /// An addon that the manifest names.
     Addon,
+    /// A JavaScript module, or a name that it exports.
+    Script,
 }
 
 /// A reference that does not hold.
@@ -118,6 +121,9 @@ fn resolve(addon: &Addon, index: Index<'_>, scope: Names, version: &OdooVersion)
         unknown.push("the sources of Odoo were not read".to_owned());
     }
     unknown.extend(unread(addon));
+    if !index.knows_scripts() && addon.files().any(|(path, _)| in_browser(path)) {
+        unknown.push("the JavaScript of Odoo was not read".to_owned());
+    }
     let world = World::new(index, addon.name().as_str(), scope);
     let sink = Sink::default();
     let check = Check { world: &world, addon, version, sink: &sink };
@@ -131,6 +137,12 @@ fn resolve(addon: &Addon, index: Index<'_>, scope: Names, version: &OdooVersion)
     for (path, text) in addon.texts("csv").filter(|(path, text)| counts(path.within_module()) && text.len() <= MAX_FILE) {
         data::csv(&check, path.as_str(), text);
     }
+    for (path, text) in addon.texts("js").filter(|(path, text)| in_browser(path) && text.len() <= MAX_FILE) {
+        script::javascript(&check, path.as_str(), path.within_module(), text);
+    }
+    for (path, text) in addon.texts("xml").filter(|(path, text)| in_browser(path) && text.len() <= MAX_FILE) {
+        script::templates(&check, path.as_str(), text);
+    }
     let found = sink.found.into_inner();
     References {
         checked: found.checked,
@@ -142,16 +154,19 @@ fn resolve(addon: &Addon, index: Index<'_>, scope: Names, version: &OdooVersion)
 
 /// Files whose references are not looked at although the addon needs them.
 fn unread(addon: &Addon) -> Vec<String> {
-    let kind = |path: &RelPath| path.as_str().rsplit_once('.').map_or("", |(_, extension)| extension).to_owned();
-    let read = |path: &RelPath| counts(path.within_module()) && matches!(kind(path).as_str(), "py" | "xml" | "csv");
+    let read = |path: &RelPath| in_browser(path) || (counts(path.within_module()) && matches!(ending(path), "py" | "xml" | "csv"));
     let odd = addon.files().filter(|(path, bytes)| read(path) && (bytes.len() > MAX_FILE || std::str::from_utf8(bytes).is_err()));
-    let mut found: Vec<String> = odd.map(|(path, _)| format!("{path} is larger than {MAX_FILE} bytes, or is no UTF-8")).collect();
-    let in_browser = |path: &RelPath| path.within_module().starts_with("static/src/") && matches!(kind(path).as_str(), "js" | "xml");
-    let count = addon.files().filter(|(path, _)| in_browser(path)).count();
-    if count > 0 {
-        found.push(format!("what runs in the browser is not looked at ({count} files below static/src)"));
-    }
-    found
+    odd.map(|(path, _)| format!("{path} is larger than {MAX_FILE} bytes, or is no UTF-8")).collect()
+}
+
+fn ending(path: &RelPath) -> &str {
+    path.as_str().rsplit_once('.').map_or("", |(_, ending)| ending)
+}
+
+/// Whether a file is code or a template that runs in the browser, and no library that somebody else wrote.
+fn in_browser(path: &RelPath) -> bool {
+    let is_library = path.as_str().ends_with(".min.js");
+    path.within_module().starts_with("static/src/") && matches!(ending(path), "js" | "xml") && !is_library
 }
 
 /// Whether what a file refers to is needed to run the addon: tests show it when they run, scripts for other series are about what is gone.

@@ -38,6 +38,14 @@ impl Check<'_, '_> {
         }
     }
 
+    /// A method that is called by its name.
+    pub(super) fn method(&self, place: Place<'_>, odoo_model: &str, name: &str, on_self: bool) {
+        self.sink.checked();
+        if self.world.member(odoo_model, name, on_self) == Member::Missing {
+            self.missing(place, Kind::Method, odoo_model, name);
+        }
+    }
+
     /// Says that an Odoo model lacks a name.
     pub(super) fn missing(&self, place: Place<'_>, kind: Kind, odoo_model: &str, name: &str) {
         let thing = if kind == Kind::Method { "method" } else { "field" };

@@ -229,7 +229,7 @@ impl<'n> Walk<'_, 'n, '_> {
             match name {
                 Some("compute" | "inverse" | "search" | "group_expand") => {
                     if let Some(method) = text() {
-                        self.named_method(self.place(value), own, &method, true);
+                        self.check.method(self.place(value), own, &method, true);
                     }
                 }
                 Some("currency_field") => {
@@ -252,13 +252,6 @@ impl<'n> Walk<'_, 'n, '_> {
                 }
                 _ => {}
             }
-        }
-    }
-
-    fn named_method(&self, place: Place<'_>, odoo_model: &str, name: &str, on_self: bool) {
-        self.check.sink.checked();
-        if self.check.world.member(odoo_model, name, on_self) == Member::Missing {
-            self.check.missing(place, Kind::Method, odoo_model, name);
         }
     }
 

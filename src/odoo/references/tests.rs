@@ -70,7 +70,19 @@ class M(models.Model):
     message_ids = fields.Char()
     def message_post(self, *, body='', message_type='notification'): pass
 ";
+    let hooks = "export function useService() {}\nexport * from './more';\n";
+    let web = addon(
+        "web",
+        &[
+            ("__manifest__.py", "{'depends': ['base']}"),
+            ("static/src/core/hooks.js", hooks),
+            ("static/src/core/more.js", "export const useBus = 1;\n"),
+            ("static/src/core/dialog/index.js", "export class Dialog {}\n"),
+            ("static/src/core/dialog.xml", "<templates><t t-name='web.Dialog'/></templates>"),
+        ],
+    );
     let mut facts = Facts::of(&[
+        web,
         addon("base", &[("__manifest__.py", "{'name': 'Base'}"), ("models/p.py", base), ("views.xml", views)]),
         addon("mail", &[("__manifest__.py", "{'depends': ['base']}"), ("models/t.py", mail)]),
     ]);
@@ -80,7 +92,7 @@ class M(models.Model):
 
 /// What is found in an addon `m` of these files, as `file:line name`.
 fn looked_up(files: &[(&str, &str)]) -> References {
-    let mut all = vec![("__manifest__.py", "{'depends': ['mail'], 'data': ['a.xml', 'security/ir.model.access.csv']}")];
+    let mut all = vec![("__manifest__.py", "{'depends': ['mail', 'web'], 'data': ['a.xml', 'security/ir.model.access.csv']}")];
     all.extend_from_slice(files);
     for needed in ["a.xml", "security/ir.model.access.csv"] {
         if !files.iter().any(|(path, _)| *path == needed) {
@@ -292,14 +304,54 @@ fn only_what_a_change_adds_counts_against_it() {
 }
 
 #[test]
+fn what_runs_in_the_browser_is_resolved() {
+    let script = "import { useService, useBus, useLost } from '@web/core/hooks';
+import { Dialog } from '@web/core/dialog';
+import { gone } from '@web/core/gone';
+import { Own, other } from './own';
+import { old } from '@old_addon/a';
+import { Component } from '@odoo/owl';
+const core = require('web.core');
+class A extends Component {
+    static template = 'm.Gone';
+    async load() {
+        await this.orm.call('res.partner', 'name_get', []);
+        await this.orm.searchRead('res.partner', [], ['name', 'mobile']);
+        await this.orm.write('res.lost', [1], {});
+        await this.orm.read(this.model, [1], ['anything']);
+    }
+}
+";
+    let templates = "<templates>
+<t t-name='m.A'><t t-call='web.Dialog'/><t t-call='web.DialogLost'/><t t-call='{{ this.name }}'/></t>
+<t t-name='m.B' t-inherit='m.A'/></templates>";
+    let own = "export class Own {}\n";
+    let (unresolved, _) = found(&[("static/src/a.js", script), ("static/src/own.js", own), ("static/src/a.xml", templates)]);
+    let wanted = [
+        "a.js:1 useLost",
+        "a.js:3 @web/core/gone",
+        "a.js:4 other",
+        "a.js:5 @old_addon/a",
+        "a.js:7 web.core",
+        "a.js:9 m.Gone",
+        "a.js:11 name_get",
+        "a.js:12 mobile",
+        "a.js:13 res.lost",
+        "a.xml:2 web.DialogLost",
+    ];
+    assert_eq!(unresolved, wanted);
+}
+
+#[test]
 fn what_is_not_looked_at_is_said() {
     let large = "#".repeat(MAX_FILE + 1);
-    let files = [("models/a.py", "class A(:\n"), ("models/b.py", &large), ("static/src/a.js", "a()"), ("tests/test_a.py", "class A(:\n")];
+    let files =
+        [("models/a.py", "class A(:\n"), ("models/b.py", &large), ("static/src/a.js", "export {"), ("tests/test_a.py", "class A(:\n")];
     let unknown = looked_up(&files).unknown;
     let wanted = [
         "m/models/b.py is larger than 2097152 bytes, or is no UTF-8",
-        "what runs in the browser is not looked at (1 files below static/src)",
         "m/models/a.py is no Python that can be read",
+        "m/static/src/a.js is no JavaScript that can be read",
     ];
     assert_eq!(unknown, wanted);
 }

@@ -54,6 +54,11 @@ impl<'a> Index<'a> {
         Self { now: Some((name, facts)), ..self }
     }
 
+    /// Whether the JavaScript of Odoo's own addons was read.
+    pub fn knows_scripts(&self) -> bool {
+        self.module("web").is_some_and(|facts| !facts.scripts.is_empty())
+    }
+
     /// Whether Odoo's own addons are known, so that what is not found is not there.
     pub fn knows_core(&self) -> bool {
         self.core.modules.contains_key("base")

@@ -8,6 +8,7 @@ mod data;
 mod index;
 pub mod python;
 mod rows;
+pub mod script;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,6 +90,12 @@ pub struct ModuleFacts {
     /// Its views, by external id without the addon's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub views: BTreeMap<String, ViewFacts>,
+    /// The JavaScript modules, by path below `static/src` without the ending, each with the names that it exports.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scripts: BTreeMap<String, Names>,
+    /// The templates that are rendered in the browser, by `t-name`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub templates: Names,
 }
 
 /// One class that defines or extends an Odoo model.
@@ -208,7 +215,7 @@ impl OrmFacts {
 }
 
 impl ModuleFacts {
-    /// What one addon defines. Files that cannot be read, tests and what is only sent to browsers are left out.
+    /// What one addon defines. Files that cannot be read and tests are left out.
     pub fn of(addon: &Addon) -> Self {
         let manifest = addon.manifest();
         let texts = |key: &str| manifest.as_ref().map(|manifest| manifest.texts(key).into_iter().map(str::to_owned).collect::<Vec<_>>());
@@ -231,6 +238,15 @@ impl ModuleFacts {
             addon.texts("xml").chain(addon.texts("py")).filter(|(path, text)| counts(path.within_module()) && text.len() <= MAX_FILE)
         {
             data::made(addon.name().as_str(), text, &mut facts.made);
+        }
+        for (path, text) in addon.texts("js").filter(|(_, text)| text.len() <= MAX_FILE) {
+            if let Some(path) = script::module_path(path.within_module()) {
+                script::read(path, text, &mut facts.scripts);
+            }
+        }
+        let in_browser = |path: &str| path.starts_with("static/src/");
+        for (_, text) in addon.texts("xml").filter(|(path, text)| in_browser(path.within_module()) && text.len() <= MAX_FILE) {
+            script::templates(text, &mut facts.templates);
         }
         facts
     }
