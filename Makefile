@@ -33,7 +33,7 @@ bench: ## measure: reading logs, a proof in the sandbox (builds the release)
 
 bench-errors: setup ## measure: what is read out of the probes' logs, and how many are mended without a key; written to docs/benchmarks.md (5 minutes)
 	$(CARGO) build --release
-	target/release/odoo-agent bench errors --write docs/benchmarks.md
+	target/release/odoo-agent bench errors --write docs/benchmarks.md --labelled src/knowledge/labelled_cases.csv
 
 # A folder of queries with known answers, past_errors.jsonl, and prepare.py, which makes the tree that they are about. Without it only made-up texts are measured.
 RETRIEVAL ?= $(wildcard ../shared/retrieval)

@@ -389,18 +389,28 @@ fn labelled(rule: &str) -> (u64, u64) {
 }
 
 fn table() -> &'static BTreeMap<&'static str, (u64, u64)> {
-    static TABLE: LazyLock<BTreeMap<&'static str, (u64, u64)>> = LazyLock::new(|| read(LABELLED).flatten().collect());
+    static TABLE: LazyLock<BTreeMap<&'static str, (u64, u64)>> = LazyLock::new(|| {
+        let mut table: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for (_, rule, (right, tried)) in read(LABELLED).flatten() {
+            let sum = table.entry(rule).or_default();
+            *sum = (sum.0 + right, sum.1 + tried);
+        }
+        table
+    });
     &TABLE
 }
 
-/// The rows of the table; `Err` holds a line that is none.
-fn read(text: &str) -> impl Iterator<Item = Result<(&str, (u64, u64)), &str>> {
+/// The rows of the table: set of cases, rule, and the cases that it was right on and tried on. `Err` holds a line that is no row.
+fn read(text: &str) -> impl Iterator<Item = Result<(&str, &str, (u64, u64)), &str>> {
     text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).skip(1).map(|line| {
         let mut cells = line.split(',').map(str::trim);
-        let (rule, right, tried, rest) = (cells.next(), cells.next(), cells.next(), cells.next());
+        let (set, rule) = (cells.next(), cells.next());
+        let (right, tried, rest) = (cells.next(), cells.next(), cells.next());
         let number = |cell: Option<&str>| cell.and_then(|cell| cell.parse::<u64>().ok());
-        match (rule, number(right), number(tried), rest) {
-            (Some(rule), Some(right), Some(tried), None) if !rule.is_empty() && right <= tried => Ok((rule, (right, tried))),
+        match (set, rule, number(right), number(tried), rest) {
+            (Some(set), Some(rule), Some(right), Some(tried), None) if !rule.is_empty() && right <= tried => {
+                Ok((set, rule, (right, tried)))
+            }
             _ => Err(line),
         }
     })
@@ -414,9 +424,10 @@ mod tests {
     fn table_of_labelled_cases_can_be_read() {
         let bad: Vec<_> = read(LABELLED).filter_map(Result::err).collect();
         assert!(bad.is_empty(), "{bad:?}");
-        let names: Vec<_> = read(LABELLED).flatten().map(|(rule, _)| rule).collect();
-        assert_eq!(names.len(), table().len(), "each rule has one row");
-        assert!(read("rule,right,tried\na,2,1\n").all(|row| row.is_err()), "no rule is right more often than it was tried");
+        let rows: Vec<_> = read(LABELLED).flatten().map(|(set, rule, _)| (set, rule)).collect();
+        let distinct: std::collections::BTreeSet<_> = rows.iter().collect();
+        assert_eq!(rows.len(), distinct.len(), "each rule has one row in a set");
+        assert!(read("set,rule,right,tried\nx,a,2,1\n").all(|row| row.is_err()), "no rule is right more often than it was tried");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `odoo-agent bench errors`: broken addons with the logs that Odoo printed, mended without a key as far as that goes.
 
+mod labels;
 mod read;
 mod table;
 
@@ -8,6 +9,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use super::labelled::{self, Fixed};
 use super::{open_to_all, page};
 use crate::cli::connect::connect;
 use crate::cli::{Exit, fix, show};
@@ -20,7 +22,7 @@ const MARK: &str = "errors";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A folder with `logs/NAME.log` and the addon `addons/NAME` for each case.
+    /// A folder with `logs/NAME.log` and the addon `addons/NAME` for each case, and in `right_fixes.json` what the diff of a right fix holds.
     #[arg(long, value_name = "DIR", default_value = "tests/fixtures")]
     fixtures: PathBuf,
     /// A folder of cases, each a folder with `case.json`, `log.txt` and the addons below `module/`; they are tried, not scored.
@@ -38,6 +40,9 @@ pub struct Args {
     /// Also write the result into this Markdown file.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// Also write, for each rule, how many of its fixes were tried and how many were right into this CSV file; rows of other sets stay.
+    #[arg(long, value_name = "FILE")]
+    labelled: Option<PathBuf>,
 }
 
 /// One broken addon with its log.
@@ -74,7 +79,13 @@ pub async fn run(mut config: Config, args: Args) -> anyhow::Result<Exit> {
     let tried = try_all(&cases, &worker, &args.odoo_version, &tenant).await;
     drop(worker);
     connected.close().await;
-    let text = table::render(&read::tables(&args.fixtures)?, &tried?);
+    let tried = tried?;
+    let labels = labels::read(&args.fixtures)?;
+    if let Some(file) = &args.labelled {
+        let judged = tried.iter().filter_map(|case| Some(Fixed { source: case.source(), is_right: labels.is_right(case)? }));
+        labelled::write(file, "probes", &judged.collect::<Vec<_>>())?;
+    }
+    let text = table::render(&read::tables(&args.fixtures)?, &tried, &labels);
     show::out(&text);
     args.write.as_ref().map(|file| page::write(file, MARK, &text)).transpose()?;
     Ok(Exit::Done)

@@ -2,6 +2,7 @@
 
 mod errors;
 mod knowledge;
+mod labelled;
 mod log;
 mod page;
 mod sandbox;

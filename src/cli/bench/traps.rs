@@ -12,6 +12,7 @@ use std::time::Instant;
 use case::{Judged, Trap, judge};
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::labelled::{self, Fixed};
 use super::{open_to_all, page};
 use crate::cli::connect::connect;
 use crate::cli::{Exit, fix, show};
@@ -45,7 +46,7 @@ pub struct Args {
     /// Also write the result into this Markdown file.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
-    /// Also write, for each rule, how many of its fixes were tried and how many were right into this CSV file.
+    /// Also write, for each rule, how many of its fixes were tried and how many were right into this CSV file; rows of other sets stay.
     #[arg(long, value_name = "FILE")]
     labelled: Option<PathBuf>,
     /// Also write everything that was answered into this folder, one JSON file a case.
@@ -78,7 +79,9 @@ pub async fn run(mut config: Config, args: Args) -> anyhow::Result<Exit> {
     show::out(&text);
     args.write.as_ref().map(|file| page::write(file, MARK, &text)).transpose()?;
     if let Some(file) = &args.labelled {
-        std::fs::write(file, table::labelled(&judged))?;
+        let fixed = judged.iter().filter(|one| one.outcome == "fixed");
+        let fixed: Vec<Fixed<'_>> = fixed.map(|one| Fixed { source: &one.source, is_right: one.is_right() }).collect();
+        labelled::write(file, MARK, &fixed)?;
     }
     let wrong = judged.iter().filter(|one| one.is_wrong()).count();
     let twins = judged.iter().filter(|one| one.is_twin).count();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::Utc;
 
 use super::Tried;
+use super::labels::Labels;
 use super::read::Read;
 use crate::cli::bench::median;
 
@@ -17,7 +18,18 @@ impl Tried {
         self.result.as_ref().and_then(|result| result["error"]["class"].as_str()).unwrap_or("-")
     }
 
-    fn is_fixed(&self) -> bool {
+    /// Source of the patch.
+    pub(super) fn source(&self) -> &str {
+        self.text("source")
+    }
+
+    /// The patch as a diff, empty if there is none.
+    pub(super) fn patch(&self) -> &str {
+        self.result.as_ref().and_then(|result| result["patch"].as_str()).unwrap_or_default()
+    }
+
+    /// Whether it was called fixed.
+    pub(super) fn is_fixed(&self) -> bool {
         self.text("outcome") == "fixed"
     }
 
@@ -35,15 +47,18 @@ impl Tried {
 }
 
 /// The tables: a sum, a line for each class, a line for each case.
-pub(super) fn render(read: &[Read], tried: &[Tried]) -> String {
+pub(super) fn render(read: &[Read], tried: &[Tried], labels: &Labels) -> String {
     let fixed = tried.iter().filter(|case| case.is_fixed()).count();
     let proposed = tried.iter().filter(|case| case.is_proposed()).count();
+    let judged: Vec<bool> = tried.iter().filter_map(|case| labels.is_right(case)).collect();
+    let wrong = judged.iter().filter(|right| !**right).count();
     let seconds = median(tried.iter().map(|case| case.seconds).collect());
     let mut lines = vec![
         format!(
-            "Measured {} by `odoo-agent bench errors`, without a key: **{fixed} of {} fixed**, {proposed} proposed, {seconds:.1} s each (median).",
+            "Measured {} by `odoo-agent bench errors`, without a key: **{fixed} of {} fixed**, {wrong} wrong of the {} that have a label, {proposed} proposed, {seconds:.1} s each (median).",
             Utc::now().format("%Y-%m-%d"),
-            tried.len()
+            tried.len(),
+            judged.len()
         ),
         String::new(),
         "| read | right in class, sub-class and named object | wrong | ms each |".to_owned(),
@@ -67,7 +82,12 @@ pub(super) fn render(read: &[Read], tried: &[Tried]) -> String {
     }
     lines.extend([String::new(), "| case | class | outcome | by | where | seconds |".to_owned(), "|---|---|---|---|---|---|".to_owned()]);
     for case in tried {
-        let (outcome, source) = (if case.is_fixed() { "**fixed**" } else { case.text("outcome") }, case.text("source"));
+        let outcome = match (case.is_fixed(), labels.is_right(case)) {
+            (true, Some(false)) => "**wrong**",
+            (true, _) => "**fixed**",
+            (false, _) => case.text("outcome"),
+        };
+        let source = case.source();
         lines.push(format!("| {} | `{}` | {outcome} | {source} | {} | {:.1} |", case.name, case.class(), case.place(), case.seconds));
     }
     lines.join("\n")
@@ -95,8 +115,8 @@ mod tests {
             case("d", "proposed", "proven"),
             Tried { name: "c".to_owned(), result: None, seconds: 0.0 },
         ];
-        let text = render(&[read], &tried);
-        assert!(text.contains("**1 of 4 fixed**, 1 proposed"), "{text}");
+        let text = render(&[read], &tried, &Labels::default());
+        assert!(text.contains("**1 of 4 fixed**, 0 wrong of the 0 that have a label, 1 proposed"), "{text}");
         assert!(text.contains("| logs | 2 of 3 | p_x | 1.00 |"), "{text}");
         assert!(text.contains("| `c` | 3 | 1 | 1 | 2.0 |") && text.contains("| b | `c` | ticket | rule:r | m/a.py:1 | 2.0 |"), "{text}");
     }

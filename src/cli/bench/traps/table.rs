@@ -1,4 +1,4 @@
-//! What was tried, as Markdown, and as counts for the confidence of each rule.
+//! What was tried, as Markdown.
 
 use std::collections::BTreeMap;
 
@@ -48,27 +48,6 @@ pub(super) fn render(judged: &[Judged]) -> String {
     lines.join("\n")
 }
 
-/// What stands above the counts.
-const HEAD: &str = "# Labelled cases of each rule: how many distinct ones its fix was tried on, and how many of those it was right on.
-# Written by `make bench-traps`. A rule that is not listed was tried on none.
-rule,right,tried
-";
-
-/// For each rule how many of its fixes were tried and how many were right, as CSV. A patch of several rules counts for each.
-pub(super) fn labelled(judged: &[Judged]) -> String {
-    let mut counts: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
-    for one in judged.iter().filter(|one| one.outcome == "fixed") {
-        let names = one.source.strip_prefix("rule:").unwrap_or_default().split('+').map(|name| name.trim_end_matches('?'));
-        for name in names.filter(|name| !name.is_empty()) {
-            let count = counts.entry(name).or_default();
-            count.0 += u32::from(one.is_right());
-            count.1 += 1;
-        }
-    }
-    let rows = counts.into_iter().map(|(rule, (right, tried))| format!("{rule},{right},{tried}\n"));
-    std::iter::once(HEAD.to_owned()).chain(rows).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,11 +65,5 @@ mod tests {
         assert!(text.contains("**1 wrong *fixed* in 1 traps and 2 twins; 1 of 2 twins fixed**"), "{text}");
         assert!(text.contains("| `a` | 0 | 1 | 0 | 0 | 1 | 0 | 1 | 0 |"), "{text}");
         assert!(text.contains("| a/n | **wrong** |") && text.contains("| a/n | proposed | rule:a+dangling? | a / b |"), "{text}");
-    }
-
-    #[test]
-    fn only_what_was_called_fixed_is_counted() {
-        let judged = [one("a", false, "fixed", Some(false)), one("a", true, "fixed", Some(true)), one("b", true, "ticket", None)];
-        assert_eq!(labelled(&judged), format!("{HEAD}a,1,2\ndangling,1,2\n"));
     }
 }
