@@ -39,7 +39,9 @@ pub enum ApplyError {
     #[error("{0} was not written: {1}; run odoo-agent as root or as the owner of the addons folder")]
     Attributes(RelPath, String),
     /// Somebody put another folder in the place of the file's while it was written.
-    #[error("the folder of {0} was exchanged while the patch was written; nothing was applied: see who else writes there, then run the job again")]
+    #[error(
+        "the folder of {0} was exchanged while the patch was written; nothing was applied: see who else writes there, then run the job again"
+    )]
     Exchanged(RelPath),
     /// The file system said no.
     #[error("{0} could not be written: {1}")]
@@ -51,12 +53,9 @@ impl ApplyError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Io(_, error) => matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem),
-            Self::Changed(_)
-            | Self::Elsewhere(_)
-            | Self::Unreadable(_)
-            | Self::Symlink(_)
-            | Self::Attributes(..)
-            | Self::Exchanged(_) => true,
+            Self::Changed(_) | Self::Elsewhere(_) | Self::Unreadable(_) | Self::Symlink(_) | Self::Attributes(..) | Self::Exchanged(_) => {
+                true
+            }
         }
     }
 

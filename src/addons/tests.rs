@@ -143,7 +143,15 @@ fn as_user<T: Send>(user: u32, work: impl FnOnce() -> T + Send) -> T {
         set_thread_res_gid(gid, gid, gid).unwrap();
         set_thread_res_uid(uid, uid, uid).unwrap();
     };
-    std::thread::scope(|scope| scope.spawn(move || { become_user(); work() }).join().unwrap())
+    std::thread::scope(|scope| {
+        scope
+            .spawn(move || {
+                become_user();
+                work()
+            })
+            .join()
+            .unwrap()
+    })
 }
 
 #[test]
@@ -214,7 +222,9 @@ impl Attack {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     renameat_with(CWD, &models, CWD, &link, RenameFlags::EXCHANGE).unwrap();
-                    std::thread::yield_now();
+                    // A link at some moment of nearly every apply, and long enough a folder that some get far.
+                    let pause = if models.is_symlink() { 0 } else { rand::random_range(0..4_000) };
+                    std::thread::sleep(Duration::from_micros(pause));
                 }
                 if models.is_symlink() {
                     renameat_with(CWD, &models, CWD, &link, RenameFlags::EXCHANGE).unwrap();
