@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench bench-errors bench-knowledge bench-sandbox bench-traps fmt lint doc image clean
+.PHONY: help setup check test attack-doors demo bench bench-errors bench-knowledge bench-sandbox bench-traps fmt lint doc image clean
 
 CARGO ?= cargo
 
@@ -23,6 +23,13 @@ test: setup lint doc image ## everything, with real NATS, PostgreSQL and Odoo sa
 
 # How many of the traps and twins `make test` tries; all of them take about half an hour.
 TRAPS ?= 24
+
+# How long each of the attacks on the doors goes on, in seconds.
+ATTACK ?= 600
+
+attack-doors: setup ## hostile values for every route and a hostile owner of the addons folder, ten minutes each
+	ATTACK_SECONDS=$(ATTACK) $(CARGO) test --lib hostile_owner -- --nocapture
+	ATTACK_SECONDS=$(ATTACK) ATTACK_SEED=$${ATTACK_SEED:-$$RANDOM} $(CARGO) test --test integration hostile:: -- --test-threads=1 --nocapture
 
 demo: setup ## from an error in a log to a proven fix, on this machine
 	$(CARGO) build

@@ -2,8 +2,9 @@
 //!
 //! Nothing below `app` reads this; each adapter gets its own part.
 
+mod api;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -13,6 +14,8 @@ use serde::Deserialize;
 
 use crate::domain::TenantId;
 use crate::{claude, db, knowledge, queue, sandbox, stack, telemetry, tenants};
+
+pub use api::{ApiConfig, LimitsConfig, Quota};
 
 /// The names that people already use, and the keys that they set.
 const WELL_KNOWN: &[(&str, &str)] = &[
@@ -87,20 +90,6 @@ pub struct Config {
     pub tenants: BTreeMap<TenantId, tenants::Settings>,
 }
 
-/// The HTTP door.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ApiConfig {
-    /// Address and port.
-    pub bind: SocketAddr,
-}
-
-impl Default for ApiConfig {
-    fn default() -> Self {
-        Self { bind: SocketAddr::from(([127, 0, 0, 1], 7420)) }
-    }
-}
-
 /// The worker.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -163,6 +152,9 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         if self.worker.concurrency == 0 || self.worker.concurrency > 64 {
             return Err(ConfigError::Inconsistent("worker.concurrency must be 1 to 64".to_owned()));
+        }
+        if let Some(fault) = self.api.fault() {
+            return Err(ConfigError::Inconsistent(fault.to_owned()));
         }
         for (tenant, settings) in &self.tenants {
             if !(0.0..=1.0).contains(&settings.threshold) {

@@ -3,6 +3,8 @@
 //!
 //! It never writes to standard output, which belongs to what a command prints for programs.
 
+pub mod files;
+
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::pin::pin;
@@ -103,6 +105,7 @@ pub fn init(config: &Config) -> Result<Guard, TelemetryError> {
     let (guard, subscriber) = build(config, std::io::stderr)?;
     subscriber.try_init()?;
     opentelemetry::global::set_meter_provider(guard.meters.clone());
+    files::observe(&opentelemetry::global::meter("odoo-agent"));
     Ok(guard)
 }
 

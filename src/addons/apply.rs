@@ -1,11 +1,18 @@
 //! Writing a proven patch: every file with a backup, all of them or none.
+//!
+//! Everything is prepared before the first file is replaced: the new folders, the backups and the new contents stand beside their targets with
+//! the owner, mode and access list that they must have. What follows is one rename a file, by descriptor.
 
 use std::collections::BTreeSet;
-use std::io::{ErrorKind, Write};
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::attributes::{Attributes, NotKept};
+use super::beneath::{self, Directory, Identity};
 use super::{AddonsError, Folder};
 use crate::domain::{FileChange, Patch, ProvenPatch, RelPath};
 use crate::odoo::Addon;
@@ -28,6 +35,14 @@ pub enum ApplyError {
     /// A part of the path is a symlink, so the write could end elsewhere.
     #[error("{0} is, or lies behind, a symbolic link; a patch is never written through one")]
     Symlink(RelPath),
+    /// The file could not have the owner, group, mode or access list that it must have.
+    #[error("{0} was not written: {1}; run odoo-agent as root or as the owner of the addons folder")]
+    Attributes(RelPath, String),
+    /// Somebody put another folder in the place of the file's while it was written.
+    #[error(
+        "the folder of {0} was exchanged while the patch was written; nothing was applied: see who else writes there, then run the job again"
+    )]
+    Exchanged(RelPath),
     /// The file system said no.
     #[error("{0} could not be written: {1}")]
     Io(RelPath, std::io::Error),
@@ -38,7 +53,20 @@ impl ApplyError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Io(_, error) => matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem),
-            Self::Changed(_) | Self::Elsewhere(_) | Self::Unreadable(_) | Self::Symlink(_) => true,
+            Self::Changed(_) | Self::Elsewhere(_) | Self::Unreadable(_) | Self::Symlink(_) | Self::Attributes(..) | Self::Exchanged(_) => {
+                true
+            }
+        }
+    }
+
+    fn of_io(path: &RelPath, error: std::io::Error) -> Self {
+        if beneath::is_link(&error) { Self::Symlink(path.clone()) } else { Self::Io(path.clone(), error) }
+    }
+
+    fn not_kept(path: &RelPath, error: NotKept) -> Self {
+        match error {
+            NotKept::Attributes(why) => Self::Attributes(path.clone(), why),
+            NotKept::Io(error) => Self::of_io(path, error),
         }
     }
 }
@@ -81,122 +109,227 @@ pub fn check_tested(root: &Path, proven: &ProvenPatch, expected: &str) -> Result
     Ok(())
 }
 
-/// Writes the patch below `root`, each old file kept beside the new one as `NAME.bak` (`.bak.1`, … if that exists).
+/// Writes the patch below `root`, each old file kept beside the new one as `NAME.bak` (`.bak.1`, … if that exists). Owner, group, mode and access
+/// list stay as they are; what is new has the owner and group of its folder and a mode like what stands beside it.
 /// Writing what is already there is no error, so that a second try after a crash ends well.
 pub fn apply(root: &Path, proven: &ProvenPatch) -> Result<Applied, ApplyError> {
     let changes = proven.patch().changes();
+    let Some(first) = changes.first() else { return Ok(Applied { files: Vec::new(), backups: Vec::new() }) };
+    let directory = Directory::open(root).map_err(|error| ApplyError::Io(first.path.clone(), error))?;
     let mut pending = Vec::new();
     for change in changes {
-        if !is_applied(root, change)? {
-            pending.push(change);
+        if let Some(old) = pending_change(&directory, change)? {
+            pending.push((change, old));
         }
     }
-    let mut undo: Vec<(&FileChange, Option<PathBuf>)> = Vec::new();
-    for change in &pending {
-        match write(root, change) {
-            Ok(backup) => undo.push((change, backup)),
-            Err(error) => {
-                undo_writes(root, &undo);
-                return Err(ApplyError::Io(change.path.clone(), error));
-            }
-        }
+    let mut writing = Writing::new(directory);
+    for (change, old) in pending {
+        writing.prepare(change, old)?;
     }
+    let backups = writing.commit()?;
     Ok(Applied {
         files: changes.iter().map(|change| change.path.clone()).collect(),
-        backups: undo.into_iter().filter_map(|(_, backup)| backup).collect(),
+        backups: backups.into_iter().map(|path| root.join(path)).collect(),
     })
 }
 
-/// Whether the file, or a folder on the way to it, is a symlink.
-pub(super) fn is_behind_symlink(root: &Path, path: &RelPath) -> bool {
-    let mut at = root.to_owned();
-    path.as_str().split('/').any(|part| {
-        at.push(part);
-        at.symlink_metadata().is_ok_and(|meta| meta.file_type().is_symlink())
-    })
+/// The file that a change replaces, as it was found.
+struct Old {
+    identity: Identity,
+    attributes: Attributes,
 }
 
-/// The name of a file with this behind it.
-pub(super) fn sibling_name(path: &Path, suffix: &str) -> String {
-    format!("{}{suffix}", path.file_name().unwrap_or_default().to_string_lossy())
-}
-
-/// Whether the file already is as it should be; an error if it is neither that nor what the proof was made with.
-fn is_applied(root: &Path, change: &FileChange) -> Result<bool, ApplyError> {
-    if is_behind_symlink(root, &change.path) {
-        return Err(ApplyError::Symlink(change.path.clone()));
-    }
-    let now = match std::fs::read(root.join(change.path.as_str())) {
-        Ok(bytes) => Some(bytes),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(ApplyError::Io(change.path.clone(), error)),
+/// What a change has to replace (nothing for a new file), or `None` if the file already is as it should be. Fails if it is neither that nor what
+/// the proof was made with.
+fn pending_change(root: &Directory, change: &FileChange) -> Result<Option<Option<Old>>, ApplyError> {
+    let failed = |error: std::io::Error| match error.kind() {
+        // Another sort of file is not what the proof was made with.
+        ErrorKind::InvalidInput => ApplyError::Changed(change.path.clone()),
+        _ => ApplyError::of_io(&change.path, error),
     };
-    if now.as_deref() == Some(change.after.as_bytes()) {
-        Ok(true)
-    } else if now.as_deref() == change.before.as_deref().map(str::as_bytes) {
-        Ok(false)
+    let Some(mut file) = root.file(change.path.as_str()).map_err(failed)? else {
+        return if change.before.is_none() { Ok(Some(None)) } else { Err(ApplyError::Changed(change.path.clone())) };
+    };
+    let longest = change.after.len().max(change.before.as_ref().map_or(0, String::len)) as u64;
+    if file.len() > longest {
+        return Err(ApplyError::Changed(change.path.clone()));
+    }
+    let bytes = file.read(longest).map_err(failed)?;
+    if bytes == change.after.as_bytes() {
+        Ok(None)
+    } else if change.before.as_deref().map(str::as_bytes) == Some(&bytes) {
+        let attributes = file.attributes().map_err(failed)?;
+        Ok(Some(Some(Old { identity: file.identity(), attributes })))
     } else {
         Err(ApplyError::Changed(change.path.clone()))
     }
 }
 
-/// Writes one file by rename, so that no reader ever sees half of it.
-fn write(root: &Path, change: &FileChange) -> std::io::Result<Option<PathBuf>> {
-    let path = root.join(change.path.as_str());
-    let folder = path.parent().unwrap_or(root);
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(change.after.as_bytes())?;
-    let mut backup = None;
-    if change.before.is_some() {
-        let meta = std::fs::metadata(&path)?;
-        file.as_file().set_permissions(meta.permissions())?;
-        backup = Some(back_up(&path, &meta)?);
-    } else {
-        file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    }
-    file.as_file().sync_all()?;
-    // A file that somebody made meanwhile is not ours to replace.
-    let written = if change.before.is_some() { file.persist(&path) } else { file.persist_noclobber(&path) };
-    if let (Err(_), Some(backup)) = (&written, &backup) {
-        // Best effort: a backup of what was not changed only confuses.
-        let _ = std::fs::remove_file(backup);
-    }
-    written.map_err(|error| error.error)?;
-    Ok(backup)
+/// A change whose content stands beside its target.
+struct Prepared<'a> {
+    change: &'a FileChange,
+    folder: Directory,
+    old: Option<Identity>,
+    /// Name of the backup, and which file it is.
+    backup: Option<(OsString, Identity)>,
+    temporary: OsString,
+    written: Identity,
+    renamed: bool,
 }
 
-/// Copies a file to the first name beside it that is free. Made anew or not at all: a name may be a symlink that leads nowhere yet, and
-/// writing through it would write somewhere else.
-fn back_up(path: &Path, meta: &std::fs::Metadata) -> std::io::Result<PathBuf> {
-    let named = |suffix: String| path.with_file_name(sibling_name(path, &suffix));
-    for name in std::iter::once(".bak".to_owned()).chain((1..MAX_BACKUPS).map(|n| format!(".bak.{n}"))).map(named) {
-        match std::fs::OpenOptions::new().write(true).create_new(true).open(&name) {
-            Ok(mut kept) => {
-                std::io::copy(&mut std::fs::File::open(path)?, &mut kept)?;
-                kept.set_permissions(meta.permissions())?;
-                kept.sync_all()?;
-                return Ok(name);
+impl Prepared<'_> {
+    fn name(&self) -> &OsStr {
+        OsStr::new(beneath::parts(&self.change.path).1)
+    }
+
+    fn failed(&self, error: std::io::Error) -> ApplyError {
+        ApplyError::of_io(&self.change.path, error)
+    }
+
+    /// Puts the new content in the place of the old, unless somebody was faster.
+    fn rename(&mut self, root: &Directory) -> Result<(), ApplyError> {
+        let changed = || ApplyError::Changed(self.change.path.clone());
+        if let Some(old) = self.old {
+            let now = self.folder.file(self.name()).map_err(|error| self.failed(error))?;
+            let mut now = now.filter(|now| now.identity() == old).ok_or_else(changed)?;
+            let before = self.change.before.as_deref().unwrap_or_default().as_bytes();
+            if !now.holds(before).map_err(|error| self.failed(error))? {
+                return Err(changed());
             }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+        }
+        let renamed = self.folder.rename(&self.temporary, self.name(), self.old.is_some());
+        renamed.map_err(|error| if error.kind() == ErrorKind::AlreadyExists { changed() } else { self.failed(error) })?;
+        self.renamed = true;
+        self.folder.sync().map_err(|error| self.failed(error))?;
+        // What was written is where the patch says, not where the folder has gone meanwhile.
+        let exchanged = || ApplyError::Exchanged(self.change.path.clone());
+        let there = root.folder(beneath::parts(&self.change.path).0).and_then(|folder| folder.identity()).map_err(|_| exchanged())?;
+        let here = self.folder.identity().map_err(|error| self.failed(error))?;
+        let file = self.folder.identity_of(self.name()).map_err(|error| self.failed(error))?;
+        if there == here && file == Some(self.written) { Ok(()) } else { Err(exchanged()) }
+    }
+
+    /// Best effort: the file goes back to what it was, and nothing of ours stays.
+    fn undo(&self) {
+        let undone = match (&self.backup, self.renamed) {
+            (Some((backup, _)), true) => self.folder.rename(backup, self.name(), true),
+            (Some((backup, identity)), false) => {
+                self.folder.remove_if(backup, *identity);
+                Ok(())
+            }
+            (None, true) => {
+                self.folder.remove_if(self.name(), self.written);
+                Ok(())
+            }
+            (None, false) => Ok(()),
+        };
+        if !self.renamed {
+            self.folder.remove_if(&self.temporary, self.written);
+        }
+        if let Err(error) = undone {
+            let file = &self.change.path;
+            tracing::error!(%file, %error, "a half-applied patch could not be taken back; its backup stands beside it");
         }
     }
-    Err(std::io::Error::new(ErrorKind::AlreadyExists, format!("{MAX_BACKUPS} backups of it are there already; remove some")))
 }
 
-/// Best effort: what was written goes back to what it was, in reverse order.
-fn undo_writes(root: &Path, undo: &[(&FileChange, Option<PathBuf>)]) {
-    for (change, backup) in undo.iter().rev() {
-        let path = root.join(change.path.as_str());
-        let undone = match backup {
-            Some(backup) => std::fs::rename(backup, &path),
-            None => std::fs::remove_file(&path),
+/// A patch on its way to disk. Unless it is committed, everything is taken back when it is dropped.
+struct Writing<'a> {
+    root: Directory,
+    /// The folders that were made, the outermost first: where, and their name.
+    made: Vec<(Directory, OsString)>,
+    prepared: Vec<Prepared<'a>>,
+    committed: bool,
+}
+
+impl<'a> Writing<'a> {
+    fn new(root: Directory) -> Self {
+        Self { root, made: Vec::new(), prepared: Vec::new(), committed: false }
+    }
+
+    /// Writes everything that a change needs, under names that nobody reads.
+    fn prepare(&mut self, change: &'a FileChange, old: Option<Old>) -> Result<(), ApplyError> {
+        let not_kept = |error: NotKept| ApplyError::not_kept(&change.path, error);
+        let (path, name) = beneath::parts(&change.path);
+        let neighbours = self.mode_of_neighbours(path, name).map_err(|error| ApplyError::of_io(&change.path, error))?;
+        let folder = self.root.make_folders(path, &mut self.made).map_err(not_kept)?;
+        let attributes = match &old {
+            Some(old) => old.attributes.as_of_now(),
+            None => Attributes::of_new_file(folder.as_fd(), neighbours).map_err(|error| not_kept(error.into()))?,
         };
-        if let Err(error) = undone {
-            tracing::error!(file = %path.display(), %error, "a half-applied patch could not be taken back; its backup stands beside it");
+        let (temporary, written) = folder.write_temporary(change.after.as_bytes(), &attributes).map_err(not_kept)?;
+        let prepared =
+            Prepared { change, folder, old: old.as_ref().map(|old| old.identity), backup: None, temporary, written, renamed: false };
+        self.prepared.push(prepared);
+        if let (Some(old), Some(before), Some(prepared)) = (old, &change.before, self.prepared.last_mut()) {
+            let backup = back_up(&prepared.folder, name, before.as_bytes(), &old.attributes).map_err(not_kept)?;
+            prepared.backup = Some(backup);
+        }
+        Ok(())
+    }
+
+    /// Returns the mode of what stands beside a new file, or in the nearest folder above that holds files.
+    fn mode_of_neighbours(&self, path: &str, name: &str) -> std::io::Result<Option<u32>> {
+        let mut path = path;
+        loop {
+            match self.root.folder(path) {
+                Ok(folder) => {
+                    if let Some(mode) = folder.mode_of_neighbours(name)? {
+                        return Ok(Some(mode));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            match path.rsplit_once('/') {
+                Some((above, _)) => path = above,
+                // What stands beside addons is no neighbour of what is in one.
+                None => return Ok(None),
+            }
         }
     }
+
+    /// Renames everything into its place and returns the paths of the backups below the root.
+    fn commit(mut self) -> Result<Vec<PathBuf>, ApplyError> {
+        for prepared in &mut self.prepared {
+            prepared.rename(&self.root)?;
+        }
+        self.committed = true;
+        let backup = |prepared: &Prepared<'_>| {
+            let (name, _) = prepared.backup.as_ref()?;
+            Some(Path::new(beneath::parts(&prepared.change.path).0).join(name))
+        };
+        Ok(self.prepared.iter().filter_map(backup).collect())
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if self.committed {
+            return;
+        }
+        for prepared in self.prepared.iter().rev() {
+            prepared.undo();
+        }
+        for (above, name) in self.made.iter().rev() {
+            // One in which somebody has put something stays.
+            let _ = above.remove_folder(name);
+        }
+    }
+}
+
+/// Writes the old content to the first name beside the file that is free. Made anew or not at all: a name may be a symlink that leads nowhere
+/// yet, and writing through it would write somewhere else.
+fn back_up(folder: &Directory, name: &str, before: &[u8], attributes: &Attributes) -> Result<(OsString, Identity), NotKept> {
+    for suffix in std::iter::once(".bak".to_owned()).chain((1..MAX_BACKUPS).map(|n| format!(".bak.{n}"))) {
+        let name = OsString::from(format!("{name}{suffix}"));
+        match folder.write_new(&name, before, attributes) {
+            Err(NotKept::Io(error)) if error.kind() == ErrorKind::AlreadyExists => {}
+            written => return written.map(|identity| (name, identity)),
+        }
+    }
+    let full = format!("{MAX_BACKUPS} backups of it are there already; remove some");
+    Err(std::io::Error::new(ErrorKind::AlreadyExists, full).into())
 }
 
 #[cfg(test)]
@@ -212,6 +345,12 @@ mod tests {
         });
         let evidence = Evidence { grade: Grade::Proven, applicability: Applicability::Safe, ..Evidence::default() };
         ProvenPatch::new(Patch::new(changes.collect()).unwrap(), evidence).unwrap()
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
     }
 
     #[test]
@@ -262,11 +401,18 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("m")).unwrap();
         std::fs::write(root.path().join("m/a"), "old").unwrap();
-        let patch = proven(&[("m/a", Some("old"), "new"), ("m/b", None, "x")]);
-        let undo: Vec<_> = patch.patch().changes().iter().map(|change| (change, write(root.path(), change).unwrap())).collect();
-        undo_writes(root.path(), &undo);
+        let patch = proven(&[("m/a", Some("old"), "new"), ("m/c/b", None, "x")]);
+        // The last rename fails: somebody made the new file meanwhile.
+        let directory = Directory::open(root.path()).unwrap();
+        let mut writing = Writing::new(Directory::open(root.path()).unwrap());
+        for change in patch.patch().changes() {
+            writing.prepare(change, pending_change(&directory, change).unwrap().unwrap()).unwrap();
+        }
+        std::fs::write(root.path().join("m/c/b"), "somebody's").unwrap();
+        assert!(matches!(writing.commit(), Err(ApplyError::Changed(_))));
         assert_eq!(std::fs::read_to_string(root.path().join("m/a")).unwrap(), "old");
-        assert_eq!(std::fs::read_dir(root.path().join("m")).unwrap().count(), 1, "no backup and no new file is left");
+        assert_eq!(names(&root.path().join("m")), ["a", "c"], "no backup and no new file is left");
+        assert_eq!(names(&root.path().join("m/c")), ["b"], "what is somebody's stays");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Never follows a symlink, never reads outside the folders it was given, never writes what has no proof.
 
 mod apply;
+mod attributes;
+mod beneath;
 mod dependents;
 mod read;
 mod rollback;
@@ -11,3 +13,6 @@ pub use apply::{Applied, ApplyError, apply, check_tested, tested};
 pub use dependents::{Dependents, dependents};
 pub use read::{AddonsError, Folder, closure, others};
 pub use rollback::{RollbackError, RolledBack, roll_back};
+
+#[cfg(test)]
+mod tests;

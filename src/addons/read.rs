@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::beneath::{self, Directory};
 use crate::domain::{ModuleName, RelPath};
 use crate::odoo::Addon;
 
@@ -99,6 +100,7 @@ impl Folder {
             let there: Vec<_> = names.iter().take(8).map(ModuleName::as_str).collect();
             return Err(AddonsError::Missing { module: module.clone(), folder: self.root.clone(), there: there.join(", ") });
         }
+        let directory = Directory::open(&self.root).map_err(|error| AddonsError::Folder(self.root.clone(), error))?;
         let mut files = Vec::new();
         let mut bytes = 0;
         let walk = WalkDir::new(self.root.join(module.as_str())).follow_links(false).follow_root_links(false);
@@ -107,7 +109,7 @@ impl Folder {
                 AddonsError::LeftOut(error.path().unwrap_or(&self.root).to_owned(), "it cannot be read; check its rights".to_owned())
             })?;
             let within = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
-            match content(&entry) {
+            match content(&directory, within, &entry) {
                 Ok(Some(content)) => {
                     let path = within.to_str().and_then(|path| path.parse::<RelPath>().ok());
                     bytes += content.len() as u64;
@@ -125,21 +127,20 @@ impl Folder {
     }
 }
 
-/// The bytes of a file; nothing for a folder; or why it is left out.
-fn content(entry: &DirEntry) -> Result<Option<Vec<u8>>, String> {
+/// The bytes of a file; nothing for a folder; or why it is left out. It is opened beneath the folder: what was a file when it was listed may be
+/// a link by now.
+fn content(directory: &Directory, within: &Path, entry: &DirEntry) -> Result<Option<Vec<u8>>, String> {
     if entry.file_type().is_dir() {
         return Ok(None);
     }
+    let no_file = || "it is a symbolic link or no regular file, and none is followed".to_owned();
     if !entry.file_type().is_file() {
-        return Err("it is a symbolic link or no regular file, and none is followed".to_owned());
+        return Err(no_file());
     }
-    let read = entry
-        .metadata()
-        .map_err(std::io::Error::from)
-        .and_then(|meta| if meta.len() > MAX_FILE { Ok(None) } else { std::fs::read(entry.path()).map(Some) });
-    match read {
+    match directory.file(within).and_then(|file| file.map(|mut file| file.read(MAX_FILE)).transpose()) {
         Ok(Some(content)) => Ok(Some(content)),
-        Ok(None) => Err(format!("it is larger than {MAX_FILE} bytes")),
+        Ok(None) => Err("it was removed while the addon was read".to_owned()),
+        Err(error) if beneath::is_link(&error) => Err(no_file()),
         Err(error) => Err(error.to_string()),
     }
 }

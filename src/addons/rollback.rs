@@ -1,11 +1,13 @@
 //! Taking back a patch that was written: every file as it was before, unless somebody has changed one since.
 
-use std::io::{ErrorKind, Write};
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::apply::{is_behind_symlink, sibling_name};
+use super::attributes::{Attributes, NotKept};
+use super::beneath::{self, Directory, Identity};
 use crate::domain::{FileChange, Patch, RelPath};
 
 /// Why a patch was not taken back.
@@ -17,6 +19,9 @@ pub enum RollbackError {
     /// A part of the path is a symlink, so the write could end elsewhere; nothing was taken back.
     #[error("{0} is, or lies behind, a symbolic link; nothing was rolled back: a file is never written through one")]
     Symlink(RelPath),
+    /// The file could not have its owner, group, mode or access list; nothing was taken back.
+    #[error("{0} was not restored: {1}; nothing was rolled back: run odoo-agent as root or as the owner of the addons folder")]
+    Attributes(RelPath, String),
     /// The file system said no; the files before this one may be restored. A second try goes on from there.
     #[error("{0} could not be restored: {1}; put that right and run the rollback again")]
     Io(RelPath, std::io::Error),
@@ -31,71 +36,145 @@ pub struct RolledBack {
     pub removed: Vec<RelPath>,
 }
 
-/// State of a file, beside the two that the patch knows.
-#[derive(PartialEq)]
-enum State {
-    Patched,
-    Original,
+impl RollbackError {
+    fn of_io(path: &RelPath, error: std::io::Error) -> Self {
+        match error.kind() {
+            _ if beneath::is_link(&error) => Self::Symlink(path.clone()),
+            // Another sort of file stands there now.
+            ErrorKind::InvalidInput => Self::Changed(path.clone()),
+            _ => Self::Io(path.clone(), error),
+        }
+    }
 }
 
 /// Brings the files of a patch below `root` back to what they were. All of them are looked at before the first is written; one that already
 /// is as it was counts as done. `backups` are the copies that [`super::apply()`] made.
 pub fn roll_back(root: &Path, patch: &Patch, backups: &[PathBuf]) -> Result<RolledBack, RollbackError> {
-    let mut patched = Vec::new();
-    for change in patch.changes() {
-        if state(root, change)? == State::Patched {
-            patched.push(change);
-        }
-    }
-    for change in patched {
-        restore(root, change, backups).map_err(|error| RollbackError::Io(change.path.clone(), error))?;
+    if let Some(first) = patch.changes().first() {
+        let directory = Directory::open(root).map_err(|error| RollbackError::Io(first.path.clone(), error))?;
+        restore(&directory, root, patch, backups)?;
     }
     let paths = |existed: bool| patch.changes().iter().filter(move |change| change.before.is_some() == existed);
     let named = |existed| paths(existed).map(|change| change.path.clone()).collect();
     Ok(RolledBack { restored: named(true), removed: named(false) })
 }
 
-fn state(root: &Path, change: &FileChange) -> Result<State, RollbackError> {
-    if is_behind_symlink(root, &change.path) {
-        return Err(RollbackError::Symlink(change.path.clone()));
+/// A file that says what the patch made of it.
+struct Patched<'a> {
+    change: &'a FileChange,
+    folder: Directory,
+    identity: Identity,
+    attributes: Attributes,
+}
+
+/// What takes the place of a patched file.
+enum Original {
+    /// The backup, whose name this is.
+    Backup(OsString),
+    /// The text that the run kept, written beside the file.
+    Written(OsString, Identity),
+    /// Nothing: the patch had made the file.
+    Nothing,
+}
+
+fn restore(directory: &Directory, root: &Path, patch: &Patch, backups: &[PathBuf]) -> Result<(), RollbackError> {
+    let mut patched = Vec::new();
+    for change in patch.changes() {
+        patched.extend(patched_file(directory, change)?);
     }
-    let now = match std::fs::read(root.join(change.path.as_str())) {
-        Ok(bytes) => Some(bytes),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(RollbackError::Io(change.path.clone(), error)),
-    };
-    if now.as_deref() == Some(change.after.as_bytes()) {
-        Ok(State::Patched)
-    } else if now.as_deref() == change.before.as_deref().map(str::as_bytes) {
-        Ok(State::Original)
-    } else {
-        Err(RollbackError::Changed(change.path.clone()))
+    let mut originals = Vec::new();
+    for file in &patched {
+        match original(file, root, backups) {
+            Ok(original) => originals.push(original),
+            Err(error) => {
+                discard(patched.iter().zip(&originals));
+                return Err(match error {
+                    NotKept::Attributes(why) => RollbackError::Attributes(file.change.path.clone(), why),
+                    NotKept::Io(error) => RollbackError::of_io(&file.change.path, error),
+                });
+            }
+        }
+    }
+    for (at, (file, original)) in patched.iter().zip(&originals).enumerate() {
+        if let Err(error) = put_back(directory, file, original) {
+            discard(patched.iter().zip(&originals).skip(at));
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Removes what was written for nothing.
+fn discard<'a>(files: impl Iterator<Item = (&'a Patched<'a>, &'a Original)>) {
+    for (file, original) in files {
+        if let Original::Written(name, identity) = original {
+            file.folder.remove_if(name, *identity);
+        }
     }
 }
 
-/// Restores one file by rename. The backup itself goes back where it is what it should be; else the text that the run kept.
-fn restore(root: &Path, change: &FileChange, backups: &[PathBuf]) -> std::io::Result<()> {
-    let path = root.join(change.path.as_str());
-    let Some(before) = &change.before else {
-        std::fs::remove_file(&path)?;
-        remove_empty_folders(root, change);
-        return Ok(());
+/// The file as the patch made it; nothing if it is as it was before. Fails if it is neither.
+fn patched_file<'a>(root: &Directory, change: &'a FileChange) -> Result<Option<Patched<'a>>, RollbackError> {
+    let failed = |error| RollbackError::of_io(&change.path, error);
+    let changed = || RollbackError::Changed(change.path.clone());
+    let (folder, name) = beneath::parts(&change.path);
+    let folder = match root.folder(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound && change.before.is_none() => return Ok(None),
+        opened => opened.map_err(failed)?,
     };
-    let is_backup = |backup: &&PathBuf| {
-        let suffix = backup.file_name().and_then(|name| name.to_str()?.strip_prefix(&sibling_name(&path, ".bak")));
-        let numbered = suffix.is_some_and(|suffix| suffix.is_empty() || suffix.strip_prefix('.').is_some_and(is_number));
-        let is_file = backup.symlink_metadata().is_ok_and(|meta| meta.is_file());
-        numbered && is_file && backup.parent() == path.parent() && std::fs::read(backup).is_ok_and(|bytes| bytes == before.as_bytes())
+    let Some(mut file) = folder.file(name).map_err(failed)? else {
+        return if change.before.is_none() { Ok(None) } else { Err(changed()) };
     };
-    if let Some(backup) = backups.iter().find(is_backup) {
-        return std::fs::rename(backup, &path);
+    let longest = change.after.len().max(change.before.as_ref().map_or(0, String::len)) as u64;
+    if file.len() > longest {
+        return Err(changed());
     }
-    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(root))?;
-    file.write_all(before.as_bytes())?;
-    file.as_file().set_permissions(std::fs::metadata(&path)?.permissions())?;
-    file.as_file().sync_all()?;
-    file.persist(&path).map_err(|error| error.error)?;
-    Ok(())
+    let bytes = file.read(longest).map_err(failed)?;
+    if bytes == change.after.as_bytes() {
+        let (identity, attributes) = (file.identity(), file.attributes().map_err(failed)?);
+        Ok(Some(Patched { change, folder, identity, attributes }))
+    } else if change.before.as_deref().map(str::as_bytes) == Some(&bytes) {
+        Ok(None)
+    } else {
+        Err(changed())
+    }
+}
+
+/// The backup itself goes back where it is what it should be, with its owner, mode and times; else the text that the run kept.
+fn original(file: &Patched<'_>, root: &Path, backups: &[PathBuf]) -> Result<Original, NotKept> {
+    let Some(before) = &file.change.before else { return Ok(Original::Nothing) };
+    let (folder, name) = beneath::parts(&file.change.path);
+    let beside = root.join(folder);
+    let named = |backup: &&PathBuf| {
+        let suffix = backup.file_name().and_then(|found| found.to_str()?.strip_prefix(name)?.strip_prefix(".bak"));
+        let numbered = suffix.is_some_and(|suffix| suffix.is_empty() || suffix.strip_prefix('.').is_some_and(is_number));
+        numbered && backup.parent() == Some(&beside)
+    };
+    for backup in backups.iter().filter(named).filter_map(|backup| backup.file_name()) {
+        let opened = file.folder.file(backup).ok().flatten();
+        if opened.is_some_and(|mut opened| opened.holds(before.as_bytes()).unwrap_or(false)) {
+            return Ok(Original::Backup(backup.to_owned()));
+        }
+    }
+    let (name, identity) = file.folder.write_temporary(before.as_bytes(), &file.attributes.as_of_now())?;
+    Ok(Original::Written(name, identity))
+}
+
+fn put_back(root: &Directory, file: &Patched<'_>, original: &Original) -> Result<(), RollbackError> {
+    let path = &file.change.path;
+    let name = OsStr::new(beneath::parts(path).1);
+    let failed = |error| RollbackError::Io(path.clone(), error);
+    if file.folder.identity_of(name).map_err(failed)? != Some(file.identity) {
+        return Err(RollbackError::Changed(path.clone()));
+    }
+    match original {
+        Original::Backup(from) | Original::Written(from, _) => file.folder.rename(from, name, true).map_err(failed)?,
+        Original::Nothing => {
+            file.folder.remove(name).map_err(failed)?;
+            remove_empty_folders(root, path);
+        }
+    }
+    file.folder.sync().map_err(failed)
 }
 
 fn is_number(text: &str) -> bool {
@@ -103,14 +182,14 @@ fn is_number(text: &str) -> bool {
 }
 
 /// Removes the folders inside the addon that the patch had created for a file. One with anything in it stays.
-fn remove_empty_folders(root: &Path, change: &FileChange) {
-    let module = root.join(change.path.module());
-    let path = root.join(change.path.as_str());
-    let inside = path.ancestors().skip(1).take_while(|folder| *folder != module && folder.starts_with(&module));
-    for folder in inside {
-        if std::fs::remove_dir(folder).is_err() {
+fn remove_empty_folders(root: &Directory, path: &RelPath) {
+    let (mut folder, _) = beneath::parts(path);
+    while let Some((above, name)) = folder.rsplit_once('/') {
+        let Ok(parent) = root.folder(above) else { return };
+        if parent.remove_folder(OsStr::new(name)).is_err() {
             return;
         }
+        folder = above;
     }
 }
 

@@ -10,6 +10,9 @@ use serde_json::json;
 
 use crate::domain::{Failure, FailureKind};
 
+/// The most characters of a detail.
+const MAX_DETAIL: usize = 1_000;
+
 /// An answer that says what is wrong and what to do.
 #[derive(Debug)]
 pub struct Problem {
@@ -21,7 +24,13 @@ pub struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, title, detail: detail.into(), retry_after: None }
+        let mut detail = detail.into();
+        if let Some((end, _)) = detail.char_indices().nth(MAX_DETAIL) {
+            // What is wrong may be quoted, and may be megabytes.
+            detail.truncate(end);
+            detail.push('…');
+        }
+        Self { status, title, detail, retry_after: None }
     }
 
     /// The key is missing or wrong.
@@ -42,6 +51,21 @@ impl Problem {
     /// The body is too large.
     pub fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "The content is too large", detail)
+    }
+
+    /// The body came too slowly.
+    pub fn too_slow(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "The request took too long", detail)
+    }
+
+    /// A limit on requests, bytes or connections is reached.
+    pub fn too_many(detail: impl Into<String>, retry_after: u64) -> Self {
+        Self { retry_after: Some(retry_after.max(1)), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "A limit is reached", detail) }
+    }
+
+    /// There is no room for the request at this moment.
+    pub fn busy(detail: impl Into<String>) -> Self {
+        Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not available now", detail) }
     }
 
     /// The idempotency key was used for something else.
@@ -92,6 +116,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

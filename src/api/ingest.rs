@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Caller;
+use super::body::BodyFault;
 use super::error::Problem;
 use crate::app::App;
 use crate::domain::{EventId, InvalidId, Release};
@@ -67,14 +68,17 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes
         return Err(too_large());
     }
     axum::body::to_bytes(body, limit).await.map_err(|error| {
-        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
         while let Some(inner) = cause {
+            if let Some(fault) = inner.downcast_ref::<BodyFault>() {
+                return fault.into();
+            }
             if inner.to_string().contains("length limit exceeded") {
                 return too_large();
             }
             cause = inner.source();
         }
-        Problem::bad_request("the body ended early")
+        Problem::bad_request("the body ended early, or is not what Content-Encoding says")
     })
 }
 

@@ -3,6 +3,7 @@
 //! Doors see only this; it never knows a door, a worker or a handler.
 
 mod groups;
+mod limits;
 mod purse;
 mod rollback;
 mod search;
@@ -33,11 +34,11 @@ use crate::tenants::{self, Settings};
 
 pub use crate::knowledge::confidence::{Actor, Earned};
 pub use crate::knowledge::{
-    Answer as SearchAnswer, Defined, Hit, MAX_HITS, MAX_TOKENS, Question as DefinitionQuestion, Request as SearchRequest, Room, Sought,
-    Span,
+    Answer as SearchAnswer, Defined, Hit, MAX_TOKENS, Question as DefinitionQuestion, Request as SearchRequest, Room, Sought, Span,
 };
 pub use crate::runs::groups::{Filter as GroupFilter, GroupPage, GroupState, GroupView, MAX_PAGE};
 pub use crate::tickets::{BadResolution, Filter as TicketFilter, Resolution, TicketLine, TicketPage, TicketState, TicketView};
+pub use limits::{Allowance, Limits, OverLimit, Standing, Use};
 pub use rollback::Rollback;
 pub use submit::Submitted;
 
@@ -58,6 +59,8 @@ pub struct App {
     pub knowledge: Knowledge,
     /// The sources that may be indexed.
     pub sources: Arc<Sources>,
+    /// What tenants and keys may send.
+    pub limits: Arc<Limits>,
 }
 
 impl App {
@@ -81,6 +84,7 @@ impl App {
             sandbox: Engine::new(&config.sandbox),
             claude: Claude::new(&config.claude)?,
             sources: Arc::new(config.sources()),
+            limits: Arc::new(Limits::new(queue.clone(), config.api.limits.clone())),
             config,
             db,
             queue,
@@ -151,6 +155,12 @@ impl App {
     pub async fn since(&self) -> Result<DateTime<Utc>, Failure> {
         tenants::ensure(&self.db, &self.sources.operator).await?;
         Ok(tenants::created_at(&self.db, &self.sources.operator).await?)
+    }
+
+    /// Returns how many connections the API may have: what the settings say, unless the process may not open as many files.
+    pub fn most_connections(&self) -> usize {
+        crate::telemetry::files::left_for_connections()
+            .map_or(self.config.api.max_connections, |left| left.min(self.config.api.max_connections))
     }
 
     /// Whether PostgreSQL and NATS answer.

@@ -31,7 +31,7 @@ impl App {
         let restore = tokio::task::spawn_blocking(move || addons::roll_back(&folder, &patch, &backups));
         let done = restore.await.map_err(Failure::bug)?.map_err(|error| match error {
             RollbackError::Io(..) => Failure::unavailable(error),
-            RollbackError::Changed(_) | RollbackError::Symlink(_) => Failure::bad_input(error.to_string()),
+            RollbackError::Changed(_) | RollbackError::Symlink(_) | RollbackError::Attributes(..) => Failure::bad_input(error.to_string()),
         })?;
         let detail =
             json!({ "at": chrono::Utc::now(), "by": by.as_str(), "root": root, "restored": done.restored, "removed": done.removed });

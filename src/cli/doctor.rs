@@ -11,6 +11,7 @@ use crate::domain::OdooVersion;
 use crate::knowledge::embed::{EmbedError, Embedder, Kind};
 use crate::sandbox::Engine;
 use crate::stack::Stack;
+use crate::telemetry::files;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -54,6 +55,7 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<Exit> {
     checks.push(claude(&config));
     checks.push(embedder(&config).await);
     checks.push(tenants(&config));
+    checks.push(files(&config));
     let ready = checks.iter().all(|check| check.state != State::Missing);
     if args.json {
         show::out(&json!({ "ready": ready, "checks": checks }).to_string());
@@ -170,6 +172,30 @@ async fn embedder(config: &Config) -> Check {
             tried.map(|embedder| format!("{} makes vectors", embedder.name())),
             "see [knowledge.embedder] in docs/settings.md",
         ),
+    }
+}
+
+/// How many files and sockets may be open, after the soft limit was raised as every service does at its start.
+fn files(config: &Config) -> Check {
+    let number = |limit: Option<u64>| limit.map_or("any number".to_owned(), |limit| limit.to_string());
+    let wanted = config.api.max_connections;
+    let most = files::left_for_connections().map_or(wanted, |left| left.min(wanted));
+    let found = format!(
+        "{} of {} are open (hard limit {}); the API takes {most} connections",
+        number(files::open()),
+        number(files::limit()),
+        number(files::hard_limit())
+    );
+    let enough = most == wanted;
+    Check {
+        what: "open files",
+        state: if enough { State::Ok } else { State::Optional },
+        found,
+        mend: if enough {
+            String::new()
+        } else {
+            format!("raise the hard limit (`ulimit -Hn`, LimitNOFILE of systemd) so that the {wanted} of api.max_connections fit")
+        },
     }
 }
 

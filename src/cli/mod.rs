@@ -131,6 +131,9 @@ pub async fn run(cli: Cli) -> Exit {
         Ok(guard) => guard,
         Err(error) => return report(&error.into()),
     };
+    if serves || matches!(cli.command, Command::Doctor(_)) {
+        telemetry::files::raise_limit();
+    }
     // Boxed: a command's future holds everything that it connects to.
     let ended = match cli.command {
         Command::Up => Box::pin(up::up(config)).await,

@@ -12,6 +12,9 @@ pub enum DbError {
     /// It refused what we sent.
     #[error("PostgreSQL refused a statement: {0}")]
     Refused(#[source] sqlx::Error),
+    /// A text holds what no text in PostgreSQL can hold.
+    #[error("a text holds a NUL character or is no UTF-8, and cannot be looked up or stored: leave it out")]
+    Text(#[source] sqlx::Error),
     /// It is not what the program needs.
     #[error("PostgreSQL is not set up for odoo-agent: {0}")]
     Setup(String),
@@ -60,7 +63,15 @@ impl From<sqlx::Error> for DbError {
             }),
             _ => false,
         };
-        if later { Self::Unavailable(error) } else { Self::Refused(error) }
+        let text =
+            matches!(&error, sqlx::Error::Database(refusal) if refusal.code().is_some_and(|code| code == "22021" || code == "22P05"));
+        if later {
+            Self::Unavailable(error)
+        } else if text {
+            Self::Text(error)
+        } else {
+            Self::Refused(error)
+        }
     }
 }
 
@@ -69,7 +80,7 @@ impl From<DbError> for Failure {
         let kind = match &error {
             DbError::Unavailable(_) => FailureKind::Unavailable { retry_after: None },
             DbError::Fenced(_) => FailureKind::Fenced,
-            DbError::Missing { .. } | DbError::TooLarge(_) => FailureKind::BadInput,
+            DbError::Missing { .. } | DbError::TooLarge(_) | DbError::Text(_) => FailureKind::BadInput,
             DbError::Refused(_) | DbError::Setup(_) | DbError::Unreadable { .. } => FailureKind::Bug,
         };
         Self::new(kind, error)

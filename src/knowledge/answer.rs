@@ -12,6 +12,9 @@ use crate::domain::{Failure, TenantId};
 /// The most tokens that are packed.
 pub const MAX_TOKENS: usize = 100_000;
 
+/// The bytes of the longest text of a request.
+const MAX_TEXT: usize = 512 * 1024;
+
 /// What is looked for, and in which form the answer is wanted.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,16 +67,32 @@ impl From<NoAnswer> for Failure {
     }
 }
 
+impl Request {
+    /// Returns the query and the tokens of its spans. Every door takes the same and says the same of anything else.
+    pub fn checked(self) -> Result<(Query, Option<usize>), BadQuery> {
+        let Self { text, filters, limit, pack } = self;
+        if text.len() > MAX_TEXT {
+            return Err(BadQuery::Field("text", format!("at most {MAX_TEXT} bytes; of a log send the end")));
+        }
+        if pack.is_some_and(|tokens| !(1..=MAX_TOKENS).contains(&tokens)) {
+            return Err(BadQuery::Field("pack", format!("use 1 to {MAX_TOKENS}")));
+        }
+        // A NUL separates words and cannot be stored.
+        let text = if text.contains('\0') { text.replace('\0', " ") } else { text };
+        let query = Query { text, filters, limit };
+        query.check()?;
+        Ok((query, pack))
+    }
+}
+
 impl Knowledge {
     /// Checks a request and answers it.
     pub async fn answer(&self, tenant: &TenantId, request: Request) -> Result<Answer, NoAnswer> {
-        let Request { text, filters, limit, pack: tokens } = request;
-        let query = Query { text, filters, limit };
-        query.check()?;
+        let (query, tokens) = request.checked()?;
         let started = Instant::now();
         let results = self.search(tenant, &query).await?;
         let took_ms = started.elapsed().as_secs_f64() * 1000.0;
-        let spans = tokens.map(|tokens| pack(&results, tokens.min(MAX_TOKENS)));
+        let spans = tokens.map(|tokens| pack(&results, tokens));
         Ok(Answer { took_ms, results, spans })
     }
 }

@@ -6,8 +6,8 @@ use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
 use super::{Told, arguments, text};
-use crate::app::{App, Hit, MAX_HITS, MAX_TOKENS, SearchAnswer, SearchRequest, Span};
-use crate::domain::{Failure, OdooVersion, TenantId};
+use crate::app::{App, Hit, SearchAnswer, SearchRequest, Span};
+use crate::domain::{Failure, TenantId};
 
 /// The tokens of an answer's texts where the call does not say.
 pub(super) const TOKENS: usize = 8_000;
@@ -20,14 +20,8 @@ pub(super) async fn call(app: &App, tenant: &TenantId, arguments: JsonObject) ->
 
 fn request(arguments: JsonObject) -> Result<SearchRequest, Failure> {
     let mut request: SearchRequest = arguments::read(arguments)?;
-    if request.text.len() > super::MAX_BODY {
-        return Err(arguments::wrong("text", format!("at most {} bytes; of a log send the end", super::MAX_BODY)));
-    }
-    arguments::within("limit", request.limit, MAX_HITS)?;
-    arguments::within("pack", *request.pack.get_or_insert(TOKENS), MAX_TOKENS)?;
-    if let Some(version) = &request.filters.version {
-        version.parse::<OdooVersion>().map_err(|error| arguments::wrong("filters.version", error))?;
-    }
+    request.pack.get_or_insert(TOKENS);
+    request.clone().checked().map_err(|error| Failure::bad_input(error.to_string()))?;
     Ok(request)
 }
 

@@ -10,6 +10,7 @@
 //! Delivery is at least once, and an ack proves nothing about who else ran: a late ack of an old delivery is taken as well.
 //! So this room never promises an effect once; that is for the database to do.
 
+mod budgets;
 mod dead;
 mod delivery;
 pub mod envelope;
@@ -23,12 +24,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::jetstream::{self, context::Context};
+use async_nats::jetstream::{self, context::Context, kv};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
+pub use budgets::Share;
 pub use dead::DeadLetter;
 pub use delivery::{Delivery, Pull};
 pub use error::QueueError;
@@ -121,6 +123,8 @@ pub struct Queue {
     config: Arc<Config>,
     /// Counts connections: a pull request that was open on an earlier one is never answered.
     connections: watch::Receiver<u64>,
+    /// The bucket of the budgets, once somebody has asked for it.
+    budgets: Arc<Mutex<Option<kv::Store>>>,
 }
 
 impl std::fmt::Debug for Queue {
@@ -164,7 +168,7 @@ impl Queue {
         check_version(&info.version, &address)?;
         let js = jetstream::ContextBuilder::new().timeout(REQUEST_LIMIT).ack_timeout(REQUEST_LIMIT).build(client.clone());
         js.query_account().await.map_err(|source| QueueError::NoJetStream { address, reason: source.to_string() })?;
-        Ok(Self { client, js, config: Arc::new(config.clone()), connections })
+        Ok(Self { client, js, config: Arc::new(config.clone()), connections, budgets: Arc::default() })
     }
 
     /// Whether the connection is up at this moment.

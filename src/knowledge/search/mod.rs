@@ -31,6 +31,7 @@ use uuid::Uuid;
 use super::modules::KeptModules;
 use super::store::DocType;
 use crate::db::{DbError, TenantTx};
+use crate::domain::OdooVersion;
 
 pub use embedding::{QueryEmbedding, QueryVector};
 pub use found::Hit;
@@ -42,6 +43,8 @@ pub const MAX_HITS: usize = 100;
 pub const MAX_TEXT: usize = 256 * 1024;
 /// The characters of words that are embedded.
 const MAX_EMBEDDED: usize = 2_000;
+/// The bytes of the longest name in a filter.
+const MAX_NAME: usize = 200;
 /// The most names in one filter.
 pub const MAX_NAMES: usize = 2_000;
 
@@ -96,6 +99,9 @@ pub enum BadQuery {
     /// There is nothing to look for.
     #[error("the text to search for is empty")]
     Empty,
+    /// A field holds what it cannot hold, and what it can.
+    #[error("{0}: {1}")]
+    Field(&'static str, String),
     /// More names than are ever needed.
     #[error("a filter has {0} names; at most {MAX_NAMES} are taken")]
     TooManyNames(usize),
@@ -115,7 +121,21 @@ impl Query {
         if self.text.trim().is_empty() {
             return Err(BadQuery::Empty);
         }
-        let Filters { doc_type, module, kind, .. } = &self.filters;
+        if !(1..=MAX_HITS).contains(&self.limit) {
+            return Err(BadQuery::Field("limit", format!("use 1 to {MAX_HITS}")));
+        }
+        let Filters { doc_type, module, kind, version, closure } = &self.filters;
+        if let Some(version) = version {
+            version.parse::<OdooVersion>().map_err(|error| BadQuery::Field("filters.version", error.to_string()))?;
+        }
+        let is_name = |name: &String| (1..=MAX_NAME).contains(&name.len()) && !name.contains(char::is_control);
+        let names = [
+            ("filters.module", module.iter().find(|name| !is_name(name))),
+            ("filters.closure", closure.iter().find(|name| !is_name(name))),
+        ];
+        if let Some((field, _)) = names.into_iter().find(|(_, bad)| bad.is_some()) {
+            return Err(BadQuery::Field(field, format!("a name of an addon has 1 to {MAX_NAME} bytes, none of them a control character")));
+        }
         if let Some(names) = [doc_type, module, kind].into_iter().map(Vec::len).find(|names| *names > MAX_NAMES) {
             return Err(BadQuery::TooManyNames(names));
         }
