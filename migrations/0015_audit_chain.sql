@@ -83,9 +83,16 @@ grant select on audit_heads to odoo_agent_app;
 grant select, insert, update (number, hash) on audit_heads to odoo_agent_lookup;
 grant select, update (number, previous, hash) on audit to odoo_agent_lookup;
 
-revoke execute on function audit_text(audit), audit_dated(), audit_link(uuid, text), audit_linked() from public;
+-- For whoever checks the audit of all: names, and nothing of what they have.
+create function tenant_ids() returns setof text
+    language sql stable security definer set search_path = pg_catalog, public, pg_temp
+    as $$ select id from public.tenants order by id $$;
+
+revoke execute on function audit_text(audit), audit_dated(), audit_link(uuid, text), audit_linked(), tenant_ids() from public;
+grant execute on function tenant_ids() to odoo_agent_app;
 grant execute on function audit_text(audit) to odoo_agent_app, odoo_agent_lookup;
 grant execute on function audit_link(uuid, text) to odoo_agent_lookup;
 grant create on schema public to odoo_agent_lookup;
 alter function audit_linked() owner to odoo_agent_lookup;
+alter function tenant_ids() owner to odoo_agent_lookup;
 revoke create on schema public from odoo_agent_lookup;

@@ -1,7 +1,5 @@
 //! `odoo-agent audit`: what was done in a tenant's name, and whether the record of it is whole.
 
-use std::collections::BTreeSet;
-
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -10,6 +8,7 @@ use super::{Exit, show};
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::{Failure, TenantId};
+use crate::tenants;
 use crate::tenants::audit::{self, EntryView, Head, MAX_LISTED, Verified};
 
 #[derive(Debug, clap::Args)]
@@ -34,7 +33,7 @@ enum Action {
     },
     /// Check that no entry was changed, taken out or put in; name the first one that does not fit.
     Verify {
-        /// Whose entries; without it those of every tenant that the settings name, and of the operator.
+        /// Whose entries; without it those of every tenant.
         #[arg(long)]
         tenant: Option<TenantId>,
         /// The end of the audit as it was printed before, NUMBER:HASH: it must still be part of it.
@@ -71,8 +70,10 @@ async fn list(app: &App, tenant: &TenantId, limit: u32, as_json: bool) -> Result
 }
 
 async fn verify(app: &App, tenant: Option<TenantId>, noted: Option<&Head>, as_json: bool) -> Result<Exit, Failure> {
-    let tenants: BTreeSet<TenantId> =
-        tenant.map_or_else(|| app.tenants().into_iter().cloned().collect(), |tenant| BTreeSet::from([tenant]));
+    let tenants = match tenant {
+        Some(tenant) => vec![tenant],
+        None => tenants::all(&app.db).await?,
+    };
     let mut results = Vec::with_capacity(tenants.len());
     for tenant in tenants {
         let verified = audit::verify(&app.db, &tenant, noted).await?;

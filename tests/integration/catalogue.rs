@@ -15,6 +15,7 @@ const CALLABLE: &[(&str, &[&str])] = &[
             "knowledge_own_terms",
             "knowledge_own_words",
             "tenant_exists",
+            "tenant_ids",
             "tenant_nonce",
             "unpublished_runs",
         ],
@@ -60,7 +61,7 @@ const RULES: &[(&str, &str)] = &[
         "a policy asks for the tenant once a statement, in a selection of its own",
         "select p.polname || ' on ' || p.polrelid::regclass from pg_policy p
           where regexp_replace(concat(pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)),
-                               'SELECT (public\\.)?(current_tenant|is_indexing)\\(\\)', '', 'g') ~ 'current_tenant|is_indexing'",
+                               'SELECT (public\\.)?(current_tenant|is_indexing)\\(\\)( AS \\w+)?', '', 'g') ~ 'current_tenant|is_indexing'",
     ),
     (
         "the application writes rows of the proven tenant alone",
