@@ -37,6 +37,7 @@ const FOR_SCRIPTS: &[&str] = &["IMAGE_SOURCE", "CACHE_DIR"];
 const SECRETS: &[&str] = &[
     "database.url",
     "database.migration_url",
+    "database.signing_key",
     "queue.url",
     "queue.token",
     "claude.api_key",

@@ -2,6 +2,8 @@
 //! Never hands out a connection without a transaction that knows whose it is.
 
 mod error;
+mod migrations;
+mod signing;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -9,15 +11,20 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Row as _, SqlSafeStr as _, Transaction};
 
 use crate::domain::TenantId;
 
 pub use error::DbError;
+pub use migrations::{migrate, store_signing_key};
+use signing::{Scope, SigningKey};
 
 /// The role that every connection becomes. It owns nothing, so that row-level security holds for it.
 pub const APP_ROLE: &str = "odoo_agent_app";
+/// The role that a connection becomes to write what everybody sees: the rows without a tenant.
+pub const INDEXER_ROLE: &str = "odoo_agent_indexer";
 
 /// How long to wait for a connection before PostgreSQL counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,11 +32,6 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const SURELY_THERE: Duration = Duration::from_secs(1);
 /// The most bytes of one JSON value that is stored.
 const MAX_JSON_BYTES: usize = 8 * 1024 * 1024;
-/// Iterative index scans, without which a filtered search comes back short.
-const MIN_PGVECTOR: (u32, u32) = (0, 8);
-const MIN_POSTGRES: i32 = 150_000;
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
 /// Where PostgreSQL is.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,13 +43,16 @@ pub struct Config {
     /// The owner's `postgres://…`, used by migrations only. `None`: the same as `url`.
     #[serde(deserialize_with = "secret")]
     pub migration_url: Option<SecretString>,
+    /// The secret that says whose a transaction is: 64 hexadecimal digits. `None`: the one that the database holds, read as the owner.
+    #[serde(deserialize_with = "secret")]
+    pub signing_key: Option<SecretString>,
     /// The most connections that this process opens.
     pub max_connections: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { url: None, migration_url: None, max_connections: 16 }
+        Self { url: None, migration_url: None, signing_key: None, max_connections: 16 }
     }
 }
 
@@ -66,6 +71,7 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretStr
 #[derive(Debug, Clone)]
 pub struct Db {
     pool: PgPool,
+    signing_key: SigningKey,
 }
 
 impl Db {
@@ -80,6 +86,8 @@ impl Db {
             .map_err(explain_connect)?;
         become_app(&mut first).await.map_err(explain_connect)?;
         check_role(&mut first).await?;
+        let signing_key = signing::key_of(config).await?;
+        signing_key.check(&mut first).await?;
         first.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(config.max_connections.max(1))
@@ -90,18 +98,25 @@ impl Db {
             .test_before_acquire(false)
             .before_acquire(|conn, about| Box::pin(is_there(conn, about.idle_for)))
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self { pool, signing_key })
     }
 
-    /// A transaction that sees and writes only this tenant's rows.
+    /// A transaction that sees only this tenant's rows and those of nobody, and writes only its own.
     pub async fn tenant(&self, tenant: &TenantId) -> Result<TenantTx, DbError> {
-        let tx = self.begin(begin_of(tenant)).await?;
-        Ok(TenantTx { tx, tenant: tenant.clone(), db: self.clone() })
+        self.bound(tenant, Scope::Tenant).await
+    }
+
+    /// A transaction, in the name of this tenant, that sees and writes only rows of nobody: the shared knowledge.
+    pub async fn indexer(&self, tenant: &TenantId) -> Result<TenantTx, DbError> {
+        self.bound(tenant, Scope::Index).await
     }
 
     /// A transaction of no tenant: it sees no row of any, and can only call the functions that look across them.
     pub async fn system(&self) -> Result<SystemTx, DbError> {
-        Ok(SystemTx { tx: self.begin("begin".to_owned()).await? })
+        // The number ends what the proof of the transaction before this one was good for.
+        let statement = format!("begin; set local role {APP_ROLE}; set local odoo_agent.tenant = ''; select public.tenant_nonce()");
+        let conn = self.connection().await?;
+        Ok(SystemTx { tx: Transaction::begin(conn, Some(AssertSqlSafe(statement).into_sql_str())).await? })
     }
 
     /// Whether PostgreSQL answers.
@@ -116,15 +131,40 @@ impl Db {
         self.pool.close().await;
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place where transactions begin; TenantTx and SystemTx are made of them")]
-    async fn begin(&self, statement: String) -> Result<Transaction<'static, Postgres>, DbError> {
-        Ok(self.pool.begin_with(AssertSqlSafe(statement)).await?)
+    #[expect(clippy::disallowed_methods, reason = "the one place where connections are taken; TenantTx and SystemTx are made of them")]
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, DbError> {
+        Ok(self.pool.acquire().await?)
     }
-}
 
-/// Begins and says whose it is, in one round trip. The name of a tenant is letters, digits, `-` and `_`: it cannot end the literal.
-fn begin_of(tenant: &TenantId) -> String {
-    format!("begin; set local odoo_agent.tenant = '{tenant}'")
+    async fn bound(&self, tenant: &TenantId, scope: Scope) -> Result<TenantTx, DbError> {
+        let conn = self.connection().await?;
+        Ok(TenantTx { tx: self.begin(conn, tenant, scope).await?, tenant: tenant.clone(), scope, db: self.clone() })
+    }
+
+    /// Begins a transaction and proves whose it is, in two round trips: the proof is good for a number that the server has just given to
+    /// this session. Not prepared, so that no statement of another transaction can have put another in its place.
+    async fn begin(
+        &self,
+        mut conn: PoolConnection<Postgres>,
+        tenant: &TenantId,
+        scope: Scope,
+    ) -> Result<Transaction<'static, Postgres>, DbError> {
+        let nonce = match sqlx::raw_sql("select public.tenant_nonce()").fetch_one(&mut *conn).await {
+            Ok(row) => row.try_get(0)?,
+            Err(error) => {
+                // A session that cannot be given a number is of no use to anybody; another takes its place.
+                conn.close_on_drop();
+                return Err(error.into());
+            }
+        };
+        let proof = self.signing_key.proof(scope, tenant, nonce);
+        // The name of a tenant is letters, digits, `-` and `_`: it cannot end the literal.
+        let statement = format!(
+            "begin; set local role {}; set local odoo_agent.tenant = '{tenant}'; set local odoo_agent.proof = '{proof}'",
+            scope.role()
+        );
+        Ok(Transaction::begin(conn, Some(AssertSqlSafe(statement).into_sql_str())).await?)
+    }
 }
 
 /// Whether a connection out of the pool can be used. One that was used a moment ago is not asked: that would be a round trip for nothing.
@@ -139,6 +179,8 @@ async fn check_role(conn: &mut PgConnection) -> Result<(), DbError> {
     let role = sqlx::query!(
         r#"select current_user::text as "name!", rolsuper as "superuser!", rolbypassrls as "bypass!",
                       exists (select from pg_class where relowner = pg_roles.oid) as "owns!",
+                      has_database_privilege(current_database(), 'temporary') as "temporary!", current_database()::text as "database!",
+                      pg_has_role(session_user, (select relowner from pg_class where oid = to_regclass('public.tenants')), 'MEMBER') as is_owner,
                       to_regclass('public.tenants') is not null as "migrated!"
                  from pg_roles where rolname = current_user"#
     )
@@ -153,6 +195,19 @@ async fn check_role(conn: &mut PgConnection) -> Result<(), DbError> {
     }
     if !role.migrated {
         return Err(DbError::Setup("the database holds no tables; run the migrations first".to_owned()));
+    }
+    if role.temporary {
+        return Err(DbError::Setup(format!(
+            "{APP_ROLE} may make temporary tables, which would stand before the program's own; as the owner of the database: \
+                 REVOKE TEMPORARY ON DATABASE {:?} FROM PUBLIC, {APP_ROLE}",
+            role.database
+        )));
+    }
+    if role.is_owner == Some(true) {
+        tracing::warn!(
+            "the login of database.url can become the owner of the tables, so that nothing but the program itself keeps tenants apart; \
+             give daily work a login of its own and name the owner in database.migration_url"
+        );
     }
     Ok(())
 }
@@ -196,6 +251,7 @@ fn options(url: &SecretString) -> Result<PgConnectOptions, DbError> {
 pub struct TenantTx {
     tx: Transaction<'static, Postgres>,
     tenant: TenantId,
+    scope: Scope,
     db: Db,
 }
 
@@ -212,10 +268,10 @@ impl TenantTx {
 
     /// Another transaction of the same tenant, for what can be read at the same time. `None` where no connection is idle: who holds one does not
     /// wait for a second, or all might wait for each other.
-    #[expect(clippy::disallowed_methods, reason = "it begins as every transaction of a tenant does")]
     pub async fn beside(&self) -> Option<Self> {
-        let tx = self.db.pool.try_begin_with(AssertSqlSafe(begin_of(&self.tenant))).await.ok().flatten()?;
-        Some(Self { tx, tenant: self.tenant.clone(), db: self.db.clone() })
+        let conn = self.db.pool.try_acquire()?;
+        let tx = self.db.begin(conn, &self.tenant, self.scope).await.ok()?;
+        Some(Self { tx, tenant: self.tenant.clone(), scope: self.scope, db: self.db.clone() })
     }
 
     /// Makes everything permanent.
@@ -240,54 +296,6 @@ impl SystemTx {
     pub async fn commit(self) -> Result<(), DbError> {
         Ok(self.tx.commit().await?)
     }
-}
-
-/// Brings the database up to date on a short connection of its own. Two at once wait for each other. `false`: this login may not
-/// create tables, so somebody else sees to it.
-pub async fn migrate(url: &SecretString) -> Result<bool, DbError> {
-    let mut conn = PgConnection::connect_with(&options(url)?).await.map_err(explain_connect)?;
-    let allowed = sqlx::query!(r#"select has_schema_privilege('public', 'create') as "create!""#).fetch_one(&mut conn).await?.create;
-    let result = if allowed { migrate_on(&mut conn).await } else { Ok(()) };
-    let closed = conn.close().await;
-    result?;
-    closed?;
-    Ok(allowed)
-}
-
-async fn migrate_on(conn: &mut PgConnection) -> Result<(), DbError> {
-    let server = sqlx::query!(
-        r#"select current_setting('server_version_num')::int as "number!", current_setting('server_version') as "text!",
-                  (select coalesce(installed_version, default_version) from pg_available_extensions where name = 'vector') as pgvector"#
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    if server.number < MIN_POSTGRES {
-        return Err(DbError::Setup(format!("it is version {}; 15 or newer is needed", server.text)));
-    }
-    match server.pgvector {
-        None => return Err(DbError::Setup("the extension pgvector is not installed on the server; install it".to_owned())),
-        Some(found) if version_pair(&found) < MIN_PGVECTOR => {
-            return Err(DbError::Setup(format!("pgvector is version {found}; 0.8 or newer is needed (ALTER EXTENSION vector UPDATE)")));
-        }
-        Some(_) => {}
-    }
-    MIGRATIONS.run(&mut *conn).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => explain_migration(error),
-        other => DbError::Setup(other.to_string()),
-    })
-}
-
-/// The usual reason is that pgvector is installed but only a superuser may enable it.
-fn explain_migration(error: sqlx::Error) -> DbError {
-    if error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "42501") {
-        return DbError::Setup(format!("{error}; the owner needs CREATEROLE, and a superuser may have to CREATE EXTENSION vector first"));
-    }
-    error.into()
-}
-
-fn version_pair(text: &str) -> (u32, u32) {
-    let mut numbers = text.split('.').map(|part| part.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Text that PostgreSQL can hold: log text may carry the NUL character, which it cannot.

@@ -72,6 +72,9 @@ impl App {
                 migrated || config.database.migration_url.is_none(),
                 "database.migration_url is a login that may not create tables"
             );
+            if let (true, Some(secret)) = (migrated, &config.database.signing_key) {
+                crate::db::store_signing_key(owner, secret).await.context("database.signing_key could not be stored")?;
+            }
         }
         let db = Db::connect(&config.database).await?;
         let queue = Queue::connect(&config.queue).await?;

@@ -2,6 +2,7 @@
 //!
 //! People get progress on stderr; stdout holds the result, and with `--json` one JSON object and nothing else.
 
+mod audit;
 mod bench;
 mod classify;
 mod confidence;
@@ -88,6 +89,8 @@ enum Command {
     Group(group::Args),
     /// Tickets: list, show, or say what mended one.
     Ticket(ticket::Args),
+    /// What was done in a tenant's name: list it, or check that the record of it is whole.
+    Audit(audit::Args),
     /// API keys.
     Key(key::Args),
 }
@@ -157,6 +160,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Index(args) => Box::pin(index::run(config, args)).await,
         Command::Group(args) => Box::pin(group::run(config, args)).await,
         Command::Ticket(args) => Box::pin(ticket::run(config, args)).await,
+        Command::Audit(args) => Box::pin(audit::run(config, args)).await,
         Command::Key(args) => Box::pin(key::run(config, args)).await,
     };
     ended.unwrap_or_else(|error| report(&error))

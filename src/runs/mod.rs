@@ -6,6 +6,7 @@ mod attempt;
 pub mod groups;
 mod rollback;
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -112,14 +113,31 @@ pub async fn mark_published(db: &Db, tenant: &TenantId, run: RunId) -> Result<()
 /// Jobs of every tenant whose rows were written at least this long ago and that no queue is known to have, oldest first, with their trace.
 pub async fn unpublished(db: &Db, older_than: Duration, max: u32) -> Result<Vec<(Job, Option<String>)>, DbError> {
     let mut tx = db.system().await?;
-    let rows = sqlx::query!(
-        r#"select id as "id!", tenant_id as "tenant!", kind as "kind!", payload as "payload!", traceparent
-             from unpublished_runs(make_interval(secs => $1), $2)"#,
+    let found = sqlx::query!(
+        r#"select id as "id!", tenant_id as "tenant!" from unpublished_runs(make_interval(secs => $1), $2)"#,
         older_than.as_secs_f64(),
         i32::try_from(max).unwrap_or(i32::MAX),
     )
     .fetch_all(tx.conn())
     .await?;
+    tx.commit().await?;
+    let order: Vec<Uuid> = found.iter().map(|row| row.id).collect();
+    let mut by_tenant: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
+    for row in found {
+        by_tenant.entry(row.tenant).or_default().push(row.id);
+    }
+    let mut jobs = HashMap::new();
+    for (tenant, ids) in by_tenant {
+        let tenant: TenantId = stored("tenant", &tenant)?;
+        jobs.extend(jobs_of(db, &tenant, &ids).await?.into_iter().map(|job| (job.0.run_id.0, job)));
+    }
+    Ok(order.iter().filter_map(|id| jobs.remove(id)).collect())
+}
+
+/// The jobs of these runs of a tenant, with their trace.
+async fn jobs_of(db: &Db, tenant: &TenantId, runs: &[Uuid]) -> Result<Vec<(Job, Option<String>)>, DbError> {
+    let mut tx = db.tenant(tenant).await?;
+    let rows = sqlx::query!("select id, kind, payload, traceparent from runs where id = any($1)", runs).fetch_all(tx.conn()).await?;
     let mut jobs = Vec::with_capacity(rows.len());
     for row in rows {
         // A kind that only another version knows must not hold up the rest.
@@ -127,8 +145,7 @@ pub async fn unpublished(db: &Db, older_than: Duration, max: u32) -> Result<Vec<
             tracing::warn!(run = %row.id, kind = row.kind, "a waiting run is of a kind that this version does not know");
             continue;
         };
-        let tenant = stored("tenant", &row.tenant)?;
-        jobs.push((Job { run_id: RunId(row.id), tenant, kind, payload: row.payload }, row.traceparent));
+        jobs.push((Job { run_id: RunId(row.id), tenant: tenant.clone(), kind, payload: row.payload }, row.traceparent));
     }
     Ok(jobs)
 }

@@ -13,7 +13,7 @@ pub use account::Account;
 pub use ledger::Ledger;
 pub use settings::Settings;
 
-use crate::db::{Db, DbError, storable_json};
+use crate::db::{Db, DbError, storable_json, stored};
 use crate::domain::TenantId;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -31,6 +31,13 @@ pub async fn exists(db: &Db, tenant: &TenantId) -> Result<bool, DbError> {
     let mut tx = db.system().await?;
     let row = sqlx::query!(r#"select tenant_exists($1) as "exists!""#, tenant.as_str()).fetch_one(tx.conn()).await?;
     Ok(row.exists)
+}
+
+/// Every tenant, by name.
+pub async fn all(db: &Db) -> Result<Vec<TenantId>, DbError> {
+    let mut tx = db.system().await?;
+    let rows = sqlx::query!(r#"select id as "id!" from tenant_ids() as id"#).fetch_all(tx.conn()).await?;
+    rows.iter().map(|row| stored("tenant", &row.id)).collect()
 }
 
 /// Since when the tenant is there.

@@ -472,7 +472,7 @@ async fn index_of_an_older_version_serves_until_there_are_new_ones() {
         (true, vec!["knowledge_vectors_hash_256_1_256", "vectors_own_hash_256_1_256", "vectors_shared_hash_256_1_256"]),
         (false, vec!["vectors_own_hash_256_1_256", "vectors_shared_hash_256_1_256"]),
     ] {
-        let mut tx = database.db.tenant(&tenant(&database.db, "acme").await).await.unwrap();
+        let mut tx = database.db.indexer(&tenant(&database.db, "acme").await).await.unwrap();
         let sql = "select knowledge_vector_index('hash-256@1', 256)";
         assert_eq!(sqlx::query_scalar::<_, bool>(sql).fetch_one(tx.conn()).await.unwrap(), made);
         tx.commit().await.unwrap();

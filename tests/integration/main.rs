@@ -6,7 +6,9 @@
 mod support;
 
 mod ask;
+mod audit;
 mod bad_input;
+mod catalogue;
 mod classify;
 mod claude;
 mod confidence;
@@ -38,5 +40,6 @@ mod sandbox;
 mod schedule;
 mod stack;
 mod store;
+mod tenancy;
 mod tickets;
 mod upgrade;

@@ -23,7 +23,7 @@ use crate::domain::{OdooVersion, TenantId};
 use crate::knowledge::Embedder;
 use crate::sandbox::Engine;
 
-use own::Own;
+pub(super) use own::Own;
 
 /// How many texts are made up where nothing else is said.
 const CHUNKS: u32 = 20_000;

@@ -6,6 +6,7 @@ mod labelled;
 mod log;
 mod page;
 mod sandbox;
+mod tenants;
 mod traps;
 
 use std::time::{Duration, Instant};
@@ -45,6 +46,8 @@ enum Only {
     Traps(traps::Args),
     /// How well and how fast the knowledge base finds.
     Knowledge(knowledge::Args),
+    /// What it costs to prove whose a transaction of the database is.
+    Tenants(tenants::Args),
     /// Verifying real addons: a naive run from nothing, ours, and the floor, side by side; and what twenty runs leave behind.
     Sandbox(sandbox::Args),
 }
@@ -54,6 +57,7 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
         Some(Only::Sandbox(args)) => return sandbox::run(config, args).await,
         Some(Only::Errors(args)) => return Box::pin(errors::run(config.clone(), args)).await,
         Some(Only::Traps(args)) => return Box::pin(traps::run(config.clone(), args)).await,
+        Some(Only::Tenants(args)) => return Box::pin(tenants::run(config, args)).await,
         Some(Only::Knowledge(args)) => return Box::pin(knowledge::run(config, args)).await,
         Some(Only::Log) | None => {}
     }

@@ -96,6 +96,10 @@ pub(super) async fn texts(db: &Db, options: &Options) -> Result<u64, IndexError>
 }
 
 impl Texts<'_> {
+    async fn begin(&self) -> Result<TenantTx, IndexError> {
+        Ok(self.options.begin(self.db, self.owner.is_none()).await?)
+    }
+
     async fn embed(&self, embedder: &dyn Vectors, chunks: u64) -> Result<Embedded, IndexError> {
         let (started, mut done) = (Instant::now(), Embedded::default());
         let lacking = self.lacking(embedder.name()).await?;
@@ -123,13 +127,13 @@ impl Texts<'_> {
             // Each by its own index.
             if self.source.is_some() { "source_id = $1" } else { "source_id is null and $1::uuid is null" }
         );
-        let mut tx = self.db.tenant(&self.options.tenant).await?;
+        let mut tx = self.begin().await?;
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(self.source).bind(embedder).fetch_all(tx.conn()).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     async fn embed_batch(&self, embedder: &dyn Vectors, ids: &[Uuid]) -> Result<Embedded, IndexError> {
-        let mut tx = self.db.tenant(&self.options.tenant).await?;
+        let mut tx = self.begin().await?;
         let reused = self.reuse(&mut tx, embedder.name(), ids).await?;
         let rest: Vec<Uuid> = ids.iter().copied().filter(|id| !reused.contains(id)).collect();
         let sql = format!("select id, card, corpus, module, odoo_version from {} where id = any($1)", self.table);
@@ -173,7 +177,7 @@ impl Texts<'_> {
         if vectors.is_empty() {
             return Ok(());
         }
-        let mut tx = self.db.tenant(&self.options.tenant).await?;
+        let mut tx = self.begin().await?;
         let of = |part: &Part| &lacking[part.text];
         sqlx::query(
             "insert into knowledge_vectors (embedder, tenant_id, version, chunk_id, part, corpus, module, embedding)
@@ -198,7 +202,7 @@ impl Texts<'_> {
 
     /// Makes the index of the embedder's vectors, once there are many.
     async fn optimise(&self, embedder: &dyn Vectors) -> Result<(), IndexError> {
-        let mut tx = self.db.tenant(&self.options.tenant).await?;
+        let mut tx = self.begin().await?;
         let many = sqlx::query!(
             r#"select count(*) as "count!" from (select from knowledge_vectors where embedder = $1 and corpus = 'code' limit $2) v"#,
             embedder.name(),
@@ -209,7 +213,10 @@ impl Texts<'_> {
         if many.count <= MANY {
             return Ok(());
         }
+        tx.commit().await?;
         (self.options.progress)(&Status { phase: "optimise", ..Status::default() });
+        // An index is of everybody's vectors and the tenant's alike.
+        let mut tx = self.db.indexer(&self.options.tenant).await?;
         sqlx::query!(
             "select set_config('statement_timeout', '0', true) as timeout, set_config('maintenance_work_mem', '512MB', true) as memory"
         )

@@ -25,7 +25,7 @@ pub use tree::has_translations;
 
 use super::chunk::ModuleCard;
 use super::{Knowledge, Purpose, tickets};
-use crate::db::DbError;
+use crate::db::{Db, DbError, TenantTx};
 use crate::domain::{Failure, OdooVersion, TenantId};
 
 /// How many tickets are written together: what one of them holds may be megabytes of log.
@@ -103,6 +103,13 @@ pub struct Options {
     pub embedder: Option<Arc<dyn Vectors>>,
     /// Gets how far it is, often.
     pub progress: Tell,
+}
+
+impl Options {
+    /// A transaction for the rows that everybody sees, or for those of the tenant alone.
+    async fn begin(&self, db: &Db, is_shared: bool) -> Result<TenantTx, DbError> {
+        if is_shared { db.indexer(&self.tenant).await } else { db.tenant(&self.tenant).await }
+    }
 }
 
 /// Why an indexing ended early. What is written by then stays, and so does what was known before.

@@ -34,7 +34,7 @@ pub async fn run(db: &Db, tree: &Tree, options: &Options) -> Result<Report, Inde
     let _alone = source::alone(db, tree, options, wait).await?;
     let source = source::begin(db, tree, options).await?;
     let ended = Run::new(db, tree, options, source).work().await;
-    let written = source::end(db, options, source, &ended).await;
+    let written = source::end(db, tree, options, source, &ended).await;
     let report = ended?;
     written?;
     (options.progress)(&Status {

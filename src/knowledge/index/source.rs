@@ -35,7 +35,7 @@ pub(super) async fn alone(db: &Db, tree: &Tree, options: &Options, wait: impl Fn
 
 /// Says that the indexing of a tree begins; the source is made if it is new.
 pub(super) async fn begin(db: &Db, tree: &Tree, options: &Options) -> Result<SourceId, IndexError> {
-    let mut tx = db.tenant(&options.tenant).await?;
+    let mut tx = options.begin(db, tree.origin.is_shared()).await?;
     let row = sqlx::query!(
         "insert into knowledge_sources (id, tenant_id, doc_type, name, version, location, state) values ($1, $2, $3, $4, $5, $6, 'running')
          on conflict (tenant_id, doc_type, name, version) do update
@@ -55,12 +55,18 @@ pub(super) async fn begin(db: &Db, tree: &Tree, options: &Options) -> Result<Sou
 }
 
 /// Says how it ended. After a failure the report says why.
-pub(super) async fn end(db: &Db, options: &Options, source: SourceId, ended: &Result<Report, IndexError>) -> Result<(), IndexError> {
+pub(super) async fn end(
+    db: &Db,
+    tree: &Tree,
+    options: &Options,
+    source: SourceId,
+    ended: &Result<Report, IndexError>,
+) -> Result<(), IndexError> {
     let (state, report) = match ended {
         Ok(report) => ("done", storable_json("report", report)?),
         Err(error) => ("failed", serde_json::json!({ "error": error.to_string() })),
     };
-    let mut tx = db.tenant(&options.tenant).await?;
+    let mut tx = options.begin(db, tree.origin.is_shared()).await?;
     sqlx::query!("update knowledge_sources set state = $2, report = $3, finished_at = now() where id = $1", source.0, state, report)
         .execute(tx.conn())
         .await?;

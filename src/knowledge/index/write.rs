@@ -60,14 +60,14 @@ impl Writer<'_> {
 
     /// Makes the statistics anew that searches are planned by.
     pub(super) async fn settle(&self) -> Result<(), IndexError> {
-        let mut tx = self.db.tenant(&self.options.tenant).await?;
+        let mut tx = self.db.indexer(&self.options.tenant).await?;
         sqlx::query("select knowledge_settle()").execute(tx.conn()).await?;
         Ok(tx.commit().await?)
     }
 
     /// Writes one batch.
     pub(super) async fn write(&self, batch: Batch) -> Result<Written, IndexError> {
-        let mut tx = self.db.tenant(&self.options.tenant).await?;
+        let mut tx = self.options.begin(self.db, self.tree.origin.is_shared()).await?;
         let paths: Vec<String> = batch.files.iter().map(|file| file.path.clone()).chain(batch.gone.iter().cloned()).collect();
         let old = self.old(&mut tx, &paths).await?;
         let mut terms = Terms::default();

@@ -90,6 +90,8 @@ pub struct TestDb {
     pub db: Db,
     pub url: String,
     pub owner_url: String,
+    /// The secret that says whose a transaction is, as the settings take it.
+    pub signing_key: String,
 }
 
 pub async fn database() -> TestDb {
@@ -97,8 +99,19 @@ pub async fn database() -> TestDb {
     let name = unique("test");
     create_database(&servers.owner, &name).await;
     let (url, owner_url) = (in_database(&servers.app, &name), in_database(&servers.owner, &name));
-    let config = db::Config { url: Some(url.clone().into()), ..db::Config::default() };
-    TestDb { db: Db::connect(&config).await.unwrap(), url, owner_url }
+    // A copy of a database does not have its rights; they are set with every migration.
+    db::migrate(&owner_url.clone().into()).await.unwrap();
+    let signing_key = signing_key(&owner_url).await;
+    let config = db::Config { url: Some(url.clone().into()), signing_key: Some(signing_key.clone().into()), ..db::Config::default() };
+    TestDb { db: Db::connect(&config).await.unwrap(), url, owner_url, signing_key }
+}
+
+async fn signing_key(owner_url: &str) -> String {
+    use sqlx::Connection;
+    let mut connection = sqlx::PgConnection::connect(owner_url).await.unwrap();
+    let key = sqlx::query_scalar("select encode(secret, 'hex') from tenant_signing_key").fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    key
 }
 
 /// A copy of the migrated database; it must have no other connection at that moment, so one test at a time.
@@ -136,6 +149,7 @@ pub async fn app(addons: &[&Path], change: impl FnOnce(&mut Config)) -> TestApp 
     let mut config = Config::load(None).unwrap();
     config.data_dir = dir.path().to_owned();
     config.database.url = Some(database.url.clone().into());
+    config.database.signing_key = Some(database.signing_key.clone().into());
     config.queue.url = Some(nats_url());
     config.queue.prefix = unique("t");
     // JetStream sets aside what a stream may hold, and every test has streams of its own.
@@ -155,6 +169,7 @@ pub async fn app(addons: &[&Path], change: impl FnOnce(&mut Config)) -> TestApp 
     change(&mut config);
     let mut env = vec![
         ("DATABASE_URL".to_owned(), database.url),
+        ("ODOO_AGENT_DATABASE__SIGNING_KEY".to_owned(), database.signing_key),
         ("NATS_URL".to_owned(), nats_url()),
         ("ODOO_AGENT_SANDBOX__POOL__MOST".to_owned(), config.sandbox.pool.most.to_string()),
         ("ODOO_AGENT_SANDBOX__TEMPLATES__AFTER".to_owned(), config.sandbox.templates.after.to_string()),

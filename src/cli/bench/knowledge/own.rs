@@ -12,7 +12,7 @@ use crate::stack::{self, Stack};
 use crate::tenants;
 
 /// The server.
-pub(super) struct Own {
+pub(in crate::cli::bench) struct Own {
     stack: Stack,
     owner: String,
     app: String,
@@ -20,14 +20,14 @@ pub(super) struct Own {
 }
 
 /// A migrated database with one tenant.
-pub(super) struct Database {
+pub(in crate::cli::bench) struct Database {
     /// As the program uses it.
-    pub(super) db: Db,
+    pub(in crate::cli::bench) db: Db,
     owner: String,
 }
 
 impl Own {
-    pub(super) async fn start(config: &Config) -> anyhow::Result<Self> {
+    pub(in crate::cli::bench) async fn start(config: &Config) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("odoo-agent-bench").permissions(super::super::open_to_all()).tempdir()?;
         let wanted =
             stack::Config { data_dir: folder.path().to_owned(), runtime_dir: config.runtime_dir.clone(), nats: false, postgres: true };
@@ -37,16 +37,23 @@ impl Own {
         Ok(Self { stack, owner, app, _folder: folder })
     }
 
-    pub(super) async fn database(&self, name: &str, tenant: &TenantId) -> anyhow::Result<Database> {
+    pub(in crate::cli::bench) async fn database(&self, name: &str, tenant: &TenantId) -> anyhow::Result<Database> {
         self.administer(format!("create database {name}")).await?;
         let owner = within(&self.owner, name);
         db::migrate(&SecretString::from(owner.clone())).await?;
-        let db = Db::connect(&db::Config { url: Some(within(&self.app, name).into()), ..db::Config::default() }).await?;
+        let config =
+            db::Config { url: Some(within(&self.app, name).into()), migration_url: Some(owner.clone().into()), ..db::Config::default() };
+        let db = Db::connect(&config).await?;
         tenants::ensure(&db, tenant).await?;
         Ok(Database { db, owner })
     }
 
-    pub(super) async fn drop_database(&self, name: &str) -> anyhow::Result<()> {
+    /// The application's address of a database.
+    pub(in crate::cli::bench) fn app_url(&self, name: &str) -> String {
+        within(&self.app, name)
+    }
+
+    pub(in crate::cli::bench) async fn drop_database(&self, name: &str) -> anyhow::Result<()> {
         self.administer(format!("drop database {name} with (force)")).await
     }
 
@@ -56,14 +63,14 @@ impl Own {
         Ok(connection.close().await?)
     }
 
-    pub(super) async fn stop(self) {
+    pub(in crate::cli::bench) async fn stop(self) {
         self.stack.stop(PATIENCE).await;
     }
 }
 
 impl Database {
     /// A connection that no row-level security binds: what loads, and what people would have without this program.
-    pub(super) async fn plain(&self) -> anyhow::Result<PgConnection> {
+    pub(in crate::cli::bench) async fn plain(&self) -> anyhow::Result<PgConnection> {
         Ok(PgConnection::connect(&self.owner).await?)
     }
 }
