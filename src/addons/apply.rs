@@ -1,4 +1,4 @@
-//! Writing a proven patch: every file with a backup, all of them or none.
+//! Writing a patch that is proven or approved: every file with a backup, all of them or none.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{AddonsError, Folder};
-use crate::domain::{FileChange, Patch, ProvenPatch, RelPath};
+use crate::domain::{FileChange, Patch, RelPath, WritablePatch};
 use crate::odoo::Addon;
 
 /// The most backups of one file.
@@ -69,7 +69,7 @@ pub fn tested(addon: &Addon, patch: &Patch) -> String {
 }
 
 /// Fails if the addon below `root` is not the one that the patch was proven on.
-pub fn check_tested(root: &Path, proven: &ProvenPatch, expected: &str) -> Result<(), ApplyError> {
+pub fn check_tested(root: &Path, proven: &impl WritablePatch, expected: &str) -> Result<(), ApplyError> {
     let modules: BTreeSet<&str> = proven.patch().changes().iter().map(|change| change.path.module()).collect();
     for name in modules {
         let changed = || ApplyError::Elsewhere(name.to_owned());
@@ -83,7 +83,7 @@ pub fn check_tested(root: &Path, proven: &ProvenPatch, expected: &str) -> Result
 
 /// Writes the patch below `root`, each old file kept beside the new one as `NAME.bak` (`.bak.1`, … if that exists).
 /// Writing what is already there is no error, so that a second try after a crash ends well.
-pub fn apply(root: &Path, proven: &ProvenPatch) -> Result<Applied, ApplyError> {
+pub fn apply(root: &Path, proven: &impl WritablePatch) -> Result<Applied, ApplyError> {
     let changes = proven.patch().changes();
     let mut pending = Vec::new();
     for change in changes {
@@ -202,7 +202,7 @@ fn undo_writes(root: &Path, undo: &[(&FileChange, Option<PathBuf>)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Applicability, Evidence, Grade, Patch};
+    use crate::domain::{Applicability, Evidence, Grade, Patch, ProvenPatch};
 
     fn proven(changes: &[(&str, Option<&str>, &str)]) -> ProvenPatch {
         let changes = changes.iter().map(|(path, before, after)| FileChange {

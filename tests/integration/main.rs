@@ -6,6 +6,7 @@
 mod support;
 
 mod ask;
+mod authority;
 mod bad_input;
 mod classify;
 mod claude;
@@ -20,6 +21,7 @@ mod fix;
 mod forgery;
 mod groups;
 mod index;
+mod keys;
 mod knowledge;
 mod knowledge_named;
 mod lint;
