@@ -1,4 +1,4 @@
-//! Writing a proven patch: every file with a backup, all of them or none.
+//! Writing a patch that is proven or approved: every file with a backup, all of them or none.
 //!
 //! Everything is prepared before the first file is replaced: the new folders, the backups and the new contents stand beside their targets with
 //! the owner, mode and access list that they must have. What follows is one rename a file, by descriptor.
@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::attributes::{Attributes, NotKept};
 use super::beneath::{self, Directory, Identity};
 use super::{AddonsError, Folder};
-use crate::domain::{FileChange, Patch, ProvenPatch, RelPath};
+use crate::domain::{FileChange, Patch, RelPath, WritablePatch};
 use crate::odoo::Addon;
 
 /// The most backups of one file.
@@ -97,7 +97,7 @@ pub fn tested(addon: &Addon, patch: &Patch) -> String {
 }
 
 /// Fails if the addon below `root` is not the one that the patch was proven on.
-pub fn check_tested(root: &Path, proven: &ProvenPatch, expected: &str) -> Result<(), ApplyError> {
+pub fn check_tested(root: &Path, proven: &impl WritablePatch, expected: &str) -> Result<(), ApplyError> {
     let modules: BTreeSet<&str> = proven.patch().changes().iter().map(|change| change.path.module()).collect();
     for name in modules {
         let changed = || ApplyError::Elsewhere(name.to_owned());
@@ -112,7 +112,7 @@ pub fn check_tested(root: &Path, proven: &ProvenPatch, expected: &str) -> Result
 /// Writes the patch below `root`, each old file kept beside the new one as `NAME.bak` (`.bak.1`, … if that exists). Owner, group, mode and access
 /// list stay as they are; what is new has the owner and group of its folder and a mode like what stands beside it.
 /// Writing what is already there is no error, so that a second try after a crash ends well.
-pub fn apply(root: &Path, proven: &ProvenPatch) -> Result<Applied, ApplyError> {
+pub fn apply(root: &Path, proven: &impl WritablePatch) -> Result<Applied, ApplyError> {
     let changes = proven.patch().changes();
     let Some(first) = changes.first() else { return Ok(Applied { files: Vec::new(), backups: Vec::new() }) };
     let directory = Directory::open(root).map_err(|error| ApplyError::Io(first.path.clone(), error))?;
@@ -335,7 +335,7 @@ fn back_up(folder: &Directory, name: &str, before: &[u8], attributes: &Attribute
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Applicability, Evidence, Grade, Patch};
+    use crate::domain::{Applicability, Evidence, Grade, Patch, ProvenPatch};
 
     fn proven(changes: &[(&str, Option<&str>, &str)]) -> ProvenPatch {
         let changes = changes.iter().map(|(path, before, after)| FileChange {

@@ -1,6 +1,6 @@
-//! Addons folders on disk: read as values, and a proven patch written with backups, all files or none.
+//! Addons folders on disk: read as values, and a patch that is proven or approved written with backups, all files or none.
 //!
-//! Never follows a symlink, never reads outside the folders it was given, never writes what has no proof.
+//! Never follows a symlink, never reads outside the folders it was given, never writes what has neither a proof nor a person's word.
 
 mod apply;
 mod attributes;

@@ -1,4 +1,4 @@
-//! Who is calling.
+//! Who is calling, and whether their key may do what the route does.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
@@ -7,14 +7,15 @@ use uuid::Uuid;
 
 use super::error::Problem;
 use super::exchange::admit;
-use crate::app::App;
-use crate::domain::TenantId;
+use super::routes::Needs;
+use crate::app::{App, Authenticated};
+use crate::domain::{Scopes, TenantId};
 
 /// The header for a key, besides `Authorization: Bearer`.
 pub const KEY_HEADER: &str = "x-api-key";
 
-/// The tenant whose key came with the request, and which key it is.
-pub struct Caller(pub TenantId, pub Uuid);
+/// The tenant whose key came with the request, which key it is, and what it may do: what the route needs is among it.
+pub struct Caller(pub TenantId, pub Uuid, pub Scopes);
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
@@ -25,13 +26,20 @@ impl FromRequestParts<App> for Caller {
         let key = header(KEY_HEADER).or(bearer).ok_or_else(|| {
             Problem::unauthorized("send an API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`; `odoo-agent key create` makes one")
         })?;
-        match app.authenticate(key).await? {
-            Some((tenant, key)) => {
-                admit(parts, app, &tenant, key.0).await?;
-                Ok(Self(tenant, key.0))
+        let caller = match app.authenticate(key).await? {
+            Authenticated::Valid { tenant, key, scopes } => Self(tenant, key.0, scopes),
+            Authenticated::Expired => {
+                return Err(Problem::unauthorized("the API key has expired; `odoo-agent key create` makes a new one"));
             }
-            None => Err(Problem::unauthorized("the API key is not valid: it is unknown, revoked or cut")),
-        }
+            Authenticated::Revoked => {
+                return Err(Problem::unauthorized("the API key was revoked; `odoo-agent key create` makes a new one"));
+            }
+            Authenticated::Unknown => return Err(Problem::unauthorized("the API key is not valid: it is unknown or cut")),
+        };
+        admit(parts, app, &caller.0, caller.1).await?;
+        // A route that does not say what it needs serves nobody.
+        let Some(Needs(scope)) = parts.extensions.get() else { return Err(Problem::without_scope()) };
+        if caller.2.has(*scope) { Ok(caller) } else { Err(Problem::forbidden(*scope, &caller.2)) }
     }
 }
 

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::json;
 
-use crate::domain::{Failure, FailureKind};
+use crate::domain::{Failure, FailureKind, Scope, Scopes};
 
 /// The most characters of a detail.
 const MAX_DETAIL: usize = 1_000;
@@ -20,6 +20,7 @@ pub struct Problem {
     title: &'static str,
     detail: String,
     retry_after: Option<u64>,
+    missing_scope: Option<Scope>,
 }
 
 impl Problem {
@@ -30,12 +31,29 @@ impl Problem {
             detail.truncate(end);
             detail.push('…');
         }
-        Self { status, title, detail, retry_after: None }
+        Self { status, title, detail, retry_after: None, missing_scope: None }
     }
 
     /// The key is missing or wrong.
     pub fn unauthorized(detail: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "No valid API key", detail)
+    }
+
+    /// The key is valid, and may not do this.
+    pub fn forbidden(scope: Scope, has: &Scopes) -> Self {
+        let detail =
+            format!("this needs an API key with the scope `{scope}`; this one has {has}: `odoo-agent key create --scopes …` makes another");
+        Self { missing_scope: Some(scope), ..Self::new(StatusCode::FORBIDDEN, "The API key may not do this", detail) }
+    }
+
+    /// The route was built without saying what its callers need.
+    pub fn without_scope() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "the route does not say which scope it needs, so it serves nobody")
+    }
+
+    /// The thing is not in the state that the request takes it to be in.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "Not possible as things are", detail)
     }
 
     /// The request is wrong.
@@ -110,7 +128,10 @@ impl From<Failure> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response<Body> {
-        let body = json!({ "type": "about:blank", "title": self.title, "status": self.status.as_u16(), "detail": self.detail });
+        let mut body = json!({ "type": "about:blank", "title": self.title, "status": self.status.as_u16(), "detail": self.detail });
+        if let Some(scope) = self.missing_scope {
+            body["missing_scope"] = json!(scope);
+        }
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -122,6 +143,10 @@ impl IntoResponse for Problem {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        let challenge = self.missing_scope.map(|scope| format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""));
+        if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -13,7 +13,7 @@ use super::auth::Caller;
 use super::error::Problem;
 use super::ingest::read;
 use crate::app::App;
-use crate::domain::{Job, JobKind, RunId, TenantId};
+use crate::domain::{Job, JobKind, RunId, Submitter, TenantId};
 use crate::ingest;
 
 /// The largest request for a job, in bytes.
@@ -43,9 +43,10 @@ pub async fn submit(caller: Caller, State(app): State<App>, headers: HeaderMap, 
         ),
     };
     let run_id = key.map_or_else(RunId::generate, |key| keyed(&caller.0, kind, key));
-    let job = Job { run_id, tenant: caller.0, kind, payload: ingest::masked(request.payload) };
+    let payload = ingest::recompute_fingerprint(ingest::masked(request.payload));
+    let job = Job { run_id, tenant: caller.0, kind, payload };
     let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok()).filter(|value| value.len() <= 128);
-    let submitted = app.submit_as(&job, traceparent, Some(caller.1)).await?;
+    let submitted = app.submit_as(&job, traceparent, Submitter::Key(caller.1)).await?;
     if submitted.duplicate {
         let first = app.run(&job.tenant, run_id).await?.ok_or_else(|| Problem::not_found("run"))?;
         if first.payload != job.payload {

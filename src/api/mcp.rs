@@ -14,5 +14,5 @@ use crate::mcp;
 pub async fn serve(caller: Caller, State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let body = read(&parts.headers, body, mcp::MAX_BODY).await?;
-    Ok(mcp::over_http(app, caller.0, Request::from_parts(parts, Body::from(body))).await)
+    Ok(mcp::over_http(app, caller.0, caller.2, Request::from_parts(parts, Body::from(body))).await)
 }

@@ -2,6 +2,7 @@
 //!
 //! It turns requests into calls of [`App`] and answers into JSON; it never touches a database or a queue itself.
 
+mod approve;
 mod auth;
 mod body;
 mod connections;
@@ -12,7 +13,9 @@ mod groups;
 mod health;
 mod ingest;
 mod jobs;
+mod keys;
 mod mcp;
+mod routes;
 mod search;
 mod serve;
 mod tickets;
@@ -21,38 +24,56 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::trace::TraceLayer;
 
+use self::routes::Routes;
 use crate::app::App;
+use crate::domain::Scope;
+
+pub use self::routes::Route;
 
 pub use serve::serve;
+
+/// Every route, with the scope that a caller's key needs for it.
+fn routes() -> Routes {
+    Routes::default()
+        .post(exchange::INGEST, Scope::Ingest, ingest::odoo)
+        .get("/v1/ingest/{event}", Scope::Read, ingest::event)
+        .get("/v1/groups", Scope::Read, groups::list)
+        .get("/v1/groups/{group}", Scope::Read, groups::group)
+        .post("/v1/groups/{group}/split", Scope::Run, groups::split)
+        .post("/v1/groups/{group}/state", Scope::Run, groups::state)
+        .get("/v1/tickets", Scope::Read, tickets::list)
+        .get("/v1/tickets/{ticket}", Scope::Read, tickets::ticket)
+        .post("/v1/tickets/{ticket}/resolve", Scope::Run, tickets::resolve)
+        .post("/v1/tickets/{ticket}/approve", Scope::Approve, approve::ticket)
+        .post("/v1/jobs", Scope::Run, jobs::submit)
+        .get("/v1/jobs/{run}", Scope::Read, jobs::status)
+        .get("/v1/jobs/{run}/events", Scope::Read, events::follow)
+        .post("/v1/jobs/{run}/approve", Scope::Approve, approve::run)
+        .post("/v1/search", Scope::Read, search::search)
+        .get("/v1/definitions", Scope::Read, search::definitions)
+        .get("/v1/keys", Scope::Admin, keys::list)
+        .delete("/v1/keys/{key}", Scope::Admin, keys::revoke)
+        .any("/mcp", Scope::Read, mcp::serve)
+        .open("/healthz", health::alive)
+        .open("/readyz", health::ready)
+}
+
+/// The routes as the documentation lists them.
+pub fn route_table() -> Vec<Route> {
+    routes().into_table()
+}
 
 /// Every route.
 pub fn router(app: App) -> Router {
     let key = HeaderName::from_static(auth::KEY_HEADER);
-    Router::new()
-        .route(exchange::INGEST, post(ingest::odoo))
-        .route("/v1/ingest/{event}", get(ingest::event))
-        .route("/v1/groups", get(groups::list))
-        .route("/v1/groups/{group}", get(groups::group))
-        .route("/v1/groups/{group}/split", post(groups::split))
-        .route("/v1/groups/{group}/state", post(groups::state))
-        .route("/v1/tickets", get(tickets::list))
-        .route("/v1/tickets/{ticket}", get(tickets::ticket))
-        .route("/v1/tickets/{ticket}/resolve", post(tickets::resolve))
-        .route("/v1/jobs", post(jobs::submit))
-        .route("/v1/jobs/{run}", get(jobs::status))
-        .route("/v1/jobs/{run}/events", get(events::follow))
-        .route("/v1/search", post(search::search))
-        .route("/v1/definitions", get(search::definitions))
-        .route("/mcp", any(mcp::serve))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
+    routes()
+        .into_router()
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
         // Bodies are read by the handlers, each against its own limit.

@@ -2,8 +2,10 @@
 //!
 //! Doors see only this; it never knows a door, a worker or a handler.
 
+mod approve;
 mod groups;
 mod limits;
+mod keys;
 mod purse;
 mod rollback;
 mod search;
@@ -29,7 +31,6 @@ use crate::queue::{Queue, QueueError};
 use crate::runs::groups::EventView;
 use crate::runs::{self, RunView};
 use crate::sandbox::Engine;
-use crate::tenants::keys::KeyId;
 use crate::tenants::{self, Settings};
 
 pub use crate::knowledge::confidence::{Actor, Earned};
@@ -37,8 +38,10 @@ pub use crate::knowledge::{
     Answer as SearchAnswer, Defined, Hit, MAX_TOKENS, Question as DefinitionQuestion, Request as SearchRequest, Room, Sought, Span,
 };
 pub use crate::runs::groups::{Filter as GroupFilter, GroupPage, GroupState, GroupView, MAX_PAGE};
+pub use crate::tenants::keys::{Authenticated, KeyId, KeyView};
 pub use crate::tickets::{BadResolution, Filter as TicketFilter, Resolution, TicketLine, TicketPage, TicketState, TicketView};
 pub use limits::{Allowance, Limits, OverLimit, Standing, Use};
+pub use approve::Approved;
 pub use rollback::Rollback;
 pub use submit::Submitted;
 
@@ -106,11 +109,6 @@ impl App {
     /// The tenants that the settings name, and the operator.
     pub fn tenants(&self) -> BTreeSet<&TenantId> {
         self.config.tenants.keys().chain([&self.sources.operator]).collect()
-    }
-
-    /// Whose key this is, and which. Unknown, revoked and malformed keys are all `None`.
-    pub async fn authenticate(&self, key: &str) -> Result<Option<(TenantId, KeyId)>, Failure> {
-        Ok(tenants::keys::authenticate(&self.db, key).await?)
     }
 
     /// A run of this tenant.

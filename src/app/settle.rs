@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::App;
 use crate::addons::{self, ApplyError};
 use crate::db::TenantTx;
-use crate::domain::{Effect, Failure, FixOutcome, Job, Outcome, Progress, RunState, Ticket};
+use crate::domain::{Effect, Failure, FixOutcome, Job, Outcome, Progress, RunState, Ticket, Writing};
 use crate::knowledge::confidence::{Actor, Feedback, FeedbackKind, record};
 use crate::runs::{self, AttemptToken, groups};
 use crate::tenants::audit;
@@ -47,8 +47,19 @@ impl App {
     async fn carry_out(&self, tx: &mut TenantTx, job: &Job, effect: &Effect, result: &mut Value) -> Result<(), Failure> {
         match effect {
             Effect::Apply { root, proven, tested, otherwise } => {
+                // What was right when the fix was found need not be so when it is written: a key may have been revoked since.
+                let held_back = match self.writing(tx, job).await? {
+                    Writing::Allowed => None,
+                    Writing::Unasked => Some("nobody asked for it".to_owned()),
+                    Writing::Refused { why, .. } => Some(why),
+                };
+                if let Some(why) = held_back {
+                    result["not_applied"] = json!(why);
+                    result["why"] = json!(format!("The fix is proven, and was not applied: {why}."));
+                    return file(tx, job, otherwise, result).await;
+                }
                 let (folder, patch, tested) = (root.clone(), proven.clone(), tested.clone());
-                let apply = move || addons::check_tested(&folder, &patch, &tested).and_then(|()| addons::apply(&folder, &patch));
+                let apply = move || addons::check_tested(&folder, &*patch, &tested).and_then(|()| addons::apply(&folder, &*patch));
                 let applied = tokio::task::spawn_blocking(apply).await.map_err(Failure::bug)?;
                 match applied {
                     Ok(applied) => {
@@ -68,10 +79,18 @@ impl App {
                     }
                 }
             }
+            // It is kept with the outcome, where an approval finds it.
+            Effect::Offer(_) => {}
             Effect::Ticket(ticket) => file(tx, job, ticket, result).await?,
             Effect::Remember(lesson) => knowledge::remember(tx, job.run_id, lesson).await?,
         }
         Ok(())
+    }
+
+    /// Whether what a job finds may be written by itself, as things are now.
+    async fn writing(&self, tx: &mut TenantTx, job: &Job) -> Result<Writing, Failure> {
+        let authority = runs::authority(tx, job).await?;
+        Ok(authority.writing(&job.tenant, self.settings(&job.tenant).apply, job.payload["apply"].as_bool()))
     }
 
     /// Ends a run that waits and will never be taken up. A run under way, or another one of the same name, is left alone.

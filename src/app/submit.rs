@@ -4,12 +4,11 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use jsonschema::Validator;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::App;
-use crate::domain::{EventId, Failure, FailureKind, Job, JobKind, Progress, Release, RunId, TenantId};
+use crate::domain::{ErrorReport, EventId, Failure, FailureKind, Job, JobKind, Progress, Release, RunId, Submitter, TenantId};
 use crate::runs;
 
 /// What a producer gets back.
@@ -32,6 +31,7 @@ impl App {
         let validator = VALIDATORS.iter().find(|(known, _)| *known == kind).and_then(|(_, validator)| validator.as_ref());
         let validator = validator.ok_or_else(|| Failure::bug(anyhow::anyhow!("the schema of {kind} is not a JSON Schema")))?;
         match validator.iter_errors(payload).next() {
+            None if kind == JobKind::DebugError => readable(&payload["report"]),
             None => Ok(()),
             Some(error) => {
                 let place = error.instance_path().to_string();
@@ -43,16 +43,17 @@ impl App {
         }
     }
 
-    /// Writes the run, then publishes it. If the second fails, the reconciler publishes it later: what was accepted is not lost.
+    /// Writes the run in the operator's name, then publishes it. If the second fails, the reconciler publishes it later: what was accepted is not
+    /// lost.
     pub async fn submit(&self, job: &Job, traceparent: Option<&str>) -> Result<Submitted, Failure> {
-        self.submit_as(job, traceparent, None).await
+        self.submit_as(job, traceparent, Submitter::Operator).await
     }
 
-    /// The same in the name of an API key.
-    pub async fn submit_as(&self, job: &Job, traceparent: Option<&str>, key: Option<Uuid>) -> Result<Submitted, Failure> {
+    /// The same in the name of somebody else.
+    pub async fn submit_as(&self, job: &Job, traceparent: Option<&str>, by: Submitter) -> Result<Submitted, Failure> {
         Self::check(job.kind, &job.payload)?;
         let mut tx = self.db.tenant(&job.tenant).await?;
-        let inserted = runs::insert_as(&mut tx, job, traceparent, None, key).await?;
+        let inserted = runs::insert_as(&mut tx, job, traceparent, None, by).await?;
         tx.commit().await?;
         if inserted {
             self.tell(&job.tenant, job.run_id, &Progress::new("queued", format!("{} was accepted", job.kind))).await;
@@ -91,5 +92,19 @@ impl App {
             self.queue.publish_raw_of(tenant, format, event, part, release).await.map(|_| event)
         };
         Ok(futures::future::try_join_all(parts.into_iter().map(publish)).await?)
+    }
+}
+
+/// A report that cannot be read would be given up with a ticket, under whatever name it claims to have.
+fn readable(report: &Value) -> Result<(), Failure> {
+    if report.is_null() {
+        return Ok(());
+    }
+    match ErrorReport::deserialize(report) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let text: String = error.to_string().chars().take(300).collect();
+            Err(Failure::bad_input(format!("the payload at /report is no report as triage makes it: {text}; send the text as `log`")))
+        }
     }
 }

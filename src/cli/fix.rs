@@ -15,7 +15,9 @@ use super::{Exit, show};
 use crate::addons::Folder;
 use crate::app::App;
 use crate::config::Config;
-use crate::domain::{ErrorReport, Failure, FailureKind, Job, JobKind, ModuleName, OdooVersion, Progress, RunId, TenantId, Verdict};
+use crate::domain::{
+    ErrorReport, Failure, FailureKind, Job, JobKind, ModuleName, OdooVersion, Progress, RunId, Submitter, TenantId, Verdict,
+};
 use crate::runs::{self, Claim};
 use crate::worker::{Told, Worker, execute};
 use crate::{ingest, odoo};
@@ -150,8 +152,9 @@ async fn attempts(worker: &Worker, job: &Job) -> anyhow::Result<Value> {
     // The claim writes the row, as published at once: no worker is to take it.
     App::check(job.kind, &job.payload)?;
     let told: Told = Arc::new(|step: &Progress| show::line(&format!("  {:<11} {}", step.step, step.message)));
+    let lease = Duration::from_secs(60);
     loop {
-        let (token, number) = match runs::claim(&app.db, job, "fix", Duration::from_secs(60)).await.map_err(Failure::from)? {
+        let (token, number) = match runs::claim_as(&app.db, job, "fix", lease, Submitter::Operator).await.map_err(Failure::from)? {
             Claim::Granted { token, attempt } => (token, attempt),
             Claim::Held { for_ } => {
                 tokio::time::sleep(for_).await;

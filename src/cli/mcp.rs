@@ -26,12 +26,16 @@ pub struct Args {
     /// Whose knowledge is searched beside what everybody may see.
     #[arg(long, default_value = "default")]
     tenant: TenantId,
+    /// Let the tools have a fix written. Without it they read and run only; no tool of this version writes.
+    #[arg(long)]
+    allow_apply: bool,
 }
 
 /// Serves until standard input ends, or a signal says so. Standard output holds the protocol and nothing else.
 pub async fn run(config: Config, args: Args) -> anyhow::Result<Exit> {
     let connected = connect(config).await?;
-    let served = mcp::over_streams(connected.app.clone(), args.tenant, stdin()?, tokio::io::stdout(), on_signal()?).await;
+    let scopes = mcp::scopes_of_streams(args.allow_apply);
+    let served = mcp::over_streams(connected.app.clone(), args.tenant, scopes, stdin()?, tokio::io::stdout(), on_signal()?).await;
     connected.close_within(GRACE).await;
     served?;
     Ok(Exit::Done)

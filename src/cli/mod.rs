@@ -3,6 +3,7 @@
 //! People get progress on stderr; stdout holds the result, and with `--json` one JSON object and nothing else.
 
 mod audit;
+mod approve;
 mod bench;
 mod classify;
 mod confidence;
@@ -57,6 +58,8 @@ enum Command {
     Schedule,
     /// Mend one error, from the log to the proven patch.
     Fix(fix::Args),
+    /// Accept a patch that a run has found and not written: see it, then have it written with backups.
+    Approve(approve::Args),
     /// Take back a fix that a run has written, from its backups.
     Rollback(rollback::Args),
     /// Show how far each source of fixes is trusted, and the counts behind it.
@@ -144,6 +147,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Work => Box::pin(up::work(config)).await,
         Command::Schedule => Box::pin(up::schedule(config)).await,
         Command::Fix(args) => Box::pin(fix::run(config, args)).await,
+        Command::Approve(args) => Box::pin(approve::run(config, args)).await,
         Command::Rollback(args) => Box::pin(rollback::run(config, args)).await,
         Command::Confidence(args) => Box::pin(confidence::run(config, args)).await,
         Command::Classify(args) => classify::run(&args),

@@ -27,10 +27,12 @@ pub fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
-/// How a command ends that shows a result: done only if the error is fixed, and what was to be written is written and still there.
+/// How a command ends that shows a result: done only if the error is fixed or a person has accepted the patch, and what was to be written is
+/// written and still there.
 pub fn exit_of(result: &Value) -> Exit {
     let is_held_back = result["not_applied"].is_string() || result["rolled_back"].is_object();
-    if result["outcome"] == "fixed" && !is_held_back { Exit::Done } else { Exit::NotProven }
+    let is_right = result["outcome"] == "fixed" || result["approved"].is_object();
+    if is_right && !is_held_back { Exit::Done } else { Exit::NotProven }
 }
 
 /// The result of a fix for a person: what, how sure, the patch, the evidence.
@@ -67,6 +69,12 @@ pub fn result(result: &Value) {
     }
     if let Some(backups) = result["applied"]["backups"].as_array() {
         out(&format!("applied     with {} backup(s)", backups.len()));
+    }
+    if result["approved"].is_object() {
+        out(&format!("approved    {} by {}", text(&result["approved"]["at"]), text(&result["approved"]["by"])));
+    }
+    if let Some(digest) = result["digest"].as_str() {
+        out(&format!("digest      {}", clean(digest)));
     }
     if result["rolled_back"].is_object() {
         out(&format!("rolled back {} by {}", text(&result["rolled_back"]["at"]), text(&result["rolled_back"]["by"])));
@@ -156,6 +164,7 @@ mod tests {
             exit_of(&result)
         };
         assert_eq!(exit(&[]), Exit::Done);
+        assert_eq!(exit(&[("outcome", json!("proposed")), ("approved", json!({}))]), Exit::Done);
         for bad in [("outcome", json!("proposed")), ("outcome", json!("ticket")), ("not_applied", json!("x")), ("rolled_back", json!({}))] {
             assert_eq!(exit(std::slice::from_ref(&bad)), Exit::NotProven, "{bad:?}");
         }

@@ -29,7 +29,8 @@ pub async fn run(config: Config, args: Args) -> anyhow::Result<Exit> {
     let text = std::fs::read(&args.file).map_err(|error| Failure::bad_input(format!("{file} cannot be read: {error}")))?;
     let payload: Value = serde_json::from_slice(&text).map_err(|error| Failure::bad_input(format!("{file} is not JSON: {error}")))?;
     let connected = connect(config).await?;
-    let job = Job { run_id: RunId::generate(), tenant: args.tenant, kind: args.kind, payload: ingest::masked(payload) };
+    let payload = ingest::recompute_fingerprint(ingest::masked(payload));
+    let job = Job { run_id: RunId::generate(), tenant: args.tenant, kind: args.kind, payload };
     let submitted = connected.app.submit(&job, None).await;
     connected.close().await;
     let submitted = submitted?;

@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::connect::connect;
 use super::{Exit, key, show};
 use crate::api;
-use crate::app::App;
+use crate::app::{App, Authenticated};
 use crate::config::Config;
 use crate::domain::TenantId;
 use crate::scheduler;
+use crate::tenants::keys::NewKey;
 use crate::worker::Worker;
 
 /// How long a service waits at its end for commands that work on its servers.
@@ -83,11 +84,11 @@ async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
 async fn first_key(app: &App, file: &Path) -> anyhow::Result<()> {
     let tenant: TenantId = "default".parse()?;
     if let Ok(kept) = std::fs::read_to_string(file)
-        && app.authenticate(kept.trim()).await?.is_some()
+        && matches!(app.authenticate(kept.trim()).await?, Authenticated::Valid { .. })
     {
         return Ok(());
     }
-    let made = key::create(app, &tenant, "made by up").await?;
+    let made = key::create(app, &tenant, NewKey::named("made by up")).await?;
     let mut options = std::fs::OpenOptions::new();
     std::os::unix::fs::OpenOptionsExt::mode(options.write(true).create(true).truncate(true), 0o600);
     if let Some(folder) = file.parent() {

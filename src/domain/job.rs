@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::outcome::StoredOutcome;
-use super::{ErrorReport, Grade, InvalidId, OdooVersion, Patch, ProvenPatch, RunId, Source, TenantId};
+use super::{ErrorReport, Grade, InvalidId, OdooVersion, Offer, Patch, ProvenPatch, RunId, Source, TenantId};
 
 /// The kinds of job. A closed set: a kind without a handler does not compile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -137,6 +137,8 @@ pub enum Effect {
         /// The ticket to file if the sources have changed since.
         otherwise: Ticket,
     },
+    /// Keep a patch that is shown and not written, for a person to approve.
+    Offer(Box<Offer>),
     /// File a ticket.
     Ticket(Ticket),
     /// Keep in the knowledge base how it went.

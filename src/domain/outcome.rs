@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Effect, Evidence, Job, Lesson, Outcome, Patch, ProvenPatch, Ticket};
+use super::{Effect, Evidence, Job, Lesson, Offer, Outcome, Patch, ProvenPatch, Ticket};
 
 /// Why an outcome that an earlier version stored is no fix today.
 const UNCHECKED: &str = "An earlier version of the program proved this patch and did not look at what it loses; run the job again.";
@@ -45,6 +45,7 @@ pub(super) struct StoredOutcome {
 #[serde(rename_all = "snake_case")]
 enum StoredEffect {
     Apply { root: PathBuf, proven: Box<(Patch, Evidence)>, tested: String, otherwise: Ticket },
+    Offer(Box<Offer>),
     Ticket(Ticket),
     Remember(Box<Lesson>),
 }
@@ -64,6 +65,7 @@ impl From<StoredOutcome> for Outcome {
                         Effect::Ticket(otherwise)
                     }
                 },
+                StoredEffect::Offer(offer) => Effect::Offer(offer),
                 StoredEffect::Ticket(ticket) => Effect::Ticket(ticket),
                 StoredEffect::Remember(lesson) => Effect::Remember(lesson),
             });
@@ -92,11 +94,20 @@ fn ticket_of(result: &Value) -> Ticket {
     }
 }
 
-/// The folder and the patch that a stored outcome was to write, whatever version stored it.
+/// The folder and the patch that a stored outcome was to write or to have approved, whatever version stored it.
 pub fn written_patch(stored: Value) -> Option<(PathBuf, Patch)> {
+    offered_patch(stored).map(|offer| (offer.root, offer.patch))
+}
+
+/// What a person may approve of a stored outcome: the patch that it only showed, or the one that it was to write.
+pub fn offered_patch(stored: Value) -> Option<Offer> {
     let stored: StoredOutcome = serde_json::from_value(stored).ok()?;
     stored.effects.into_iter().find_map(|effect| match effect {
-        StoredEffect::Apply { root, proven, .. } => Some((root, proven.0)),
+        StoredEffect::Apply { root, proven, tested, .. } => {
+            let (patch, evidence) = *proven;
+            Some(Offer { root, patch, evidence, tested })
+        }
+        StoredEffect::Offer(offer) => Some(*offer),
         StoredEffect::Ticket(_) | StoredEffect::Remember(_) => None,
     })
 }
@@ -129,6 +140,18 @@ mod tests {
         let stored = serde_json::to_value(&outcome).unwrap();
         assert_eq!(serde_json::from_value::<Outcome>(stored.clone()).unwrap(), outcome);
         assert_eq!(written_patch(stored), Some(("/a".into(), patch())));
+    }
+
+    #[test]
+    fn offer_survives_its_round_trip() {
+        let evidence = Evidence { grade: Grade::Consistent, ..Evidence::default() };
+        let offer = Offer { root: "/a".into(), patch: patch(), evidence, tested: "t".to_owned() };
+        let effects = vec![Effect::Ticket(ticket("u")), Effect::Offer(Box::new(offer.clone()))];
+        let outcome = Outcome { result: json!({ "outcome": "proposed" }), effects, next: Vec::new() };
+        let stored = serde_json::to_value(&outcome).unwrap();
+        assert_eq!(serde_json::from_value::<Outcome>(stored.clone()).unwrap(), outcome);
+        assert_eq!(offered_patch(stored.clone()), Some(offer));
+        assert_eq!(written_patch(stored), Some(("/a".into(), patch())), "what was approved and written can be taken back");
     }
 
     #[test]

@@ -43,8 +43,7 @@ struct Payload {
     odoo_version: Option<OdooVersion>,
     #[serde(default)]
     addons: Vec<PathBuf>,
-    #[serde(default)]
-    apply: bool,
+    apply: Option<bool>,
 }
 
 /// Reads the log, finds the sources, looks for a fix, and says what is to be done with it.
@@ -76,7 +75,8 @@ pub async fn run(ctx: &Ctx, payload: &Value) -> Result<Outcome, Failure> {
             }
         },
     };
-    Ok(report::outcome(ctx, &error, &version, &verdict, payload.apply || ctx.settings.apply))
+    let writing = ctx.authority.writing(&ctx.tenant, ctx.settings.apply, payload.apply);
+    Ok(report::outcome(ctx, &error, &version, &verdict, &writing))
 }
 
 /// The error that the job is about.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 
 use crate::claude::Claude;
-use crate::domain::{Failure, Job, JobKind, Outcome, Progress, RunId, TenantId};
+use crate::domain::{Authority, Failure, Job, JobKind, Outcome, Progress, RunId, TenantId};
 use crate::knowledge::{Knowledge, Sources};
 use crate::sandbox::{Engine, Owner};
 use crate::tenants::{Ledger, Settings};
@@ -28,6 +28,8 @@ pub struct Ctx {
     pub tenant: TenantId,
     /// The run.
     pub run: RunId,
+    /// Who asked for it.
+    pub authority: Authority,
     /// What the tenant allows.
     pub settings: Settings,
     /// What is known; what is embedded for it is charged to the run.

@@ -10,8 +10,8 @@ use super::Ctx;
 use crate::addons;
 use crate::cascade::{Attempt, Found, PROMPT_VERSION, Reproduction};
 use crate::domain::{
-    Confidence, Cost, Effect, ErrorReport, Evidence, Failure, FixOutcome, Grade, Lesson, OdooVersion, Outcome, Patch, ProvenPatch, RunId,
-    Source, Suspect, Ticket,
+    Confidence, Cost, Effect, ErrorReport, Evidence, Failure, FixOutcome, Grade, Lesson, OdooVersion, Offer, Outcome, Patch, PatchDigest,
+    ProvenPatch, RunId, Source, Suspect, Ticket, Writing,
 };
 use crate::knowledge::confidence::{Earned, maker};
 use crate::odoo::Addon;
@@ -64,35 +64,38 @@ impl Trust {
     fn objection(&self, threshold: f64) -> Option<String> {
         let confidence = self.confidence(Grade::Proven).value();
         if let Some(run) = self.taken_back {
-            return Some(format!(
-                "a fix of the same error, found by the run {run}, was taken back or rejected; apply it by hand if it is right"
-            ));
+            return Some(format!("a fix of the same error, found by the run {run}, was taken back or rejected; approve it if it is right"));
         }
         // Written so that a threshold that is no number holds everything back.
         let is_trusted = confidence >= threshold;
         (!is_trusted).then(|| {
-            format!("its confidence of {confidence:.2} is below the tenant's threshold of {threshold:.2}; apply it by hand if it is right")
+            format!("its confidence of {confidence:.2} is below the tenant's threshold of {threshold:.2}; approve it if it is right")
         })
     }
 }
 
 /// What is stored and what is to be done.
-pub fn outcome(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, verdict: &Verdict, apply: bool) -> Outcome {
-    let told = Told::new(ctx, error, version, verdict, apply);
-    let lesson = Effect::Remember(Box::new(told.lesson()));
+pub fn outcome(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, verdict: &Verdict, writing: &Writing) -> Outcome {
+    let told = Told::new(ctx, error, version, verdict, writing);
     let mut result = told.result();
-    let effects = match (verdict, told.fixed) {
-        (Verdict::Tried { root, addon, .. }, Some(proven)) if apply && told.not_applied.is_none() => {
+    let mut effects = Vec::new();
+    match (verdict, told.fixed) {
+        (Verdict::Tried { root, addon, .. }, Some(proven)) if *writing == Writing::Allowed && told.not_applied.is_none() => {
             let tested = addons::tested(addon, proven.patch());
-            vec![Effect::Apply { root: root.clone(), proven: Box::new(proven.clone()), tested, otherwise: told.ticket() }, lesson]
+            effects.push(Effect::Apply { root: root.clone(), proven: Box::new(proven.clone()), tested, otherwise: told.ticket() });
         }
-        (_, Some(_)) if !apply => vec![lesson],
         _ => {
-            let ticket = told.ticket();
-            result["ticket"] = json!({ "title": ticket.title, "body": ticket.body });
-            vec![Effect::Ticket(ticket), lesson]
+            effects.extend(told.offer(verdict).map(|offer| Effect::Offer(Box::new(offer))));
+            // A fix that nobody waits for needs no ticket: who looks at the run sees it.
+            let is_awaited = matches!(writing, Writing::Allowed | Writing::Refused { is_wanted: true, .. });
+            if told.fixed.is_none() || is_awaited {
+                let ticket = told.ticket();
+                result["ticket"] = json!({ "title": ticket.title, "body": ticket.body });
+                effects.push(Effect::Ticket(ticket));
+            }
         }
-    };
+    }
+    effects.push(Effect::Remember(Box::new(told.lesson())));
     Outcome { result, effects, next: Vec::new() }
 }
 
@@ -156,7 +159,7 @@ struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    fn new(ctx: &'a Ctx, error: &'a ErrorReport, version: &'a OdooVersion, verdict: &'a Verdict, apply: bool) -> Self {
+    fn new(ctx: &'a Ctx, error: &'a ErrorReport, version: &'a OdooVersion, verdict: &'a Verdict, writing: &Writing) -> Self {
         let empty = Self {
             ctx,
             error,
@@ -210,7 +213,11 @@ impl<'a> Told<'a> {
                 evidence: Some(proven.evidence()),
                 confidence: trust.confidence(Grade::Proven).value(),
                 summary,
-                not_applied: trust.objection(ctx.settings.threshold).filter(|_| apply),
+                not_applied: match writing {
+                    Writing::Allowed => trust.objection(ctx.settings.threshold),
+                    Writing::Unasked => None,
+                    Writing::Refused { why, .. } => Some(why.clone()),
+                },
                 ..tried
             },
             (None, Some(best)) => Self {
@@ -257,8 +264,19 @@ impl<'a> Told<'a> {
     }
 
     /// The patch that is shown.
+    fn shown_patch(&self) -> Option<&'a Patch> {
+        self.patch.filter(|_| self.outcome != FixOutcome::Ticket)
+    }
+
     fn diff(&self) -> Option<String> {
-        self.patch.filter(|_| self.outcome != FixOutcome::Ticket).map(Patch::unified_diff)
+        self.shown_patch().map(Patch::unified_diff)
+    }
+
+    /// What a person may approve.
+    fn offer(&self, verdict: &Verdict) -> Option<Offer> {
+        let Verdict::Tried { root, addon, .. } = verdict else { return None };
+        let (patch, evidence) = (self.shown_patch()?, self.judged()?);
+        Some(Offer { root: root.clone(), patch: patch.clone(), evidence: evidence.clone(), tested: addons::tested(addon, patch) })
     }
 
     /// The result as `fix --json` and `status` show it.
@@ -288,6 +306,7 @@ impl<'a> Told<'a> {
             "confidence": self.confidence,
             "confidence_counts": self.earned,
             "patch": self.diff(),
+            "digest": self.shown_patch().map(PatchDigest::from_patch),
             "applied": Value::Null,
             "not_applied": self.not_applied,
             "suspects": self.suspects,

@@ -1,7 +1,7 @@
 //! How much a source of fixes is trusted: labelled cases first, then what became of its fixes.
 //!
 //! A proof that nobody used changes nothing. Of one error every source is judged once, however often it was fixed: badly, if one of its fixes
-//! turned out badly.
+//! turned out badly. Successes teach only where triage made the group of the error out of events, and never by whoever brought the fix.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -59,6 +59,13 @@ impl FeedbackKind {
             Self::CameBack => "came_back",
         }
     }
+
+    const fn is_success(self) -> bool {
+        match self {
+            Self::Applied | Self::Confirmed | Self::Merged => true,
+            Self::Rejected | Self::RolledBack | Self::CameBack => false,
+        }
+    }
 }
 
 /// Who says what became of a fix.
@@ -108,13 +115,16 @@ pub enum Recorded {
     Stored,
     /// The same was said of this run before.
     Known,
-    /// Whoever brought the fix confirms it, which counts for nothing.
+    /// Whoever brought the fix says that it is right, or had it written, which counts for nothing.
     OwnFix,
     /// This tenant has no such run, or the run has no patch.
     NoFix,
 }
 
 /// Records what became of the fix of a run that has ended. It is the only way in which the confidence in a source changes.
+///
+/// A success that comes from a run, or by the word, of whoever brought the fix counts for nothing. That a fix was written is kept all the same,
+/// for it may come to nothing later.
 pub async fn record(tx: &mut TenantTx, feedback: &Feedback) -> Result<Recorded, DbError> {
     let run = sqlx::query!(
         r#"select result ->> 'source' as source, result ->> 'origin' as origin, result -> 'error' ->> 'class' as class,
@@ -130,16 +140,14 @@ pub async fn record(tx: &mut TenantTx, feedback: &Feedback) -> Result<Recorded, 
     let source = Source::try_from(source).map_err(unreadable)?;
     let origin = run.origin.map(Source::try_from).transpose().map_err(unreadable)?;
     let maker = maker(&source, origin.as_ref());
-    if feedback.kind == FeedbackKind::Confirmed
-        && let Actor::Key(key) = feedback.by
-        && (run.submitted_by == Some(key) || (*maker == Source::Person && has_corrected(tx, &fingerprint, key).await?))
-    {
+    let own = feedback.kind.is_success() && is_own(tx, maker, &fingerprint, run.submitted_by, feedback.by.key()).await?;
+    if own && feedback.kind != FeedbackKind::Applied {
         return Ok(Recorded::OwnFix);
     }
     let tenant = tx.tenant().clone();
     let stored = sqlx::query!(
-        "insert into fix_feedback (tenant_id, run_id, kind, source, class, fingerprint, actor, key_id) values ($1, $2, $3, $4, $5, $6, $7, $8)
-         on conflict do nothing",
+        "insert into fix_feedback (tenant_id, run_id, kind, source, class, fingerprint, actor, key_id, own)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing",
         tenant.as_str(),
         feedback.run.0,
         feedback.kind.as_str(),
@@ -148,27 +156,54 @@ pub async fn record(tx: &mut TenantTx, feedback: &Feedback) -> Result<Recorded, 
         fingerprint,
         feedback.by.as_str(),
         feedback.by.key(),
+        own,
     )
     .execute(tx.conn())
     .await?;
-    Ok(if stored.rows_affected() == 1 { Recorded::Stored } else { Recorded::Known })
+    Ok(match stored.rows_affected() {
+        1 if own => Recorded::OwnFix,
+        1 => Recorded::Stored,
+        _ => Recorded::Known,
+    })
 }
 
-/// Whether this key gave a correction for the error, or for another one of its group.
-async fn has_corrected(tx: &mut TenantTx, fingerprint: &str, key: Uuid) -> Result<bool, DbError> {
+/// Whether a success is claimed by whoever brought the fix: the key that says so asked for the run, or one of the two gave the correction for the
+/// error or for another one of its group. Keys that took one another's place are one. Nor does a correction teach that came with a key which may
+/// send events: what it mends may be an error that the same key has sent.
+async fn is_own(
+    tx: &mut TenantTx,
+    maker: &Source,
+    fingerprint: &str,
+    submitted_by: Option<Uuid>,
+    said_by: Option<Uuid>,
+) -> Result<bool, DbError> {
+    let keys: Vec<Uuid> = submitted_by.into_iter().chain(said_by).collect();
     let row = sqlx::query!(
-        r#"select exists (
-               select from tickets t
-                where t.resolved_by = $2 and t.correction is not null
-                  and (t.evidence -> 'report' ->> 'fingerprint' = $1 or exists (
-                      select from error_fingerprints own join error_fingerprints other on other.group_id = own.group_id
-                       where own.fingerprint = $1 and other.fingerprint = t.evidence -> 'report' ->> 'fingerprint'))) as "has!""#,
+        r#"with involved as (select coalesce(family, id) as family from api_keys where id = any ($1)),
+                same as (
+                    select $2::text as fingerprint
+                    union
+                    select other.fingerprint from error_fingerprints one
+                      join error_fingerprints other on other.tenant_id = one.tenant_id and other.group_id = one.group_id
+                     where one.fingerprint = $2
+                ),
+                brought as (
+                    select coalesce(k.family, k.id) as family, 'ingest' = any (k.scopes) as may_send
+                      from tickets t join api_keys k on k.id = t.resolved_by
+                     where $3 and t.correction is not null
+                       and exists (select from same where same.fingerprint in (
+                           t.evidence -> 'report' ->> 'fingerprint', t.evidence -> 'payload' -> 'report' ->> 'fingerprint',
+                           (select n.fingerprint from tenant_knowledge n
+                             where n.source_id is null and n.doc_type = 'tickets' and n.ref = t.id::text))))
+           select exists (select from brought where may_send or family in (select family from involved)) as "has_brought!",
+                  (select count(distinct family) = 1 from involved) as "is_one!""#,
+        &keys,
         fingerprint,
-        key,
+        *maker == Source::Person,
     )
     .fetch_one(tx.conn())
     .await?;
-    Ok(row.has)
+    Ok(row.has_brought || (row.is_one && keys.len() == 2))
 }
 
 /// Records that the errors of a group have come back after fixes of them were applied, and not taken back since.
@@ -341,18 +376,23 @@ pub(super) async fn all_earned(db: &Db, tenant: &TenantId, sources: Vec<Source>,
     Ok(found.into_values().collect())
 }
 
-/// One row for each source, class and error. An applied fix counts as kept if nothing bad became of it for long enough, and no later run has
-/// proven that the same error is there again.
+/// One row for each source, class and error: the group of an error, or its fingerprint where triage has made no group of it. A success counts only
+/// if triage started the run for a group, for anybody can submit a job about an error that they have made up. An applied fix counts as kept if
+/// nothing bad became of it for long enough, and no later run has proven that the same error is there again.
 async fn rows(db: &Db, tenant: &TenantId, config: Config) -> Result<Vec<Row>, DbError> {
     let mut tx = db.tenant(tenant).await?;
     let rows = sqlx::query!(
         r#"with fixes as (
-               select source, class, fingerprint, run_id,
-                      max(at) filter (where kind = 'applied') as applied_at,
-                      bool_or(kind = 'confirmed') as confirmed, bool_or(kind = 'merged') as merged,
-                      bool_or(kind = 'rejected') as rejected, bool_or(kind = 'rolled_back') as rolled_back,
-                      bool_or(kind = 'came_back') as came_back
-                 from fix_feedback group by source, class, fingerprint, run_id
+               select b.source, b.class, b.fingerprint, b.run_id, coalesce(r.group_id, f.group_id) as group_id,
+                      max(b.at) filter (where b.kind = 'applied' and not b.own and r.group_id is not null) as applied_at,
+                      bool_or(b.kind = 'confirmed' and not b.own and r.group_id is not null) as confirmed,
+                      bool_or(b.kind = 'merged' and not b.own and r.group_id is not null) as merged,
+                      bool_or(b.kind = 'rejected') as rejected, bool_or(b.kind = 'rolled_back') as rolled_back,
+                      bool_or(b.kind = 'came_back') as came_back
+                 from fix_feedback b
+                 join runs r on r.tenant_id = b.tenant_id and r.id = b.run_id
+                 left join error_fingerprints f on f.tenant_id = b.tenant_id and f.fingerprint = b.fingerprint
+                group by b.source, b.class, b.fingerprint, b.run_id, r.group_id, f.group_id
            )
            select source as "source!", class as "class!",
                   count(*) filter (where applied_at <= now() - make_interval(days => $1) and not (rejected or rolled_back or came_back)
@@ -362,7 +402,7 @@ async fn rows(db: &Db, tenant: &TenantId, config: Config) -> Result<Vec<Row>, Db
                   count(*) filter (where confirmed) as "confirmed!", count(*) filter (where merged) as "merged!",
                   count(*) filter (where rejected) as "rejected!", count(*) filter (where rolled_back) as "rolled_back!",
                   count(*) filter (where came_back) as "came_back!"
-             from fixes group by source, class, fingerprint"#,
+             from fixes group by source, class, coalesce(group_id::text, fingerprint)"#,
         i32::try_from(config.settle_days).unwrap_or(i32::MAX),
     )
     .fetch_all(tx.conn())

@@ -28,7 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::domain::{Failure, FailureKind, TenantId};
+use crate::domain::{Failure, FailureKind, Scope, Scopes, TenantId};
 
 /// The largest request over HTTP, in bytes; a search with its log is what needs most.
 pub const MAX_BODY: usize = 512 * 1024;
@@ -49,10 +49,19 @@ static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
     files.into_iter().filter_map(|file| serde_json::from_str(file).ok()).collect()
 });
 
+/// The scope that a caller of each tool needs. A tool that is not named here serves nobody.
+const NEEDS: &[(&str, Scope)] = &[("search_odoo_knowledge", Scope::Read), ("find_odoo_definitions", Scope::Read)];
+
+/// What a server over standard input and output may do: read and run; have something written only if whoever started it says so.
+pub fn scopes_of_streams(may_apply: bool) -> Scopes {
+    [Scope::Read, Scope::Run].into_iter().chain(may_apply.then_some(Scope::Apply)).collect()
+}
+
 /// A server for one tenant.
 struct Server {
     app: App,
     tenant: TenantId,
+    scopes: Scopes,
 }
 
 impl ServerHandler for Server {
@@ -63,7 +72,7 @@ impl ServerHandler for Server {
     }
 
     async fn list_tools(&self, _: Option<PaginatedRequestParams>, _: RequestContext<RoleServer>) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(TOOLS.clone()))
+        Ok(ListToolsResult::with_all_items(TOOLS.iter().filter(|tool| allowed(&tool.name, &self.scopes).is_ok()).cloned().collect()))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -89,15 +98,26 @@ impl ServerHandler for Server {
 
 impl Server {
     async fn call(&self, tool: &str, arguments: JsonObject) -> Result<Told, Failure> {
+        allowed(tool, &self.scopes)?;
         match tool {
             "search_odoo_knowledge" => search::call(&self.app, &self.tenant, arguments).await,
             "find_odoo_definitions" => definitions::call(&self.app, &self.tenant, arguments).await,
-            _ => Err(Failure::bad_input(format!(
-                "there is no tool {:?}; there are: search_odoo_knowledge, find_odoo_definitions",
-                text::line(tool)
-            ))),
+            _ => Err(no_tool(tool)),
         }
     }
+}
+
+/// Fails unless whoever has these scopes may call the tool.
+fn allowed(tool: &str, scopes: &Scopes) -> Result<(), Failure> {
+    let (_, scope) = NEEDS.iter().find(|(name, _)| *name == tool).ok_or_else(|| no_tool(tool))?;
+    if scopes.has(*scope) {
+        return Ok(());
+    }
+    Err(Failure::bad_input(format!("the tool {tool} needs the scope `{scope}`; the caller has {scopes}: use an API key that has it")))
+}
+
+fn no_tool(tool: &str) -> Failure {
+    Failure::bad_input(format!("there is no tool {:?}; there are: search_odoo_knowledge, find_odoo_definitions", text::line(tool)))
 }
 
 /// What a caller is told of a failure: what it can mend, and of anything else only that it is.
@@ -116,12 +136,19 @@ fn said(failure: &Failure) -> String {
 }
 
 /// Serves one tenant over two streams, a message a line, until the first one ends or `stop` is cancelled.
-pub async fn over_streams<R, W>(app: App, tenant: TenantId, read: R, write: W, stop: CancellationToken) -> anyhow::Result<()>
+pub async fn over_streams<R, W>(
+    app: App,
+    tenant: TenantId,
+    scopes: Scopes,
+    read: R,
+    write: W,
+    stop: CancellationToken,
+) -> anyhow::Result<()>
 where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    match (Server { app, tenant }).serve_with_ct((read, write), stop).await {
+    match (Server { app, tenant, scopes }).serve_with_ct((read, write), stop).await {
         Ok(running) => {
             running.waiting().await?;
             Ok(())
@@ -132,18 +159,18 @@ where
     }
 }
 
-/// Answers one request over HTTP for the tenant whose key came with it.
+/// Answers one request over HTTP for the tenant whose key came with it, within the scopes of that key.
 ///
 /// No sessions, whatever version of the protocol is spoken: a session opened with one key could be used with another. `Host` and `Origin` are
 /// not looked at: that guards servers which serve whoever reaches them against web pages, and no web page has the key that this one asks for,
 /// while the host names of a deployment are known only to the proxy before it.
-pub async fn over_http(app: App, tenant: TenantId, request: Request<Body>) -> Response {
+pub async fn over_http(app: App, tenant: TenantId, scopes: Scopes, request: Request<Body>) -> Response {
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
         .with_max_request_body_bytes(MAX_BODY)
         .disable_allowed_hosts();
-    let server = move || Ok(Server { app: app.clone(), tenant: tenant.clone() });
+    let server = move || Ok(Server { app: app.clone(), tenant: tenant.clone(), scopes: scopes.clone() });
     let service = StreamableHttpService::new(server, Arc::new(NeverSessionManager::default()), config);
     service.handle(request).await.map(Body::new)
 }
@@ -168,6 +195,24 @@ mod tests {
                     .all(|schema| schema["type"] == "object" && jsonschema::validator_for(&Value::Object((***schema).clone())).is_ok())
             );
         }
+    }
+
+    #[test]
+    fn tool_demands_its_scope() {
+        for tool in TOOLS.iter() {
+            let (_, scope) = NEEDS.iter().find(|(name, _)| *name == tool.name).expect("every tool says what it needs");
+            assert!(allowed(&tool.name, &[*scope].into_iter().collect()).is_ok());
+            let others = Scope::ALL.iter().copied().filter(|other| other != scope).collect();
+            let error = allowed(&tool.name, &others).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{scope}`")), "{error}");
+        }
+        assert!(allowed("rm_rf", &Scope::ALL.iter().copied().collect()).is_err());
+    }
+
+    #[test]
+    fn streams_read_and_run_and_apply_only_when_told() {
+        assert_eq!(scopes_of_streams(false).to_string(), "read,run");
+        assert_eq!(scopes_of_streams(true).to_string(), "read,run,apply");
     }
 
     #[test]

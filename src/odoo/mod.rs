@@ -26,5 +26,5 @@ pub use kin::kin;
 pub use manifest::{Item, List, Manifest, ManifestError};
 pub use mask::{mask, mask_source};
 pub(crate) use record::{Entry as JsonEntry, Record};
-pub use report::{occurrences, reports};
+pub use report::{occurrences, recompute_fingerprint, reports};
 pub use test_log::TestLog;

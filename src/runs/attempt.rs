@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::unknown_tenant;
 use crate::db::{Db, DbError, TenantTx, storable, storable_json};
-use crate::domain::{Job, Outcome, RunId, RunState, TenantId};
+use crate::domain::{Job, Outcome, RunId, RunState, Submitter, TenantId};
 
 /// What tells one attempt from every other; only its holder may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +34,13 @@ pub enum Claim {
 
 /// Takes a run that waits, or whose lease has run out. Writes the row first if the job came straight from the queue.
 pub async fn claim(db: &Db, job: &Job, worker: &str, lease: Duration) -> Result<Claim, DbError> {
+    claim_as(db, job, worker, lease, Submitter::Queue).await
+}
+
+/// The same, and who asks for the run if its row is not there yet.
+pub async fn claim_as(db: &Db, job: &Job, worker: &str, lease: Duration, by: Submitter) -> Result<Claim, DbError> {
     let mut tx = db.tenant(&job.tenant).await?;
-    adopt(&mut tx, job).await?;
+    adopt(&mut tx, job, by).await?;
     let token = AttemptToken(Uuid::new_v4());
     // clock_timestamp(): now() is the start of the transaction, which may have waited for the row since.
     let granted = sqlx::query!(
@@ -60,14 +65,16 @@ pub async fn claim(db: &Db, job: &Job, worker: &str, lease: Duration) -> Result<
 }
 
 /// Any program may publish a job; the first delivery makes it a run like any other.
-async fn adopt(tx: &mut TenantTx, job: &Job) -> Result<(), DbError> {
+async fn adopt(tx: &mut TenantTx, job: &Job, by: Submitter) -> Result<(), DbError> {
     let payload = storable_json("payload", &job.payload)?;
     sqlx::query!(
-        "insert into runs (id, tenant_id, kind, payload) values ($1, $2, $3, $4) on conflict (id) do nothing",
+        "insert into runs (id, tenant_id, kind, payload, submitter, submitted_by) values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing",
         job.run_id.0,
         job.tenant.as_str(),
         job.kind.as_str(),
         payload,
+        by.as_str(),
+        by.key(),
     )
     .execute(tx.conn())
     .await

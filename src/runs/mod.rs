@@ -2,7 +2,9 @@
 //! A queue cannot fence a late worker, so the token of the attempt is compared here, in the transaction that has the effect.
 //! Never publishes, acks or decides whether to try again.
 
+mod approval;
 mod attempt;
+mod authority;
 pub mod groups;
 mod rollback;
 
@@ -12,12 +14,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::db::{Db, DbError, TenantTx, storable, storable_json, stored};
-use crate::domain::{Cost, GroupId, Job, JobKind, RunId, RunState, TenantId};
+use crate::domain::{Cost, GroupId, Job, JobKind, RunId, RunState, Submitter, TenantId};
 
-pub use attempt::{AttemptToken, Claim, claim, extend, fenced, finish, keep_outcome, kept_outcome, refuse, release};
+pub use approval::{Offered, mark_approved, offered};
+pub use attempt::{AttemptToken, Claim, claim, claim_as, extend, fenced, finish, keep_outcome, kept_outcome, refuse, release};
+pub use authority::authority;
 
 pub use rollback::{Written, mark_rolled_back, written};
 
@@ -57,22 +60,25 @@ pub struct RunView {
     pub traceparent: Option<String>,
 }
 
-/// Writes the row of a job, and names it as the newest run of its group. `false`: the row was there already.
+/// Writes the row of a job, and names it as the newest run of its group. `false`: the row was there already. A job of a group is one that triage
+/// asks for; any other may come from whoever reaches the queue.
 pub async fn insert(tx: &mut TenantTx, job: &Job, traceparent: Option<&str>, group: Option<GroupId>) -> Result<bool, DbError> {
-    insert_as(tx, job, traceparent, group, None).await
+    let by = if group.is_some() { Submitter::Event } else { Submitter::Queue };
+    insert_as(tx, job, traceparent, group, by).await
 }
 
-/// The same in the name of an API key.
+/// The same, and who asks for it.
 pub async fn insert_as(
     tx: &mut TenantTx,
     job: &Job,
     traceparent: Option<&str>,
     group: Option<GroupId>,
-    key: Option<Uuid>,
+    by: Submitter,
 ) -> Result<bool, DbError> {
     let payload = storable_json("payload", &job.payload)?;
     let inserted = sqlx::query!(
-        "insert into runs (id, tenant_id, kind, payload, traceparent, group_id, submitted_by) values ($1, $2, $3, $4, $5, $6, $7)
+        "insert into runs (id, tenant_id, kind, payload, traceparent, group_id, submitter, submitted_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (id) do nothing",
         job.run_id.0,
         job.tenant.as_str(),
@@ -80,7 +86,8 @@ pub async fn insert_as(
         payload,
         traceparent.map(storable),
         group.map(|group| group.0),
-        key,
+        by.as_str(),
+        by.key(),
     )
     .execute(tx.conn())
     .await

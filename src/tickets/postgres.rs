@@ -51,6 +51,14 @@ pub async fn resolve(tx: &mut TenantTx, id: TicketId, resolution: &Resolution, k
     Ok(row.map(|row| RunId(row.run_id)))
 }
 
+/// Closes the ticket of a run whose patch a person has accepted. One that somebody has resolved stays as it is, and so does a run without one.
+pub async fn close(tx: &mut TenantTx, run: RunId) -> Result<(), DbError> {
+    sqlx::query!("update tickets set state = 'closed', closed_at = now() where run_id = $1 and state = 'open'", run.0)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// One ticket, or `None` if this tenant has no such ticket.
 pub async fn get(db: &Db, tenant: &TenantId, id: TicketId) -> Result<Option<TicketView>, DbError> {
     let mut tx = db.tenant(tenant).await?;

@@ -10,7 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::{Worker, hopeless};
-use crate::domain::{Failure, FailureKind, Job, Outcome, Progress, RunId, TenantId, Verdict};
+use crate::domain::{Authority, Failure, FailureKind, Job, Outcome, Progress, RunId, TenantId, Verdict};
 use crate::ingest;
 use crate::jobs::{self, Ctx};
 use crate::queue::{Delivery, QueueError, envelope};
@@ -38,7 +38,7 @@ pub async fn deliver(worker: &Worker, delivery: Delivery) {
     }
     async {
         let acknowledged = match accept(worker, &job, traceparent.as_deref()).await {
-            Ok(()) => attempt(worker, &job, &delivery).await,
+            Ok(job) => attempt(worker, &job, &delivery).await,
             Err(failure) => turn_down(worker, &job, &delivery, failure).await,
         };
         if let Err(error) = acknowledged {
@@ -49,17 +49,27 @@ pub async fn deliver(worker: &Worker, delivery: Delivery) {
     .await;
 }
 
-/// A producer that publishes straight to NATS gets the same row and the same checks as one that comes over HTTP.
-async fn accept(worker: &Worker, job: &Job, traceparent: Option<&str>) -> Result<(), Failure> {
+/// A producer that publishes straight to NATS gets the same row and the same checks as one that comes over HTTP. Returns what is to be done: of a
+/// run that has a row, what the row says, for its message may be anybody's.
+async fn accept(worker: &Worker, job: &Job, traceparent: Option<&str>) -> Result<Job, Failure> {
     if !tenants::exists(&worker.app.db, &job.tenant).await? {
         return Err(Failure::bad_input(format!("there is no tenant {}", job.tenant)));
     }
     crate::app::App::check(job.kind, &job.payload)?;
+    let job = Job { payload: ingest::recompute_fingerprint(job.payload.clone()), ..job.clone() };
     let mut tx = worker.app.db.tenant(&job.tenant).await?;
-    runs::insert(&mut tx, job, traceparent, None).await?;
+    let is_new = runs::insert(&mut tx, &job, traceparent, None).await?;
     tx.commit().await?;
     runs::mark_published(&worker.app.db, &job.tenant, job.run_id).await?;
-    Ok(())
+    if is_new {
+        return Ok(job);
+    }
+    match runs::get(&worker.app.db, &job.tenant, job.run_id).await? {
+        Some(view) if view.kind == job.kind.as_str() => Ok(Job { payload: view.payload, ..job }),
+        Some(view) => Err(Failure::bad_input(format!("the run {} is a job of the kind {}, not {}", job.run_id, view.kind, job.kind))),
+        // It is another tenant's; the claim says so.
+        None => Ok(job),
+    }
 }
 
 /// No attempt can be made. What is only away is waited for; what will never be a run is not delivered for ever.
@@ -177,7 +187,8 @@ where
         let _ = worker.app.sandbox.remove_run(job.run_id).await;
     }
     let (progress, telling) = teller(worker, &job.tenant, job.run_id, told);
-    let ctx = context(worker, job, number, progress);
+    let authority = authority(worker, job).await?;
+    let ctx = context(worker, job, number, authority, progress);
     let deadline = ctx.deadline;
     (ctx.progress)(Progress::new("picked_up", format!("attempt {number} by worker {}", worker.instance)));
     // Aborted on every way out of here, also when this future is dropped.
@@ -238,13 +249,19 @@ where
     }
 }
 
-fn context(worker: &Worker, job: &Job, number: u32, progress: Tell) -> Ctx {
+async fn authority(worker: &Worker, job: &Job) -> Result<Authority, Failure> {
+    let mut tx = worker.app.db.tenant(&job.tenant).await?;
+    Ok(runs::authority(&mut tx, job).await?)
+}
+
+fn context(worker: &Worker, job: &Job, number: u32, authority: Authority, progress: Tell) -> Ctx {
     let app = &worker.app;
     let settings = app.settings(&job.tenant);
     let ledger = Ledger::new(app.db.clone(), job.tenant.clone(), job.run_id, number, &settings);
     Ctx {
         tenant: job.tenant.clone(),
         run: job.run_id,
+        authority,
         settings,
         knowledge: app.knowledge.clone().paid_by(jobs::purse(ledger.clone())),
         ledger,

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "the helpers are tests too, though clippy knows only functions that say so")]
 
 use chrono::Utc;
-use odoo_agent::domain::{ErrorClass, ErrorReport, EventId, Job, JobKind, RunId, RunState, Source, TenantId};
+use odoo_agent::domain::{
+    ErrorClass, ErrorReport, EventId, Fingerprint, GroupId, Job, JobKind, RunId, RunState, Source, Submitter, TenantId,
+};
 use odoo_agent::knowledge::confidence::{Actor, Earned, Feedback, FeedbackKind, Recorded, record};
 use odoo_agent::runs::groups::{self, GroupState, Occurrence};
 use odoo_agent::runs::{self, Claim};
@@ -19,6 +21,10 @@ use crate::support::{self, TestApp};
 
 const CLASS: ErrorClass = ErrorClass::ViewTypeTree;
 
+const E1: &str = "00000000000000000000000000000001";
+const E2: &str = "00000000000000000000000000000002";
+const E3: &str = "00000000000000000000000000000003";
+
 struct Shop {
     test: TestApp,
     tenant: TenantId,
@@ -32,14 +38,30 @@ impl Shop {
     }
 
     async fn key(&self) -> Uuid {
-        keys::create(&self.test.app.db, &self.tenant, "ci").await.unwrap().0.0
+        self.key_with("read,run").await
     }
 
-    /// A run, asked for with this key, that ended with a fix of this error by this source.
-    async fn fixed(&self, result: Value, key: Option<Uuid>) -> RunId {
+    async fn key_with(&self, scopes: &str) -> Uuid {
+        let new = keys::NewKey::named("ci").with_scopes(scopes.parse().unwrap());
+        keys::create(&self.test.app.db, &self.tenant, new).await.unwrap().0.0
+    }
+
+    /// The group of an error, as triage makes it of an event; `kin` of two that it takes for one.
+    async fn group(&self, error: &str, kin: Option<&str>) -> GroupId {
+        let report = ErrorReport { fingerprint: error.parse().unwrap(), ..report() };
+        let kin: Option<Fingerprint> = kin.map(|kin| kin.parse().unwrap());
+        self.occurred(&report, kin.as_ref()).await.group
+    }
+
+    /// A run, asked for by somebody, that ended with a fix of this error by this source. Triage asks for those of groups.
+    async fn fixed(&self, result: Value, by: Submitter) -> RunId {
+        let group = match by {
+            Submitter::Event => Some(self.group(result["error"]["fingerprint"].as_str().unwrap(), None).await),
+            Submitter::Operator | Submitter::Key(_) | Submitter::Queue => None,
+        };
         let job = Job { run_id: RunId::generate(), tenant: self.tenant.clone(), kind: JobKind::DebugError, payload: json!({ "log": "x" }) };
         let mut tx = self.test.app.db.tenant(&self.tenant).await.unwrap();
-        assert!(runs::insert_as(&mut tx, &job, None, None, key).await.unwrap());
+        assert!(runs::insert_as(&mut tx, &job, None, group, by).await.unwrap());
         tx.commit().await.unwrap();
         let lease = std::time::Duration::from_secs(60);
         let Claim::Granted { token, .. } = runs::claim(&self.test.app.db, &job, "w", lease).await.unwrap() else { panic!("it is held") };
@@ -50,7 +72,7 @@ impl Shop {
     }
 
     async fn fixed_by(&self, source: &str, fingerprint: &str) -> RunId {
-        self.fixed(result(source, None, fingerprint), None).await
+        self.fixed(result(source, None, fingerprint), Submitter::Event).await
     }
 
     async fn say(&self, run: RunId, kind: FeedbackKind, by: Actor) -> Recorded {
@@ -90,16 +112,16 @@ fn result(source: &str, origin: Option<&str>, fingerprint: &str) -> Value {
 #[tokio::test]
 async fn only_outcomes_move_the_confidence() {
     let shop = Shop::open().await;
-    let run = shop.fixed_by("rule:x", "e1").await;
+    let run = shop.fixed_by("rule:x", E1).await;
     assert_eq!(shop.rate("rule:x").await, 0.5, "a proof that nobody used raises nothing");
     assert_eq!(shop.say(run, FeedbackKind::Confirmed, Actor::Operator).await, Recorded::Stored);
     assert_eq!(shop.say(run, FeedbackKind::Confirmed, Actor::Program).await, Recorded::Known);
     assert_eq!(shop.rate("rule:x").await, 2.0 / 3.0);
     // The same error once more, merged this time: one error counts once.
-    let again = shop.fixed_by("rule:x", "e1").await;
+    let again = shop.fixed_by("rule:x", E1).await;
     shop.say(again, FeedbackKind::Merged, Actor::Program).await;
     assert_eq!(shop.rate("rule:x").await, 2.0 / 3.0);
-    let other = shop.fixed_by("rule:x", "e2").await;
+    let other = shop.fixed_by("rule:x", E2).await;
     shop.say(other, FeedbackKind::Rejected, Actor::Operator).await;
     assert_eq!(shop.rate("rule:x").await, 0.5);
     shop.say(again, FeedbackKind::CameBack, Actor::Program).await;
@@ -115,10 +137,10 @@ async fn only_outcomes_move_the_confidence() {
 #[tokio::test]
 async fn joined_rules_take_the_smaller_confidence_and_share_their_outcomes() {
     let shop = Shop::open().await;
-    let alone = shop.fixed_by("rule:a", "e1").await;
+    let alone = shop.fixed_by("rule:a", E1).await;
     shop.say(alone, FeedbackKind::Merged, Actor::Operator).await;
     assert_eq!((shop.rate("rule:a").await, shop.rate("rule:b").await, shop.rate("rule:a+b").await), (2.0 / 3.0, 0.5, 0.5));
-    let both = shop.fixed_by("rule:a+b", "e2").await;
+    let both = shop.fixed_by("rule:a+b", E2).await;
     shop.say(both, FeedbackKind::RolledBack, Actor::Operator).await;
     assert_eq!((shop.rate("rule:a").await, shop.rate("rule:b").await), (0.5, 1.0 / 3.0));
     assert_eq!(shop.earned("rule:a+b").await.source, Source::Rule("b".to_owned()));
@@ -127,8 +149,8 @@ async fn joined_rules_take_the_smaller_confidence_and_share_their_outcomes() {
 #[tokio::test]
 async fn recalled_fix_counts_for_its_maker() {
     let shop = Shop::open().await;
-    for (origin, error) in [(Some("rule:x"), "e1"), (Some("person"), "e2"), (None, "e3")] {
-        let run = shop.fixed(result("recall", origin, error), None).await;
+    for (origin, error) in [(Some("rule:x"), E1), (Some("person"), E2), (None, E3)] {
+        let run = shop.fixed(result("recall", origin, error), Submitter::Event).await;
         shop.say(run, FeedbackKind::Merged, Actor::Operator).await;
     }
     for source in ["rule:x", "person", "claude"] {
@@ -139,7 +161,7 @@ async fn recalled_fix_counts_for_its_maker() {
 #[tokio::test]
 async fn applied_fix_counts_once_its_error_stayed_away() {
     let shop = Shop::open().await;
-    let run = shop.fixed_by("rule:x", "e1").await;
+    let run = shop.fixed_by("rule:x", E1).await;
     shop.say(run, FeedbackKind::Applied, Actor::Program).await;
     shop.days_pass(6).await;
     assert_eq!((shop.earned("rule:x").await.applied_and_kept, shop.rate("rule:x").await), (0, 0.5));
@@ -150,33 +172,95 @@ async fn applied_fix_counts_once_its_error_stayed_away() {
     assert_eq!((earned.applied_and_kept, earned.rolled_back, earned.good, earned.bad), (0, 1, 0, 1));
 }
 
+impl Shop {
+    /// A ticket about this error is resolved with a correction, with this key.
+    async fn corrected(&self, error: &str, key: Uuid) {
+        let about = self.fixed_by("rule:x", error).await;
+        let ticket = odoo_agent::domain::Ticket {
+            title: "t".to_owned(),
+            body: "b".to_owned(),
+            evidence: json!({ "report": { "fingerprint": error } }),
+            patch: None,
+        };
+        let mut tx = self.test.app.db.tenant(&self.tenant).await.unwrap();
+        let ticket = odoo_agent::tickets::postgres::file(&mut tx, about, &ticket).await.unwrap();
+        tx.commit().await.unwrap();
+        let diff = "--- a/m/a.py\n+++ b/m/a.py\n@@ -1 +1 @@\n-a\n+b\n";
+        let said = Resolution::new("See the diff.", Some(diff)).unwrap();
+        self.test.app.resolve_ticket(&self.tenant, ticket, &said, Some(key)).await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn whoever_brought_a_fix_does_not_confirm_it() {
     let shop = Shop::open().await;
     let (own, other) = (shop.key().await, shop.key().await);
-    let run = shop.fixed(result("claude", None, "e1"), Some(own)).await;
+    let run = shop.fixed(result("claude", None, E1), Submitter::Key(own)).await;
     assert_eq!(shop.say(run, FeedbackKind::Confirmed, Actor::Key(own)).await, Recorded::OwnFix);
-    assert_eq!(shop.rate("claude").await, 0.5);
     assert_eq!(shop.say(run, FeedbackKind::Confirmed, Actor::Key(other)).await, Recorded::Stored);
-    assert_eq!(shop.rate("claude").await, 2.0 / 3.0);
 
-    // A correction that came with a key, recalled for a run that another one asked for.
-    let about = shop.fixed_by("rule:x", "e2").await;
-    let ticket = odoo_agent::domain::Ticket {
-        title: "t".to_owned(),
-        body: "b".to_owned(),
-        evidence: json!({ "report": { "fingerprint": "e2" } }),
-        patch: None,
-    };
-    let mut tx = shop.test.app.db.tenant(&shop.tenant).await.unwrap();
-    let ticket = odoo_agent::tickets::postgres::file(&mut tx, about, &ticket).await.unwrap();
-    tx.commit().await.unwrap();
-    let diff = "--- a/m/a.py\n+++ b/m/a.py\n@@ -1 +1 @@\n-a\n+b\n";
-    let said = Resolution::new("See the diff.", Some(diff)).unwrap();
-    shop.test.app.resolve_ticket(&shop.tenant, ticket, &said, Some(own)).await.unwrap().unwrap();
-    let run = shop.fixed(result("recall", Some("person"), "e2"), Some(other)).await;
+    // A correction that came with a key, recalled for a run that triage asked for.
+    shop.corrected(E2, own).await;
+    let run = shop.fixed(result("recall", Some("person"), E2), Submitter::Event).await;
     assert_eq!(shop.say(run, FeedbackKind::Confirmed, Actor::Key(own)).await, Recorded::OwnFix);
+    let rotated = keys::rotate(&shop.test.app.db, &shop.tenant, keys::KeyId(own), std::time::Duration::ZERO).await.unwrap().unwrap();
+    let successor = Actor::Key(rotated.id.0);
+    assert_eq!(shop.say(run, FeedbackKind::Confirmed, successor).await, Recorded::OwnFix, "a new key is no other person");
+    // Its own approval has it written, which is kept and counts for nothing.
+    assert_eq!(shop.say(run, FeedbackKind::Applied, successor).await, Recorded::OwnFix);
+    shop.days_pass(30).await;
+    assert_eq!((shop.earned("person").await.applied_and_kept, shop.rate("person").await), (0, 0.5));
     assert_eq!(shop.say(run, FeedbackKind::Confirmed, Actor::Operator).await, Recorded::Stored);
+    assert_eq!(shop.rate("person").await, 2.0 / 3.0);
+    shop.say(run, FeedbackKind::CameBack, Actor::Program).await;
+    assert_eq!(shop.earned("person").await.came_back, 1, "that it came back counts all the same");
+}
+
+#[tokio::test]
+async fn correction_by_a_key_that_sends_events_teaches_nothing() {
+    let shop = Shop::open().await;
+    let sender = shop.key_with("ingest,read,run").await;
+    for error in [E1, E2, E3] {
+        shop.corrected(error, sender).await;
+        let run = shop.fixed(result("recall", Some("person"), error), Submitter::Event).await;
+        assert_eq!(shop.say(run, FeedbackKind::Applied, Actor::Program).await, Recorded::OwnFix);
+    }
+    shop.days_pass(30).await;
+    assert_eq!((shop.earned("person").await.applied_and_kept, shop.rate("person").await), (0, 0.5));
+}
+
+#[tokio::test]
+async fn made_up_errors_teach_nothing() {
+    let shop = Shop::open().await;
+    let key = shop.key().await;
+    // Eleven errors that nobody has seen, each under a fingerprint of its own, fixed by a correction and applied a month ago.
+    for n in 0..11 {
+        let by = [Submitter::Key(key), Submitter::Queue, Submitter::Operator][n % 3];
+        let run = shop.fixed(result("recall", Some("person"), &format!("{n:032x}")), by).await;
+        shop.say(run, FeedbackKind::Applied, Actor::Program).await;
+        shop.say(run, FeedbackKind::Confirmed, Actor::Operator).await;
+    }
+    shop.days_pass(30).await;
+    let earned = shop.earned("person").await;
+    assert_eq!((earned.good, earned.confidence().value()), (0, 0.5), "{earned:?}");
+    // A bad outcome counts, whoever asked for the run.
+    let run = shop.fixed(result("recall", Some("person"), E1), Submitter::Key(key)).await;
+    shop.say(run, FeedbackKind::RolledBack, Actor::Operator).await;
+    assert_eq!(shop.rate("person").await, 1.0 / 3.0);
+}
+
+#[tokio::test]
+async fn group_teaches_once() {
+    let shop = Shop::open().await;
+    let kin = "f".repeat(32);
+    let group = shop.group(E1, Some(&kin)).await;
+    assert_eq!(shop.group(E2, Some(&kin)).await, group, "triage takes the two for one");
+    for error in [E1, E2, E1] {
+        let run = shop.fixed_by("rule:x", error).await;
+        shop.say(run, FeedbackKind::Merged, Actor::Operator).await;
+    }
+    let earned = shop.earned("rule:x").await;
+    assert_eq!((earned.merged, earned.good), (3, 1), "{earned:?}");
 }
 
 fn report() -> ErrorReport {
@@ -185,17 +269,13 @@ fn report() -> ErrorReport {
 
 impl Shop {
     async fn seen(&self) -> groups::Recorded {
-        let report = report();
+        self.occurred(&report(), None).await
+    }
+
+    async fn occurred(&self, report: &ErrorReport, kin: Option<&Fingerprint>) -> groups::Recorded {
         let mut tx = self.test.app.db.tenant(&self.tenant).await.unwrap();
-        let occurrence = Occurrence {
-            event: EventId::generate(),
-            ordinal: 0,
-            report: &report,
-            kin: None,
-            times: 1,
-            received_at: Utc::now(),
-            release: None,
-        };
+        let occurrence =
+            Occurrence { event: EventId::generate(), ordinal: 0, report, kin, times: 1, received_at: Utc::now(), release: None };
         let recorded = groups::record(&mut tx, &occurrence).await.unwrap();
         tx.commit().await.unwrap();
         recorded
@@ -238,7 +318,7 @@ async fn opening_a_fixed_group_by_hand_says_that_its_fix_was_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_are_shown_for_every_source() {
     let shop = Shop::open().await;
-    let run = shop.fixed_by("rule:tree_to_list", "e1").await;
+    let run = shop.fixed_by("rule:tree_to_list", E1).await;
     shop.say(run, FeedbackKind::Merged, Actor::Operator).await;
     let mut command = shop.test.command(&["confidence", "--tenant", "acme", "--json"]);
     let shown = support::json(&tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap());

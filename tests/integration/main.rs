@@ -7,6 +7,7 @@ mod support;
 
 mod ask;
 mod audit;
+mod authority;
 mod bad_input;
 mod catalogue;
 mod classify;
@@ -23,6 +24,7 @@ mod forgery;
 mod groups;
 mod hostile;
 mod index;
+mod keys;
 mod knowledge;
 mod knowledge_named;
 mod lint;

@@ -14,7 +14,7 @@ use odoo_agent::domain::{
 };
 use odoo_agent::runs::groups::{self, Occurrence};
 use odoo_agent::runs::{self, Claim};
-use odoo_agent::{odoo, tenants};
+use odoo_agent::odoo;
 use serde_json::{Value, json};
 
 use crate::support::{self, TestApp};
@@ -98,8 +98,8 @@ struct Shop {
 impl Shop {
     /// A tenant whose error is in a group.
     async fn open() -> Self {
-        let (test, tenant) = (support::app(&[], |_| {}).await, support::tenant("acme"));
-        tenants::ensure(&test.app.db, &tenant).await.unwrap();
+        let tenant = support::tenant("acme");
+        let test = support::app(&[], |config| config.tenants.get_mut(&tenant).unwrap().apply = true).await;
         let report = odoo::reports(&support::log_of("p_tree")).remove(0);
         let event = EventId::generate();
         let occurrence = Occurrence { event, ordinal: 0, report: &report, kin: None, times: 1, received_at: Utc::now(), release: None };

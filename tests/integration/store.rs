@@ -9,7 +9,7 @@ use chrono::Utc;
 use odoo_agent::db::{APP_ROLE, Db, DbError, TenantTx};
 use odoo_agent::domain::{
     Cost, ErrorClass, ErrorReport, EventId, FailureKind, Fault, FileChange, Grade, GroupId, Job, JobKind, ObjectRef, OdooVersion, Patch,
-    Raised, RunId, RunState, Source, TenantId,
+    Raised, RunId, RunState, Scopes, Source, TenantId,
 };
 use odoo_agent::domain::{Lesson, Ticket};
 use odoo_agent::knowledge::confidence::{self, Actor, Feedback, FeedbackKind, Recorded};
@@ -17,7 +17,8 @@ use odoo_agent::knowledge::index::{self, Options, Origin};
 use odoo_agent::knowledge::{self, Embedder, HashEmbedder, Knowledge};
 use odoo_agent::runs::groups::{self, EventVerdict, Occurrence};
 use odoo_agent::runs::{self, AttemptToken, Claim};
-use odoo_agent::tenants::{self, Account, Settings, audit, budget, keys, usage};
+use odoo_agent::tenants::keys::{self, Authenticated};
+use odoo_agent::tenants::{self, Account, Settings, audit, budget, usage};
 use odoo_agent::tickets::postgres as tickets;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -255,6 +256,8 @@ async fn app_role_cannot_lift_row_security() {
         "delete from runs",
         "update runs set tenant_id = 'b'",
         "update api_keys set key_hash = sha256('x')",
+        "update api_keys set scopes = '{apply}'",
+        "update runs set submitter = 'operator'",
         "select * from _sqlx_migrations",
         "set local role odoo_agent_lookup; set local row_security = off; select * from audit",
     ] {
@@ -410,17 +413,25 @@ async fn key_opens_its_tenant_until_revoked() {
     let test = crate::support::database().await;
     let a = tenant(&test.db, "a").await;
     let (id, secret) = keys::create(&test.db, &a, "ci").await.unwrap();
-    assert_eq!(keys::authenticate(&test.db, secret.expose_secret()).await.unwrap(), Some((a.clone(), id)));
+    let valid = Authenticated::Valid { tenant: a.clone(), key: id, scopes: Scopes::usual() };
+    assert_eq!(keys::authenticate(&test.db, secret.expose_secret()).await.unwrap(), valid);
     assert!(keys::list(&test.db, &a).await.unwrap()[0].last_used_at.is_some());
     for bad in ["", "oak_", "garbage", &format!("oak_{}", "0".repeat(64)), &"x".repeat(1_000_000)] {
-        assert_eq!(keys::authenticate(&test.db, bad).await.unwrap(), None);
+        assert_eq!(keys::authenticate(&test.db, bad).await.unwrap(), Authenticated::Unknown);
     }
     let mut owner = PgConnection::connect(&test.owner_url).await.unwrap();
     let dump: String = sqlx::query_scalar("select row_to_json(api_keys)::text from api_keys").fetch_one(&mut owner).await.unwrap();
-    assert!(!dump.contains(&secret.expose_secret()[4..]), "the key itself is stored");
+    let (found_by, kept_secret) = secret.expose_secret().rsplit_once('_').unwrap();
+    assert!(!dump.contains(kept_secret), "the key itself is stored");
+    let short_id = found_by.strip_prefix("oak_").unwrap();
+    assert_eq!(keys::list(&test.db, &a).await.unwrap()[0].short_id.as_deref(), Some(short_id), "a leaked key is found");
+    for named in [short_id, found_by, &id.0.to_string()] {
+        assert_eq!(keys::find(&test.db, &a, named).await.unwrap(), Some(id), "{named}");
+    }
 
     assert!(keys::revoke(&test.db, &a, id).await.unwrap());
-    assert_eq!(keys::authenticate(&test.db, secret.expose_secret()).await.unwrap(), None);
+    assert!(!keys::revoke(&test.db, &a, id).await.unwrap());
+    assert_eq!(keys::authenticate(&test.db, secret.expose_secret()).await.unwrap(), Authenticated::Revoked);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod build;
 mod group;
+mod recompute;
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,6 +11,8 @@ use super::json::decoded;
 use super::log::entries;
 use super::place::Places;
 use crate::domain::{ErrorClass, ErrorReport, Fingerprint};
+
+pub use recompute::recompute_fingerprint;
 
 /// Reports kept of one log.
 const REPORTS_MAX: usize = 300;
