@@ -12,9 +12,9 @@ use odoo_agent::domain::{
     Applicability, Effect, ErrorReport, EventId, Evidence, FileChange, Grade, GroupId, Job, JobKind, Lesson, Outcome, Patch, ProvenPatch,
     RunId, Source, TenantId, Ticket,
 };
+use odoo_agent::odoo;
 use odoo_agent::runs::groups::{self, Occurrence};
 use odoo_agent::runs::{self, Claim};
-use odoo_agent::odoo;
 use serde_json::{Value, json};
 
 use crate::support::{self, TestApp};
