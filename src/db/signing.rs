@@ -53,10 +53,12 @@ impl SigningKey {
     /// Reads the secret of the settings: 64 hexadecimal digits.
     pub(super) fn parse(text: &SecretString) -> Result<Self, DbError> {
         let digits = text.expose_secret().trim().as_bytes();
-        let byte = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        let are_digits = digits.len() == 2 * SECRET_BYTES && digits.iter().all(u8::is_ascii_hexdigit);
-        let bytes = are_digits.then(|| digits.chunks(2).filter_map(byte).collect::<Vec<u8>>()).unwrap_or_default();
-        Self::from_bytes(&bytes).ok_or_else(|| {
+        let byte = |pair: &[u8]| {
+            let is_hex = pair.iter().all(u8::is_ascii_hexdigit);
+            std::str::from_utf8(pair).ok().filter(|_| is_hex).and_then(|pair| u8::from_str_radix(pair, 16).ok())
+        };
+        let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
+        bytes.and_then(|bytes| Self::from_bytes(&bytes)).filter(|_| digits.len() == 2 * SECRET_BYTES).ok_or_else(|| {
             DbError::Setup("database.signing_key must be 64 hexadecimal digits; `openssl rand -hex 32` makes some".to_owned())
         })
     }

@@ -227,7 +227,7 @@ async fn tenant_reads_what_is_shared_and_writes_none_of_it() {
 }
 
 fn is_denied(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| code == "42501")
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "42501")
 }
 
 /// A small tree of shared sources.
