@@ -34,9 +34,9 @@ struct Import {
 static METHODS: LazyLock<Vec<Method>> = LazyLock::new(|| rows(include_str!("changes/methods.csv")));
 static IMPORTS: LazyLock<Vec<Import>> = LazyLock::new(|| rows(include_str!("changes/imports.csv")));
 
-/// What the tables say about a field; of any Odoo model if it is not known which.
+/// What the tables say about a field; of any Odoo model if it is not known which and no other one still has a field of the old name.
 pub fn field_renaming(odoo_model: Option<&str>, old: &str, new: &str) -> Option<Renaming> {
-    let listed = |row: &&renames::Rename| row.old == old && odoo_model.is_none_or(|name| name == row.odoo_model);
+    let listed = |row: &&renames::Rename| row.old == old && odoo_model.map_or_else(|| !row.is_common(), |name| name == row.odoo_model);
     // A value that means something else in the new field is one that its selection does not have, or that the error names.
     let same = |row: &renames::Rename| if row.is_same() { Renaming::Same } else { Renaming::Otherwise };
     let verdict = |row: &renames::Rename| match renames::find(LAST_KNOWN, &row.odoo_model, old)? {

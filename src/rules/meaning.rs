@@ -66,6 +66,18 @@ pub(super) fn joined(doubts: impl IntoIterator<Item = impl fmt::Display>) -> Opt
     (!all.is_empty()).then(|| all.join(" "))
 }
 
+/// Whether what shows a row names its source and says a fact in a few words.
+#[cfg(test)]
+pub(super) fn is_well_formed(evidence: &str) -> bool {
+    let source = evidence.split_once(": ").filter(|(_, fact)| fact.len() > 3).map(|(source, _)| source);
+    let is_named = |source: &str| {
+        source.contains('/')
+            || ["openupgrade", "odoo-module-migrator", "sources"].iter().any(|name| source.starts_with(name))
+            || source.ends_with(".rng")
+    };
+    source.is_some_and(is_named) && evidence.len() <= 130 && evidence == evidence.trim() && !evidence.ends_with('.')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

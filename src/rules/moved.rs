@@ -161,6 +161,7 @@ pub(super) fn condition_field(odoo_model: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::meaning::is_well_formed;
     use super::*;
 
     /// The name, and whether it is the same thing.
@@ -188,9 +189,14 @@ mod tests {
             for row in &rows {
                 assert!((11..=LAST_KNOWN).contains(&row.since) && row.old != row.new, "{row:?}");
                 assert!(!row.old.is_empty() && is_name(&row.old) && is_name(&row.new), "{row:?}");
-                assert!(row.new.is_empty() == (row.meaning == Meaning::Gone) && row.evidence.len() > 5, "{row:?}");
+                assert!(row.new.is_empty() == (row.meaning == Meaning::Gone) && is_well_formed(&row.evidence), "{row:?}");
                 assert!(row.condition.is_empty() || matches!(row.meaning, Meaning::Wider | Meaning::Replaced), "{row:?}");
             }
+            let keys: Vec<&str> = text.lines().skip(1).collect();
+            assert!(
+                keys.is_sorted_by_key(|line| line.splitn(3, ',').take(2).map(str::to_owned).collect::<Vec<_>>()),
+                "sorted by version and name"
+            );
             let mut keys: Vec<(u8, &str)> = rows.iter().map(|row| (row.since, row.old.as_str())).collect();
             keys.sort_unstable();
             keys.dedup();

@@ -2,10 +2,13 @@
 //!
 //! `changes/fields.csv`: the first major version without the old name, the Odoo model, the old name, the new one (empty: it is gone),
 //! the one to read where the old field held more than was written to it (`-`: its values are others, so that only records and views
-//! follow), a field that stands near the old one in views, `yes` if no other Odoo model has a field of the old name, the values of a field
-//! that is gone which say what Odoo does anyway (`|` between them), what the new one means for what used the old one, and what shows it.
+//! follow), a field that stands near the old one in views, `yes` if no other Odoo model has a field of the old name and `no` if others still
+//! have one, so that the name alone says nothing, the values of a field that is gone which say what Odoo does anyway (`|` between them), what
+//! the new one means for what used the old one, and what shows it. The rows are sorted by version, Odoo model and old name; a new name is not
+//! followed further, so it is one that is still there.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -83,6 +86,16 @@ impl Rename {
         self.meaning == Meaning::Same || KEPT.iter().any(|kept| kept.odoo_model == self.odoo_model && kept.old == self.old)
     }
 
+    /// Whether both rows are about the same field.
+    fn is_of(&self, other: &Self) -> bool {
+        self.odoo_model == other.odoo_model && self.old == other.old
+    }
+
+    /// Whether fields of other Odoo models still have the old name, so that it says nothing where the Odoo model is not known.
+    pub(super) fn is_common(&self) -> bool {
+        self.only == "no"
+    }
+
     fn to(&'static self) -> To {
         match (self.new.as_str(), self.meaning) {
             ("", _) => To::Gone { near: Some(self.near.as_str()).filter(|near| !near.is_empty()), idle: &self.idle },
@@ -100,30 +113,48 @@ impl Rename {
     }
 }
 
-/// The rows that are followed: all that are about the same thing, and of the others those that the error names.
+/// The rows that are followed: all that are about the same thing, and of the others those that the error names; none of a field that an
+/// addon at hand defines under the old name.
 pub(super) struct Known {
-    /// The version.
-    pub(super) major: u8,
     /// The rows that the error names.
-    pub(super) named: Vec<&'static Rename>,
+    named: Vec<&'static Rename>,
+    /// The rows that are followed, by the old name.
+    followed: BTreeMap<&'static str, Vec<&'static Rename>>,
     /// Whether a value, a node or a use was taken away that said something.
     lost: Cell<bool>,
     used: RefCell<Vec<&'static Rename>>,
+    /// The rows whose field was met in the sources, whatever became of it.
+    met: RefCell<Vec<&'static Rename>>,
 }
 
 impl Known {
     /// With the rows that the error names.
     pub(super) fn new(major: u8, named: Vec<&'static Rename>) -> Self {
-        Self { major, named, lost: Cell::default(), used: RefCell::default() }
+        Self::without(major, named, &[])
     }
 
-    fn counts(&self, row: &Rename) -> bool {
-        let is_named = |named: &&Rename| named.odoo_model == row.odoo_model && named.old == row.old;
-        row.since <= self.major && (row.meaning == Meaning::Same || !row.idle.is_empty() || self.named.iter().any(is_named))
+    /// The same, without the rows of fields that are `there` under their old names.
+    pub(super) fn without(major: u8, named: Vec<&'static Rename>, there: &[&'static Rename]) -> Self {
+        let mut followed: BTreeMap<&'static str, Vec<&'static Rename>> = BTreeMap::new();
+        let counts = |row: &&'static Rename| {
+            let is_followed = row.meaning == Meaning::Same || !row.idle.is_empty() || named.iter().any(|named| named.is_of(row));
+            row.since <= major && is_followed && !there.iter().any(|there| there.is_of(row))
+        };
+        for row in RENAMES.iter().filter(counts) {
+            followed.entry(row.old.as_str()).or_default().push(row);
+        }
+        Self { named, followed, lost: Cell::default(), used: RefCell::default(), met: RefCell::default() }
     }
 
     fn row(&self, odoo_model: &str, old: &str) -> Option<&'static Rename> {
-        RENAMES.iter().find(|row| row.odoo_model == odoo_model && row.old == old && self.counts(row))
+        let row = self.followed.get(old)?.iter().copied().find(|row| row.odoo_model == odoo_model)?;
+        self.met.borrow_mut().push(row);
+        Some(row)
+    }
+
+    /// Whether the sources have a field of which one of these rows says what became of it.
+    pub(super) fn met_any(&self, rows: &[&'static Rename]) -> bool {
+        self.met.borrow().iter().any(|met| rows.iter().any(|row| row.is_of(met)))
     }
 
     /// The field of this Odoo model, if it is one that changed.
@@ -143,14 +174,15 @@ impl Known {
 
     /// The new name of a field whose old one no other Odoo model has.
     pub(super) fn find_alone(&self, old: &str) -> Option<&'static str> {
-        let row = RENAMES.iter().find(|row| row.old == old && row.only == "yes" && self.counts(row))?;
+        let row = self.followed.get(old)?.iter().copied().find(|row| row.only == "yes")?;
+        self.met.borrow_mut().push(row);
         self.used.borrow_mut().push(row);
         Some(row.new.as_str())
     }
 
     /// Whether a field of this name changed in any Odoo model.
     pub(super) fn is_old(&self, name: &str) -> bool {
-        RENAMES.iter().any(|row| row.old == name && self.counts(row))
+        self.followed.contains_key(name)
     }
 
     /// Notes that something which said something was taken away.
@@ -224,6 +256,7 @@ pub(super) fn leads_to(odoo_model: Option<&str>, field: &str) -> Option<&'static
 
 #[cfg(test)]
 mod tests {
+    use super::super::meaning::is_well_formed;
     use super::*;
 
     #[test]
@@ -236,12 +269,50 @@ mod tests {
             assert!((16..=20).contains(&row.since) && row.old != row.new && row.evidence.len() > 5, "{row:?}");
             assert_eq!(row.new.is_empty(), row.meaning == Meaning::Gone, "{row:?}");
             assert!(row.idle.is_empty() || row.meaning == Meaning::Gone, "{row:?}");
-            assert!(["", "yes"].contains(&row.only.as_str()), "{row:?}");
+            assert!(["", "yes", "no"].contains(&row.only.as_str()), "{row:?}");
+            assert!(is_well_formed(&row.evidence), "{row:?}");
         }
         let mut keys: Vec<_> = RENAMES.iter().map(|row| (&row.odoo_model, &row.old, row.since)).collect();
         keys.sort_unstable();
         keys.dedup();
         assert_eq!(keys.len(), RENAMES.len(), "one row for each field and version");
+    }
+
+    #[test]
+    fn rows_are_sorted_and_tell_each_field_once() {
+        let keys: Vec<_> = RENAMES.iter().map(|row| (row.since, &row.odoo_model, &row.old)).collect();
+        assert!(keys.is_sorted(), "{:?}", keys.windows(2).find(|pair| pair[0] > pair[1]));
+        let mut fields: Vec<_> = keys.into_iter().map(|(_, odoo_model, old)| (odoo_model, old)).collect();
+        fields.sort_unstable();
+        assert_eq!(fields.windows(2).find(|pair| pair[0] == pair[1]), None, "`find` takes the first row of a field");
+    }
+
+    #[test]
+    fn field_that_means_the_same_is_read_and_written_and_holds_as_many_records() {
+        for row in RENAMES.iter().filter(|row| row.meaning == Meaning::Same && !row.new.starts_with('*')) {
+            assert!(!matches!(row.read.as_str(), "" | "-") && row.near.is_empty(), "{row:?}");
+            let was_one = row.old.ends_with("_id") && row.new.ends_with("_ids");
+            // The names of fields say one and many, unless the evidence says that the old one held many too.
+            assert!(!was_one || ["Many2many", "One2many"].iter().any(|kind| row.evidence.contains(kind)), "{row:?}");
+            assert!(!(row.old.ends_with("_ids") && row.new.ends_with("_id")), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn field_that_is_led_to_is_not_renamed_in_turn() {
+        for row in RENAMES.iter().filter(|row| !row.new.is_empty() && row.since < 20) {
+            let next = RENAMES.iter().find(|next| next.odoo_model == row.odoo_model && next.old == row.new && next.since < 20);
+            assert!(next.is_none_or(|next| next.since < row.since), "{row:?} leads to {next:?}");
+        }
+    }
+
+    #[test]
+    fn field_that_is_there_under_its_old_name_is_not_followed() {
+        let there: Vec<_> = row(19, "hr.applicant", "description").into_iter().collect();
+        assert!(Known::new(19, Vec::new()).find("hr.applicant", "description").is_some());
+        let known = Known::without(19, there.clone(), &there);
+        assert!(known.find("hr.applicant", "description").is_none() && !known.met_any(&there));
+        assert!(known.find("res.users", "groups_id").is_some() && known.met_any(&[row(19, "res.users", "groups_id").unwrap()]));
     }
 
     #[test]

@@ -51,12 +51,17 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     }
     let defined = python::defined(case.addon);
     let summary = format!("Odoo renamed or removed {}: records, views and code follow.", names.join(", "));
+    let there = still_there(case, major);
     let of = |rows: &[&'static Rename]| {
         let at = |major: u8| {
-            let known = Known::new(major, rows.to_vec());
+            let known = Known::without(major, rows.to_vec(), &there);
             (mended(case.addon, &known, &defined), known)
         };
         let (changes, known) = at(major);
+        // What follows by the way is no answer by itself.
+        if !known.met_any(&named) {
+            return Vec::new();
+        }
         let only_read = (major > LAST_RUN && at(LAST_RUN).0 != changes).then(|| only_read(major));
         match joined(known.doubt(|row| kept::is_kept(case.addon, row)).into_iter().chain(only_read)) {
             Some(doubt) if known.takes_away() => removal(summary.as_str(), doubt, changes),
@@ -68,6 +73,16 @@ fn propose(case: &Case<'_>) -> Vec<Proposal> {
     let mut found = alone;
     found.extend(of(&named));
     found.dedup_by(|a, b| a.patch == b.patch);
+    found
+}
+
+/// The rows of fields that an addon at hand, or Odoo itself, defines under their old names: what names them means those.
+fn still_there(case: &Case<'_>, major: u8) -> Vec<&'static Rename> {
+    let mut found = Vec::new();
+    for class in case.index.modules().flat_map(|(_, facts)| &facts.classes) {
+        let is_there = |row: &&Rename| row.odoo_model == class.odoo_model && class.fields.contains_key(&row.old);
+        found.extend(RENAMES.iter().filter(|row| row.since <= major).filter(is_there));
+    }
     found
 }
 
