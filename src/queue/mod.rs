@@ -15,6 +15,7 @@ mod delivery;
 pub mod envelope;
 mod error;
 mod events;
+mod masked;
 mod publish;
 mod topology;
 

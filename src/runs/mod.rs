@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::db::{Db, DbError, TenantTx, storable, storable_json, stored};
 use crate::domain::{Cost, GroupId, Job, JobKind, RunId, RunState, TenantId};
+use crate::odoo;
 
 pub use attempt::{AttemptToken, Claim, claim, extend, fenced, finish, keep_outcome, kept_outcome, refuse, release};
 
@@ -69,7 +70,10 @@ pub async fn insert_as(
     group: Option<GroupId>,
     key: Option<Uuid>,
 ) -> Result<bool, DbError> {
-    let payload = storable_json("payload", &job.payload)?;
+    // Whichever door the job came by, its secrets end here.
+    let mut payload = job.payload.clone();
+    odoo::mask_json(&mut payload);
+    let payload = storable_json("payload", &payload)?;
     let inserted = sqlx::query!(
         "insert into runs (id, tenant_id, kind, payload, traceparent, group_id, submitted_by) values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (id) do nothing",

@@ -23,6 +23,7 @@ mod index;
 mod knowledge;
 mod knowledge_named;
 mod lint;
+mod masking;
 mod mcp;
 mod paid;
 mod pool;

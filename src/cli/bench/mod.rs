@@ -3,8 +3,10 @@
 mod errors;
 mod knowledge;
 mod log;
+mod mask;
 mod page;
 mod sandbox;
+mod soak;
 mod traps;
 
 use std::time::{Duration, Instant};
@@ -44,6 +46,10 @@ enum Only {
     Traps(traps::Args),
     /// How well and how fast the knowledge base finds.
     Knowledge(knowledge::Args),
+    /// What the mask hides of planted secrets, what it hides besides, and how fast it is.
+    Mask(mask::Args),
+    /// Whether what searches leave behind in memory is bounded.
+    Soak(soak::Args),
     /// Verifying real addons: a naive run from nothing, ours, and the floor, side by side; and what twenty runs leave behind.
     Sandbox(sandbox::Args),
 }
@@ -54,6 +60,8 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
         Some(Only::Errors(args)) => return Box::pin(errors::run(config.clone(), args)).await,
         Some(Only::Traps(args)) => return Box::pin(traps::run(config.clone(), args)).await,
         Some(Only::Knowledge(args)) => return Box::pin(knowledge::run(config, args)).await,
+        Some(Only::Mask(args)) => return mask::run(&args),
+        Some(Only::Soak(args)) => return Box::pin(soak::run(config.clone(), args)).await,
         Some(Only::Log) | None => {}
     }
     show::out(&format!("Measured on {}, {} CPUs\n", Utc::now().format("%Y-%m-%d"), std::thread::available_parallelism()?));
