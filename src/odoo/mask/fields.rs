@@ -22,6 +22,7 @@ const SEPARATORS: &[(&str, bool)] = &[
     ("&#61;", true),
     ("=>", true),
     (":=", true),
+    ("===", true),
     ("==", true),
     ("->", true),
     ("%3D", true),

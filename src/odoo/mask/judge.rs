@@ -81,7 +81,7 @@ pub fn is_quoted_secret(name: &Name<'_>, value: &str) -> bool {
         return false;
     }
     // `"Bearer " + token`, `'session_id=%s'` …
-    if value.contains("%s") || value.contains("%(") || (value.contains('{') && value.contains('}') && !traits.digit) {
+    if !traits.digit && (value.contains("%s") || value.contains("%(") || value.contains('{') && value.contains('}')) {
         return false;
     }
     match name.kind {
@@ -118,7 +118,7 @@ pub struct Bare<'t> {
 pub fn is_bare_secret(name: &Name<'_>, bare: &Bare<'_>) -> bool {
     let value = bare.value;
     let traits = Traits::of(value);
-    if is_placeholder(value) || is_word(value) || bare.in_code && !traits.digit || is_expression(value, &traits) {
+    if is_placeholder(value) || is_word(value) || value.starts_with(['(', '{']) || bare.in_code && !traits.digit || is_expression(value, &traits) {
         return false;
     }
     match name.kind {
@@ -126,10 +126,11 @@ pub fn is_bare_secret(name: &Name<'_>, bare: &Bare<'_>) -> bool {
         Kind::Code => (3..=8).contains(&traits.length) && value.bytes().all(|byte| byte.is_ascii_digit()),
         Kind::Password => {
             let path = name.word.eq_ignore_ascii_case("pwd") && value.starts_with('/');
+            let few_digits = traits.length < 4 && value.bytes().all(|byte| byte.is_ascii_digit());
             let plain = traits.letters || value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             // What could be a word or a variable is one where it stands like one.
             let word = plain && (traits.length <= 2 || value.contains('_') || !bare.assigned && bare.goes_on || name.is_repeated_by(value));
-            !path && !word && !(name.is_repeated_by(value) && !traits.digit)
+            !path && !few_digits && !word && !(name.is_repeated_by(value) && !traits.digit)
         }
         Kind::Token => traits.length >= 6 && traits.is_random() && !(name.is_repeated_by(value) && !traits.digit),
     }
@@ -153,6 +154,7 @@ fn is_word(value: &str) -> bool {
 
 /// `self.token`, `vals.get`, `a.b.c`: names joined by dots.
 fn is_expression(value: &str, traits: &Traits) -> bool {
+    let value = value.trim_end_matches([':', '.', ',']);
     if !is_dotted(value) {
         return false;
     }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 /// Kind of name: decides which values after it are secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +41,8 @@ pub mod rules {
     pub const CALL: u32 = 1 << 9;
     /// Lists of parameters.
     pub const PARAMETERS: u32 = 1 << 10;
-    /// Sentences that tell a secret.
-    pub const PROSE: u32 = 1 << 11;
+    /// E-mail addresses in which the sign is written as something else.
+    pub const WRITTEN_EMAIL: u32 = 1 << 11;
     /// Options of commands.
     pub const COMMAND: u32 = 1 << 12;
     /// Words for telephones.
@@ -53,7 +53,7 @@ pub mod rules {
     pub const FORM: u32 = 1 << 15;
 }
 use rules::{
-    CALL, COMMAND, EMAIL, FORM, HASH, PARAMETERS, PEM, PHONE, PREFIXED, PROSE, QUERY, ROW, SCHEME, SQL, URL, WEBHOOK,
+    CALL, COMMAND, EMAIL, FORM, HASH, PARAMETERS, PEM, PHONE, PREFIXED, QUERY, ROW, SCHEME, SQL, URL, WEBHOOK, WRITTEN_EMAIL,
 };
 
 /// A word, what it names, and which rules it wakes.
@@ -69,66 +69,70 @@ const fn rule(word: &'static str, rules: u32) -> Keyword {
 
 /// Words without letters beyond ASCII are found in any case, the others as they stand here.
 const KEYWORDS: &[Keyword] = &[
-    ("password", Some(Kind::Password), PROSE | SQL),
-    ("passwd", Some(Kind::Password), PROSE),
-    ("passphrase", Some(Kind::Password), PROSE),
-    ("passcode", Some(Kind::Password), PROSE),
-    ("passwort", Some(Kind::Password), PROSE),
-    ("kennwort", Some(Kind::Password), PROSE),
-    ("mot de passe", Some(Kind::Password), PROSE),
+    ("password", Some(Kind::Password), SQL),
+    name("passwd", Kind::Password),
+    name("passphrase", Kind::Password),
+    name("passcode", Kind::Password),
+    name("passwort", Kind::Password),
+    name("kennwort", Kind::Password),
+    name("mot de passe", Kind::Password),
     name("mot_de_passe", Kind::Password),
     name("motdepasse", Kind::Password),
-    ("mdp", Some(Kind::Password), PROSE),
-    ("contraseña", Some(Kind::Password), PROSE),
-    ("Contraseña", Some(Kind::Password), PROSE),
-    ("CONTRASEÑA", Some(Kind::Password), PROSE),
-    ("contrasena", Some(Kind::Password), PROSE),
-    ("clave", Some(Kind::Token), PROSE),
-    ("wachtwoord", Some(Kind::Password), PROSE),
-    ("senha", Some(Kind::Password), PROSE),
-    ("parola", Some(Kind::Token), PROSE),
-    ("hasło", Some(Kind::Password), PROSE),
-    ("Hasło", Some(Kind::Password), PROSE),
+    name("mdp", Kind::Password),
+    name("contraseña", Kind::Password),
+    name("Contraseña", Kind::Password),
+    name("CONTRASEÑA", Kind::Password),
+    name("contrasena", Kind::Password),
+    name("clave", Kind::Token),
+    name("clave api", Kind::Token),
+    name("clave de api", Kind::Token),
+    name("clave secreta", Kind::Token),
+    name("clave privada", Kind::Token),
+    name("wachtwoord", Kind::Password),
+    name("senha", Kind::Password),
+    name("parola", Kind::Token),
+    name("hasło", Kind::Password),
+    name("Hasło", Kind::Password),
     name("haslo", Kind::Password),
-    ("lösenord", Some(Kind::Password), PROSE),
-    ("Lösenord", Some(Kind::Password), PROSE),
+    name("lösenord", Kind::Password),
+    name("Lösenord", Kind::Password),
     name("losenord", Kind::Password),
-    ("adgangskode", Some(Kind::Password), PROSE),
-    ("heslo", Some(Kind::Password), PROSE),
-    ("pass", Some(Kind::Password), 0),
-    ("pwd", Some(Kind::Password), PROSE),
+    name("adgangskode", Kind::Password),
+    name("heslo", Kind::Password),
+    name("pass", Kind::Password),
+    name("pwd", Kind::Password),
     name("psw", Kind::Password),
     name("pw", Kind::Password),
-    ("secret", Some(Kind::Token), PROSE),
+    name("secret", Kind::Token),
     name("secreto", Kind::Token),
     name("geheim", Kind::Token),
-    ("token", Some(Kind::Token), PROSE),
-    ("jeton", Some(Kind::Token), PROSE),
+    name("token", Kind::Token),
+    name("jeton", Kind::Token),
     name("jwt", Kind::Token),
     name("credential", Kind::Token),
     name("apikey", Kind::Token),
     name("api_key", Kind::Token),
     name("api-key", Kind::Token),
-    ("api key", Some(Kind::Token), PROSE),
-    ("api-schlüssel", Some(Kind::Token), PROSE),
-    ("API-Schlüssel", Some(Kind::Token), PROSE),
-    ("clé api", Some(Kind::Token), PROSE),
-    ("Clé API", Some(Kind::Token), PROSE),
-    ("clé API", Some(Kind::Token), PROSE),
-    ("clé d'API", Some(Kind::Token), PROSE),
-    ("clé secrète", Some(Kind::Token), PROSE),
-    ("Clé secrète", Some(Kind::Token), PROSE),
-    ("cle_api", Some(Kind::Token), 0),
-    ("cle_secrete", Some(Kind::Token), 0),
-    ("api-sleutel", Some(Kind::Token), PROSE),
+    name("api key", Kind::Token),
+    name("api-schlüssel", Kind::Token),
+    name("API-Schlüssel", Kind::Token),
+    name("clé api", Kind::Token),
+    name("Clé API", Kind::Token),
+    name("clé API", Kind::Token),
+    name("clé d'API", Kind::Token),
+    name("clé secrète", Kind::Token),
+    name("Clé secrète", Kind::Token),
+    name("cle_api", Kind::Token),
+    name("cle_secrete", Kind::Token),
+    name("api-sleutel", Kind::Token),
     name("sleutel", Kind::Token),
     name("schluessel", Kind::Token),
     name("accesskey", Kind::Token),
     name("access_key", Kind::Token),
     name("access-key", Kind::Token),
-    ("access key", Some(Kind::Token), PROSE),
+    name("access key", Kind::Token),
     name("privatekey", Kind::Token),
-    ("private_key", Some(Kind::Token), 0),
+    name("private_key", Kind::Token),
     name("private-key", Kind::Token),
     name("secretkey", Kind::Token),
     name("signing_key", Kind::Token),
@@ -176,7 +180,7 @@ const KEYWORDS: &[Keyword] = &[
     name("pin", Kind::Code),
     name("cvv", Kind::Code),
     name("cvc", Kind::Code),
-    ("authorization", Some(Kind::Header), 0),
+    name("authorization", Kind::Header),
     name("cookie", Kind::Header),
     rule("private key", PEM),
     rule("private-lines", PEM),
@@ -193,9 +197,9 @@ const KEYWORDS: &[Keyword] = &[
     rule("bearer", SCHEME),
     rule("basic", SCHEME),
     rule("@", EMAIL),
-    rule("%40", EMAIL),
-    rule("\\u0040", EMAIL),
-    rule("&#64;", EMAIL),
+    rule("%40", WRITTEN_EMAIL),
+    rule("\\u0040", WRITTEN_EMAIL),
+    rule("&#64;", WRITTEN_EMAIL),
     rule("failing row contains", ROW),
     rule(")=(", ROW),
     rule("deta", ROW),
@@ -203,7 +207,7 @@ const KEYWORDS: &[Keyword] = &[
     rule("déta", ROW),
     rule("bad query:", QUERY),
     rule("authenticate", CALL),
-    rule("login", CALL | PROSE),
+    rule("login", CALL),
     rule("execute_kw", CALL),
     rule("execute(", CALL),
     rule("basicauth", CALL),
@@ -279,7 +283,7 @@ static WORDS: LazyLock<Words> = LazyLock::new(|| {
     let prefixes = PREFIXES.iter().map(|word| rule(word, PREFIXED));
     let hashes = HASHES.iter().map(|word| rule(word, HASH));
     let keywords: Vec<Keyword> = KEYWORDS.iter().copied().chain(prefixes).chain(hashes).collect();
-    let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(keywords.iter().map(|keyword| keyword.0)).ok();
+    let automaton = AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(keywords.iter().map(|keyword| keyword.0)).ok();
     debug_assert!(automaton.is_some(), "the keywords do not build");
     Words { automaton, keywords }
 });

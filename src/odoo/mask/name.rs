@@ -62,7 +62,8 @@ impl<'t> Name<'t> {
 
     fn begins(&self, before: &str) -> bool {
         let lower = self.word.to_ascii_lowercase();
-        if BEFORE.iter().any(|word| before.ends_with(word)) || before.ends_with("www-") {
+        let counted = |word: &&str| before.strip_suffix(*word).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'));
+        if BEFORE.iter().any(counted) || before.ends_with("www-") {
             return false;
         }
         let separated = before.chars().next_back().is_none_or(|c| !c.is_alphanumeric())
@@ -90,9 +91,13 @@ impl<'t> Name<'t> {
 
     /// Whether another word says the same as this name: a variable, a label.
     pub fn is_repeated_by(&self, value: &str) -> bool {
-        let value = value.trim().trim_end_matches([':', '*', '?', '!', '.']).to_lowercase();
+        let original = value.trim().trim_end_matches([':', '*', '?', '!', '.']);
+        let value = original.to_lowercase();
         let (word, name) = (self.word.to_lowercase(), self.text.to_lowercase());
-        value == name || value.split(['_', ' ', '-', '.']).any(|part| part == word || MEANINGS.contains(&part))
+        let hump = value != original && original.starts_with(char::is_lowercase) && original.chars().all(char::is_alphabetic);
+        value == name
+            || hump && value.contains(&word)
+            || value.split(['_', ' ', '-', '.']).any(|part| part == word || MEANINGS.contains(&part))
     }
 }
 

@@ -40,48 +40,99 @@ pub fn find(text: &str, seen: &Seen, spans: &mut Spans) {
                 spans.push(account);
                 continue;
             }
-            let run = Run::at(bytes, at);
-            if run.digits >= 7 {
-                if let Some(card) = card(bytes, &run) {
-                    spans.push(card);
-                } else if let Some(phone) = phone(text, &run, seen.has(rules::PHONE)) {
-                    spans.push(phone);
-                }
+            // Most numbers of a log are short and stand alone.
+            let length = bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if length < 7 && !bytes.get(at + length).is_some_and(|byte| matches!(byte, b' ' | b'.' | b'-' | b'/' | b'(' | b')')) {
+                at += length;
+                continue;
             }
-            // A run that is no number of anybody may hold one that starts later.
-            at = if run.digits >= 7 { run.groups.first().map_or(at + 1, |group| group.end) } else { run.end.max(at + 1) };
+            let run = Run::at(bytes, at);
+            if let Some(number) = run.number(text, seen.has(rules::PHONE)) {
+                at = number.end;
+                spans.push(number);
+                continue;
+            }
+            at = run.end().max(at + 1);
         } else {
             at += 1;
         }
     }
 }
 
+/// The most groups of digits that a number is written in.
+const GROUPS: usize = 9;
+
 /// Digits in groups, with what stands between groups of a number that people write.
+#[derive(Debug, Clone)]
 struct Run {
-    groups: Vec<Range<usize>>,
-    digits: usize,
-    end: usize,
+    bounds: [(usize, usize); GROUPS],
+    count: usize,
 }
 
 impl Run {
     fn at(bytes: &[u8], start: usize) -> Self {
-        let (mut groups, mut digits, mut at) = (Vec::new(), 0, start);
+        let mut run = Self { bounds: [(0, 0); GROUPS], count: 0 };
+        let mut at = start;
         loop {
             let from = at;
             while at < bytes.len() && bytes[at].is_ascii_digit() {
                 at += 1;
             }
-            digits += at - from;
-            groups.push(from..at);
+            run.bounds[run.count] = (from, at);
+            run.count += 1;
             let mut next = at;
             while next < bytes.len() && next < at + 3 && matches!(bytes[next], b' ' | b'.' | b'-' | b'/' | b'(' | b')') {
                 next += 1;
             }
-            if next == at || groups.len() == 9 || !bytes.get(next).is_some_and(u8::is_ascii_digit) {
-                return Self { groups, digits, end: at };
+            if next == at || run.count == GROUPS || !bytes.get(next).is_some_and(u8::is_ascii_digit) {
+                return run;
             }
             at = next;
         }
+    }
+
+    fn groups(&self) -> impl DoubleEndedIterator<Item = Range<usize>> + ExactSizeIterator + '_ {
+        self.bounds[..self.count].iter().map(|(start, end)| *start..*end)
+    }
+
+    fn group(&self, number: usize) -> Range<usize> {
+        self.bounds[number].0..self.bounds[number].1
+    }
+
+    fn end(&self) -> usize {
+        self.bounds[self.count.saturating_sub(1)].1
+    }
+
+    fn digits(&self) -> usize {
+        self.groups().map(|group| group.len()).sum()
+    }
+
+    fn has_lengths(&self, lengths: &[usize]) -> bool {
+        self.count >= lengths.len() && self.groups().zip(lengths).all(|(group, length)| group.len() == *length)
+    }
+
+    /// The first number of somebody in it. Other digits may stand after it, before a card too.
+    fn number(&self, text: &str, has_word: bool) -> Option<Range<usize>> {
+        let bytes = text.as_bytes();
+        let digits = self.digits();
+        if digits < 7 {
+            return None;
+        }
+        if digits >= 13
+            && let Some(card) = (0..self.count).find_map(|first| card(bytes, self, first))
+        {
+            return Some(card);
+        }
+        let start = self.bounds[0].0;
+        let may_be_phone = has_word
+            || bytes[start] == b'0'
+            || start > 0 && matches!(bytes[start - 1], b'+' | b'B')
+            || self.has_lengths(&[3, 3, 4])
+            || self.has_lengths(&[1, 3, 3, 4]);
+        if !may_be_phone {
+            return None;
+        }
+        (1..=self.count).rev().find_map(|count| phone(text, &Self { count, ..self.clone() }, has_word))
     }
 }
 
@@ -90,14 +141,15 @@ fn is_word(bytes: &[u8], at: usize) -> bool {
 }
 
 /// A payment card: whole groups, as many digits as the brand has, and the check digit of Luhn.
-fn card(bytes: &[u8], run: &Run) -> Option<Range<usize>> {
-    let first = run.groups.first()?;
+fn card(bytes: &[u8], run: &Run, first: usize) -> Option<Range<usize>> {
+    let groups = run.groups().skip(first);
+    let first = run.group(first);
     if first.start > 0 && (is_word(bytes, first.start - 1) || matches!(bytes[first.start - 1], b'.' | b'-' | b'+')) {
         return None;
     }
     let mut digits: Vec<u8> = Vec::with_capacity(19);
     let mut last = first.start;
-    for group in &run.groups {
+    for group in groups {
         let between = &bytes[last..group.start];
         if group.start > first.start && !(between == b" " || between == b"-") {
             break;
@@ -183,50 +235,59 @@ fn iban(text: &str, at: usize) -> Option<Range<usize>> {
 /// A telephone number: by its form alone where that is one of telephones only, else after a word for it.
 fn phone(text: &str, run: &Run, has_word: bool) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let start = run.groups.first()?.start;
-    if is_word(bytes, run.end) || run.groups.iter().any(|group| looks_like_a_date(bytes, group)) {
+    let start = run.group(0).start;
+    let before = start.checked_sub(1).map(|at| bytes[at]);
+    // After the code of a country a year is none.
+    let may_hold_a_date = before != Some(b'+') || run.group(0).len() > 3;
+    if is_word(bytes, run.end()) || may_hold_a_date && holds_a_date(bytes, run) {
         return None;
     }
-    let before = start.checked_sub(1).map(|at| bytes[at]);
-    let whole = |from: usize| from..run.end;
+    let whole = |from: usize| from..run.end();
     // `+49 (0)30 …`; `%2B` and `&#43;` are the same sign.
-    if before == Some(b'+') && (start < 2 || !is_word(bytes, start - 2) && bytes[start - 2] != b'+') && (8..=16).contains(&run.digits) {
+    if before == Some(b'+') && (start < 2 || !is_word(bytes, start - 2) && bytes[start - 2] != b'+') && (8..=16).contains(&run.digits()) {
         return Some(whole(start - 1));
     }
-    if text.get(..start)?.ends_with("%2B") && (8..=16).contains(&run.digits) {
+    if text.get(..start)?.ends_with("%2B") && (8..=16).contains(&run.digits()) {
         return Some(whole(start));
     }
     if before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte >= 0x80) {
         return None;
     }
-    if has_word && (7..=16).contains(&run.digits) && after_phone_word(text, start) {
+    if has_word && (7..=16).contains(&run.digits()) && after_phone_word(text, start) {
         return Some(whole(start));
     }
     if before.is_some_and(|byte| matches!(byte, b'.' | b',' | b':' | b'-' | b'_' | b'/' | b'=' | b'%' | b'#' | b'\\' | b'$' | b'@')) {
         return None;
     }
-    let first = text.get(run.groups[0].clone())?;
-    let lengths: Vec<usize> = run.groups.iter().map(std::iter::ExactSizeIterator::len).collect();
-    let separators = |sign: &[u8]| run.groups.windows(2).all(|pair| &bytes[pair[0].end..pair[1].start] == sign);
-    let international = first.starts_with("00") && !first.starts_with("000") && first.len() >= 4 && (10..=17).contains(&run.digits);
-    let american = lengths == [3, 3, 4] && (separators(b"-") || separators(b".")) || lengths == [1, 3, 3, 4] && separators(b"-")
-        || lengths == [3, 3, 4] && before == Some(b'(') && &bytes[run.groups[0].end..run.groups[1].start] == b") ";
-    let french = lengths == [2, 2, 2, 2, 2] && first.starts_with('0') && (separators(b" ") || separators(b"."));
+    let first = text.get(run.group(0))?;
+    let is = |lengths: &[usize]| run.count == lengths.len() && run.has_lengths(lengths);
+    let separators = |sign: &[u8]| run.bounds[..run.count].windows(2).all(|pair| &bytes[pair[0].1..pair[1].0] == sign);
+    let international = first.starts_with("00") && !first.starts_with("000") && first.len() >= 4 && (10..=17).contains(&run.digits());
+    let american = is(&[3, 3, 4]) && (separators(b"-") || separators(b"."))
+        || is(&[1, 3, 3, 4]) && separators(b"-")
+        || is(&[3, 3, 4]) && before == Some(b'(') && &bytes[run.bounds[0].1..run.bounds[1].0] == b") ";
+    let french = is(&[2, 2, 2, 2, 2]) && first.starts_with('0') && (separators(b" ") || separators(b"."));
     let national = first.len() >= 2
         && first.len() <= 5
         && first.starts_with('0')
         && !first.starts_with("00")
-        && (9..=12).contains(&run.digits)
-        && lengths[1..].iter().any(|length| *length >= 3);
+        && (9..=12).contains(&run.digits())
+        && run.groups().skip(1).any(|group| group.len() >= 3);
     (international || american || french || national).then(|| whole(if before == Some(b'(') { start - 1 } else { start }))
 }
 
-/// `2026`, and `20260131`.
-fn looks_like_a_date(bytes: &[u8], group: &Range<usize>) -> bool {
-    let digits = &bytes[group.clone()];
-    let followed = matches!(bytes.get(group.end), Some(b'-' | b'/' | b'.')) || group.start > 0 && matches!(bytes[group.start - 1], b'-' | b'/' | b'.');
-    (digits.len() == 4 && followed && (digits.starts_with(b"19") || digits.starts_with(b"20")))
-        || (digits.len() == 8 && (digits.starts_with(b"19") || digits.starts_with(b"20")))
+/// `2026-01-31`, `31.01.2026`, `20260131`: a year beside a day or a month, or all three.
+fn holds_a_date(bytes: &[u8], run: &Run) -> bool {
+    let is_year = |group: &Range<usize>| bytes[group.clone()].starts_with(b"19") || bytes[group.clone()].starts_with(b"20");
+    let number = |range: Range<usize>| bytes[range].iter().fold(0_u32, |number, byte| number * 10 + u32::from(byte - b'0'));
+    let is_day = |at: usize| (1..=12).contains(&number(at..at + 2)) && (1..=31).contains(&number(at + 2..at + 4));
+    let whole = run.groups().any(|group| group.len() == 8 && is_year(&group) && is_day(group.start + 4));
+    whole
+        || (1..run.count).any(|second| {
+            let (one, two) = (run.group(second - 1), run.group(second));
+            let joined = one.end + 1 == two.start && matches!(bytes[one.end], b'-' | b'/' | b'.');
+            joined && (one.len() == 4 && is_year(&one) && two.len() <= 2 || two.len() == 4 && is_year(&two) && one.len() <= 2)
+        })
 }
 
 /// Whether one of the last words on the line before is one for telephones.

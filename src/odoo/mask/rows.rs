@@ -1,5 +1,7 @@
 //! Rows and values that PostgreSQL, its clients and Odoo print with an error.
 
+use std::ops::Range;
+
 use super::super::head::is_head;
 use super::super::pattern::Pattern;
 use super::keywords::{Seen, rules};
@@ -37,7 +39,8 @@ static INSERT: Pattern = Pattern::new(
 pub fn find(text: &str, seen: &Seen, spans: &mut Spans) {
     if seen.has(rules::ROW) {
         failing_rows(text, spans);
-        ROWS.iter().flat_map(|row| row.ranges(text, 1)).for_each(|range| spans.push(range));
+        let other = |range: &Range<usize>| !text[..range.start].ends_with("Failing row contains (");
+        ROWS.iter().flat_map(|row| row.ranges(text, 1)).filter(other).for_each(|range| spans.push(range));
     }
     if seen.has(rules::QUERY) {
         for query in BAD_QUERY.ranges(text, 0) {
@@ -65,7 +68,7 @@ fn failing_rows(text: &str, spans: &mut Spans) {
 }
 
 /// The literals of a statement, as it stands in a log.
-fn literals(text: &str, statement: std::ops::Range<usize>, spans: &mut Spans) {
+fn literals(text: &str, statement: Range<usize>, spans: &mut Spans) {
     let said = &text[statement.clone()];
     let literal = match (said.contains("b'"), said.contains("\\'")) {
         (true, true) => &ESCAPED_LITERAL,

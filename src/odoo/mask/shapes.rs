@@ -32,7 +32,7 @@ static SHAPES: [Shape; 15] = [
         rules::PREFIXED,
         0,
         concat!(
-            r"\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|gl(?:pat|dt|rt|ptt|ft|soat|cbt|imt|agent)-[\w-]{16,}|",
+            r"(?-u)\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|gl(?:pat|dt|rt|ptt|ft|soat|cbt|imt|agent)-[\w-]{16,}|",
             r"(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b|xox[abeoprs]-[\w-]{10,}|xapp-[\w-]{10,}|[sr]k_(?:live|test|prod)_\w{10,}|",
             r"whsec_[A-Za-z0-9+/=]{16,}|AIza[\w-]{30,}|ya29\.[\w-]{20,}|GOCSPX-[\w-]{20,}|1//0[\w-]{20,}|oak_[A-Za-z0-9_-]{20,}|",
             r"npm_[A-Za-z0-9]{30,}|pypi-[\w-]{20,}|do[opr]_v1_[a-f0-9]{40,}|SG\.[\w-]{16,}\.[\w-]{16,}|key-[0-9a-f]{32}\b|hv[sb]\.[\w-]{20,}|",
@@ -77,7 +77,7 @@ static IN_LOGS: [Shape; 8] = [
     shape(rules::SCHEME, 1, r"(?i)\bbearer\s+([A-Za-z0-9._~+/=-]{8,})"),
     shape(rules::SCHEME, 1, r"\b[Bb]asic\s+([A-Za-z0-9+/]{7,}(?:[A-Z0-9+/][A-Za-z0-9+/]*={1,2}|[a-z][A-Z][A-Za-z0-9+/]+|[0-9][A-Za-z0-9+/]+))"),
     shape(rules::EMAIL, 0, r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}"),
-    shape(rules::EMAIL, 0, r"[\w.+-]+(?:%40|\\u0040|&#64;)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"),
+    shape(rules::WRITTEN_EMAIL, 0, r"[\w.+-]+(?:%40|\\u0040|&#64;)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"),
     shape(rules::COMMAND, 1, r#"(?i)\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)\b[^\n|;&]*?\s-p([^\s'"]+)"#),
     shape(rules::COMMAND, 1, r#"(?i)\b(?:sshpass|docker\s+login|podman\s+login|htpasswd|odoo(?:-bin)?|ldap\w+)\b[^\n|;&]*?\s(?:-p|--?w|-b\s+\S+\s+\S+)[\s=]*['"]?([^\s'"*-][^\s'"]*)"#),
     shape(rules::COMMAND, 1, r#"(?i)\bcurl\b[^\n|;]*?\s(?:-u|--user|--proxy-user)[\s=]*['"]?[^\s:'"]+:([^\s'"]+)"#),
