@@ -88,10 +88,8 @@ impl Door {
     }
 
     async fn read(&self, event: &str) {
-        support::until("the event to be read", async || {
-            (self.get(&format!("/v1/ingest/{event}")).await["state"] == "read").then_some(())
-        })
-        .await;
+        support::until("the event to be read", async || (self.get(&format!("/v1/ingest/{event}")).await["state"] == "read").then_some(()))
+            .await;
     }
 
     async fn through_http(&self) {

@@ -84,7 +84,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let kinds: [(&str, Vec<PathBuf>, &[&str]); 3] = [
         ("made up to mislead", vec![args.fixtures.join("mask/clean.txt")], &["txt"]),
         ("logs of Odoo", vec![args.fixtures.join("logs")], &["log"]),
-        ("sources", [vec![args.fixtures.join("addons"), args.fixtures.join("rules"), args.fixtures.join("traps")], args.code.clone()].concat(), &["py", "xml", "js", "csv", "sql"]),
+        (
+            "sources",
+            [vec![args.fixtures.join("addons"), args.fixtures.join("rules"), args.fixtures.join("traps")], args.code.clone()].concat(),
+            &["py", "xml", "js", "csv", "sql"],
+        ),
     ];
     for (what, roots, extensions) in kinds {
         let lines = lines(&roots, extensions);
@@ -150,7 +154,10 @@ fn lines(roots: &[PathBuf], extensions: &[&str]) -> Lines {
 fn files(roots: &[PathBuf], extensions: &[&str]) -> Vec<String> {
     let entries = roots.iter().flat_map(|root| walkdir::WalkDir::new(root).sort_by_file_name()).filter_map(Result::ok);
     let wanted = |path: &Path| path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted));
-    entries.filter(|entry| entry.file_type().is_file() && wanted(entry.path())).filter_map(|entry| std::fs::read_to_string(entry.path()).ok()).collect()
+    entries
+        .filter(|entry| entry.file_type().is_file() && wanted(entry.path()))
+        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+        .collect()
 }
 
 fn joined(texts: &[String]) -> String {

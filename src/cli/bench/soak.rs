@@ -87,12 +87,19 @@ fn words(number: u32) -> String {
     const WORDS: [&str; 12] =
         ["invoice", "partner", "stock", "move", "line", "currency", "journal", "picking", "product", "tax", "company", "sequence"];
     let count = 6 + number as usize * 7 % 90;
-    (0..count).map(|at| format!("{}_{}", WORDS[(at * 5 + number as usize) % WORDS.len()], number as usize * 31 % 9973 + at)).collect::<Vec<_>>().join(" ")
+    (0..count)
+        .map(|at| format!("{}_{}", WORDS[(at * 5 + number as usize) % WORDS.len()], number as usize * 31 % 9973 + at))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn request(number: u32) -> SearchRequest {
     let text = if number.is_multiple_of(3) {
-        format!("Traceback (most recent call last):\n  File \"/mnt/addons/shop/models/order.py\", line {number}, in go\n    x = {}\nValueError: order {number} of {}", words(number + 1), words(number))
+        format!(
+            "Traceback (most recent call last):\n  File \"/mnt/addons/shop/models/order.py\", line {number}, in go\n    x = {}\nValueError: order {number} of {}",
+            words(number + 1),
+            words(number)
+        )
     } else {
         format!("why does {} fail when {number} is posted", words(number))
     };
@@ -103,7 +110,10 @@ fn known(number: u32) -> KnownError {
     KnownError {
         id: format!("known-{number}"),
         version: None,
-        text: format!("Traceback (most recent call last):\n  File \"/mnt/addons/shop/models/m{number}.py\", line 7, in go\nValueError: {}", words(number * 17)),
+        text: format!(
+            "Traceback (most recent call last):\n  File \"/mnt/addons/shop/models/m{number}.py\", line 7, in go\nValueError: {}",
+            words(number * 17)
+        ),
         solution: format!("Give {} a value before it is posted. {}", words(number + 3), words(number + 5).repeat(2)),
     }
 }

@@ -12,8 +12,22 @@ use super::spans::Spans;
 /// The most bytes of a header, and of a block in YAML.
 const REACH: usize = 16 * 1024;
 /// Tags in which `name="password"` names what they hold.
-const TAGS: &[&str] =
-    &["field", "param", "parameter", "property", "add", "item", "entry", "value", "setting", "input", "attribute", "var", "variable", "data"];
+const TAGS: &[&str] = &[
+    "field",
+    "param",
+    "parameter",
+    "property",
+    "add",
+    "item",
+    "entry",
+    "value",
+    "setting",
+    "input",
+    "attribute",
+    "var",
+    "variable",
+    "data",
+];
 /// What is written for `=` and `:`, longest first.
 const SEPARATORS: &[(&str, bool)] = &[
     ("%253D", true),
@@ -249,7 +263,9 @@ impl<'t> Reader<'t> {
             let stops = match byte {
                 b',' | b';' | b')' | b'}' | b']' | b'&' | b'"' | b'\'' | b'<' | b'>' | b'`' | b'|' => true,
                 b'\\' => matches!(self.byte(from + index + 1), b'n' | b'r' | b't' | b'"' | b'\'' | b'\\' | b'u'),
-                b'%' => encoded && matches!(line.get(index..index + 3), Some("%26" | "%20" | "%22" | "%27" | "%0A" | "%0D" | "%7D" | "%2C")),
+                b'%' => {
+                    encoded && matches!(line.get(index..index + 3), Some("%26" | "%20" | "%22" | "%27" | "%0A" | "%0D" | "%7D" | "%2C"))
+                }
                 b'(' | b'[' => {
                     called = is_called(&line[..index]);
                     called
@@ -365,5 +381,7 @@ impl<'t> Reader<'t> {
 
 /// Whether what stands before a bracket is the name of a function or of what is indexed.
 fn is_called(before: &str) -> bool {
-    !before.is_empty() && before.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')) && !before.starts_with(|c: char| c.is_ascii_digit())
+    !before.is_empty()
+        && before.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+        && !before.starts_with(|c: char| c.is_ascii_digit())
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::keywords::Seen;
 use super::name::Name;
-use super::{judge, mask};
 use super::spans::STARS;
+use super::{judge, mask};
 
 /// Masks every string in a JSON value, by what it says and by the key that it stands under. Returns whether anything was hidden.
 pub fn mask_json(value: &mut Value) -> bool {
@@ -103,7 +103,10 @@ mod tests {
             "password": "hunter2", "log": "token=abc123def456", "items": ["a@b.org", 5], "pin": 1234, "module": "sale", "phone": 49_301_234_567_u64
         });
         assert!(mask_json(&mut value));
-        assert_eq!(value, json!({ "password": "***", "log": "token=***", "items": ["***", 5], "pin": "***", "module": "sale", "phone": "***" }));
+        assert_eq!(
+            value,
+            json!({ "password": "***", "log": "token=***", "items": ["***", 5], "pin": "***", "module": "sale", "phone": "***" })
+        );
         assert!(!mask_json(&mut value));
     }
 

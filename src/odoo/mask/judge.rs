@@ -5,16 +5,153 @@ use super::name::Name;
 
 /// Words that stand where a secret would and are none, in the languages in which Odoo is run most.
 const WORDS: &[&str] = &[
-    "none", "null", "nil", "true", "false", "yes", "no", "on", "off", "undefined", "nan", "n/a", "str", "string", "bytes", "int", "integer",
-    "bool", "boolean", "float", "text", "char", "varchar", "object", "dict", "list", "any", "optional", "required", "missing", "invalid",
-    "valid", "expired", "incorrect", "wrong", "empty", "unset", "default", "is", "are", "the", "a", "an", "must", "not", "was", "were",
-    "has", "have", "for", "to", "and", "or", "of", "in", "can", "should", "field", "value", "values", "error", "errors", "failed",
-    "failure", "denied", "access", "authentication", "auth", "reset", "change", "changed", "updated", "too", "contains", "cannot",
-    "could", "do", "don", "does", "may", "needs", "need", "here", "with", "from", "by", "as", "at", "if", "please", "enter", "your", "this",
-    "that", "only", "login", "user", "username", "system", "unknown", "redacted", "masked", "filtered", "hidden", "removed", "placeholder",
-    "ist", "sind", "muss", "darf", "wird", "war", "falsch", "ungültig", "abgelaufen", "erforderlich", "fehlt", "nicht", "oder", "und",
-    "est", "doit", "invalide", "incorrect.", "expiré", "requis", "manquant", "pas", "ou", "et", "es", "debe", "incorrecta", "incorrecto",
-    "inválido", "inválida", "caducado", "obligatorio", "o", "y", "moet", "ongeldig", "onjuist", "verlopen", "verplicht", "niet", "of.",
+    "none",
+    "null",
+    "nil",
+    "true",
+    "false",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "undefined",
+    "nan",
+    "n/a",
+    "str",
+    "string",
+    "bytes",
+    "int",
+    "integer",
+    "bool",
+    "boolean",
+    "float",
+    "text",
+    "char",
+    "varchar",
+    "object",
+    "dict",
+    "list",
+    "any",
+    "optional",
+    "required",
+    "missing",
+    "invalid",
+    "valid",
+    "expired",
+    "incorrect",
+    "wrong",
+    "empty",
+    "unset",
+    "default",
+    "is",
+    "are",
+    "the",
+    "a",
+    "an",
+    "must",
+    "not",
+    "was",
+    "were",
+    "has",
+    "have",
+    "for",
+    "to",
+    "and",
+    "or",
+    "of",
+    "in",
+    "can",
+    "should",
+    "field",
+    "value",
+    "values",
+    "error",
+    "errors",
+    "failed",
+    "failure",
+    "denied",
+    "access",
+    "authentication",
+    "auth",
+    "reset",
+    "change",
+    "changed",
+    "updated",
+    "too",
+    "contains",
+    "cannot",
+    "could",
+    "do",
+    "don",
+    "does",
+    "may",
+    "needs",
+    "need",
+    "here",
+    "with",
+    "from",
+    "by",
+    "as",
+    "at",
+    "if",
+    "please",
+    "enter",
+    "your",
+    "this",
+    "that",
+    "only",
+    "login",
+    "user",
+    "username",
+    "system",
+    "unknown",
+    "redacted",
+    "masked",
+    "filtered",
+    "hidden",
+    "removed",
+    "placeholder",
+    "ist",
+    "sind",
+    "muss",
+    "darf",
+    "wird",
+    "war",
+    "falsch",
+    "ungültig",
+    "abgelaufen",
+    "erforderlich",
+    "fehlt",
+    "nicht",
+    "oder",
+    "und",
+    "est",
+    "doit",
+    "invalide",
+    "incorrect.",
+    "expiré",
+    "requis",
+    "manquant",
+    "pas",
+    "ou",
+    "et",
+    "es",
+    "debe",
+    "incorrecta",
+    "incorrecto",
+    "inválido",
+    "inválida",
+    "caducado",
+    "obligatorio",
+    "o",
+    "y",
+    "moet",
+    "ongeldig",
+    "onjuist",
+    "verlopen",
+    "verplicht",
+    "niet",
+    "of.",
     "self",
 ];
 
@@ -98,7 +235,10 @@ pub fn is_quoted_secret(name: &Name<'_>, value: &str) -> bool {
 
 /// Whether a literal of a source is a secret: one that is not short, has no blanks, and is no word.
 pub fn is_secret_in_source(name: &Name<'_>, value: &str) -> bool {
-    value.len() >= 8 && !value.contains(char::is_whitespace) && is_quoted_secret(name, value) && (name.kind != Kind::Password || !is_dotted(value))
+    value.len() >= 8
+        && !value.contains(char::is_whitespace)
+        && is_quoted_secret(name, value)
+        && (name.kind != Kind::Password || !is_dotted(value))
 }
 
 /// Where a bare value stands.
@@ -118,7 +258,12 @@ pub struct Bare<'t> {
 pub fn is_bare_secret(name: &Name<'_>, bare: &Bare<'_>) -> bool {
     let value = bare.value;
     let traits = Traits::of(value);
-    if is_placeholder(value) || is_word(value) || value.starts_with(['(', '{']) || bare.in_code && !traits.digit || is_expression(value, &traits) {
+    if is_placeholder(value)
+        || is_word(value)
+        || value.starts_with(['(', '{'])
+        || bare.in_code && !traits.digit
+        || is_expression(value, &traits)
+    {
         return false;
     }
     match name.kind {
@@ -164,7 +309,8 @@ fn is_expression(value: &str, traits: &Traits) -> bool {
 
 fn is_dotted(value: &str) -> bool {
     let is_name = |part: &str| {
-        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
     value.contains('.') && value.split('.').all(is_name)
 }

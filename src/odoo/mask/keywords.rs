@@ -52,9 +52,7 @@ pub mod rules {
     /// Bodies of forms in parts.
     pub const FORM: u32 = 1 << 15;
 }
-use rules::{
-    CALL, COMMAND, EMAIL, FORM, HASH, PARAMETERS, PEM, PHONE, PREFIXED, QUERY, ROW, SCHEME, SQL, URL, WEBHOOK, WRITTEN_EMAIL,
-};
+use rules::{CALL, COMMAND, EMAIL, FORM, HASH, PARAMETERS, PEM, PHONE, PREFIXED, QUERY, ROW, SCHEME, SQL, URL, WEBHOOK, WRITTEN_EMAIL};
 
 /// A word, what it names, and which rules it wakes.
 type Keyword = (&'static str, Option<Kind>, u32);
@@ -263,16 +261,97 @@ const KEYWORDS: &[Keyword] = &[
 
 /// Prefixes of keys, each the beginning of one form in `shapes.rs`.
 const PREFIXES: &[&str] = &[
-    "sk-", "sk_", "rk_", "pk_live", "whsec_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "glrt-", "glptt-",
-    "glft-", "glsoat-", "glcbt-", "glimt-", "glagent-", "akia", "asia", "abia", "acca", "xoxa", "xoxb", "xoxe", "xoxo", "xoxp", "xoxr",
-    "xoxs", "xapp-", "aiza", "ya29.", "gocspx-", "1//0", "oak_", "npm_", "pypi-", "dop_v1_", "doo_v1_", "dor_v1_", "sg.", "key-", "hvs.",
-    "hvb.", "shpat_", "shpss_", "shpca_", "shppa_", "sq0", "eaaa", "rubygems_", "lin_api_", "hf_", "r8_", "dckr_pat_", "atatt3", "atctt3",
-    "nrak-", "pmak-", "sbp_", "secret_", "ntn_", "glc_", "glsa_", "dapi", "pat-na", "pat-eu", "gsk_", "xai-", "pplx-", "age-secret-key",
-    "eyj", "gaaaaa", "-us", "nfp_", "tskey-", "bbdc-", "ctp_", "figd_", "sntrys_", "sntryu_", "phc_", "phx_",
-    "rzp_", "amzn.mws.", 
+    "sk-",
+    "sk_",
+    "rk_",
+    "pk_live",
+    "whsec_",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "gldt-",
+    "glrt-",
+    "glptt-",
+    "glft-",
+    "glsoat-",
+    "glcbt-",
+    "glimt-",
+    "glagent-",
+    "akia",
+    "asia",
+    "abia",
+    "acca",
+    "xoxa",
+    "xoxb",
+    "xoxe",
+    "xoxo",
+    "xoxp",
+    "xoxr",
+    "xoxs",
+    "xapp-",
+    "aiza",
+    "ya29.",
+    "gocspx-",
+    "1//0",
+    "oak_",
+    "npm_",
+    "pypi-",
+    "dop_v1_",
+    "doo_v1_",
+    "dor_v1_",
+    "sg.",
+    "key-",
+    "hvs.",
+    "hvb.",
+    "shpat_",
+    "shpss_",
+    "shpca_",
+    "shppa_",
+    "sq0",
+    "eaaa",
+    "rubygems_",
+    "lin_api_",
+    "hf_",
+    "r8_",
+    "dckr_pat_",
+    "atatt3",
+    "atctt3",
+    "nrak-",
+    "pmak-",
+    "sbp_",
+    "secret_",
+    "ntn_",
+    "glc_",
+    "glsa_",
+    "dapi",
+    "pat-na",
+    "pat-eu",
+    "gsk_",
+    "xai-",
+    "pplx-",
+    "age-secret-key",
+    "eyj",
+    "gaaaaa",
+    "-us",
+    "nfp_",
+    "tskey-",
+    "bbdc-",
+    "ctp_",
+    "figd_",
+    "sntrys_",
+    "sntryu_",
+    "phc_",
+    "phx_",
+    "rzp_",
+    "amzn.mws.",
 ];
 
-const HASHES: &[&str] = &["$pbkdf2", "$2a$", "$2b$", "$2y$", "$argon2", "$1$", "$5$", "$6$", "$apr1$", "$y$", "pbkdf2:sha", "scrypt:", "{ssha"];
+const HASHES: &[&str] =
+    &["$pbkdf2", "$2a$", "$2b$", "$2y$", "$argon2", "$1$", "$5$", "$6$", "$apr1$", "$y$", "pbkdf2:sha", "scrypt:", "{ssha"];
 
 struct Words {
     automaton: Option<AhoCorasick>,
@@ -283,7 +362,11 @@ static WORDS: LazyLock<Words> = LazyLock::new(|| {
     let prefixes = PREFIXES.iter().map(|word| rule(word, PREFIXED));
     let hashes = HASHES.iter().map(|word| rule(word, HASH));
     let keywords: Vec<Keyword> = KEYWORDS.iter().copied().chain(prefixes).chain(hashes).collect();
-    let automaton = AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(keywords.iter().map(|keyword| keyword.0)).ok();
+    let automaton = AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(keywords.iter().map(|keyword| keyword.0))
+        .ok();
     debug_assert!(automaton.is_some(), "the keywords do not build");
     Words { automaton, keywords }
 });

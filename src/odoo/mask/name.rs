@@ -11,11 +11,68 @@ const NOT_PASS: &[&str] = &["compass", "bypass", "surpass", "trespass", "encompa
 const ALONE: &[&str] = &["pw", "psw", "otp", "sid", "sig", "mdp", "jwt", "clave", "parola", "pin", "signature"];
 /// What follows the word when the value is about a secret and no secret.
 const ABOUT: &[&str] = &[
-    "type", "types", "url", "uri", "expiry", "expires", "expire", "expiration", "expired", "ttl", "count", "len", "length", "name", "names",
-    "field", "fields", "policy", "min", "max", "id", "ids", "label", "help", "hint", "required", "error", "errors", "invalid", "valid", "ok",
-    "file", "path", "endpoint", "lifetime", "age", "limit", "usage", "used", "sent", "at", "date", "time", "header", "param", "prefix",
-    "algorithm", "method", "mode", "scope", "reset", "manager", "regex", "pattern", "rule", "rules", "strength", "widget", "model", "view",
-    "env", "secure",
+    "type",
+    "types",
+    "url",
+    "uri",
+    "expiry",
+    "expires",
+    "expire",
+    "expiration",
+    "expired",
+    "ttl",
+    "count",
+    "len",
+    "length",
+    "name",
+    "names",
+    "field",
+    "fields",
+    "policy",
+    "min",
+    "max",
+    "id",
+    "ids",
+    "label",
+    "help",
+    "hint",
+    "required",
+    "error",
+    "errors",
+    "invalid",
+    "valid",
+    "ok",
+    "file",
+    "path",
+    "endpoint",
+    "lifetime",
+    "age",
+    "limit",
+    "usage",
+    "used",
+    "sent",
+    "at",
+    "date",
+    "time",
+    "header",
+    "param",
+    "prefix",
+    "algorithm",
+    "method",
+    "mode",
+    "scope",
+    "reset",
+    "manager",
+    "regex",
+    "pattern",
+    "rule",
+    "rules",
+    "strength",
+    "widget",
+    "model",
+    "view",
+    "env",
+    "secure",
 ];
 /// What comes before the word when it counts or names parts of a text.
 const BEFORE: &[&str] = &["max_", "min_", "num_", "next_", "unexpected_"];
@@ -86,7 +143,10 @@ impl<'t> Name<'t> {
         let begins_anew = after.starts_with(['_', '-'])
             || (after.starts_with(|c: char| c.is_ascii_uppercase()) && self.word.ends_with(|c: char| c.is_lowercase()));
         let about = |part: &str| ABOUT.contains(&part.to_ascii_lowercase().as_str());
-        begins_anew && self.kind != Kind::Header && !after.split(['_', '-']).any(about) && !ABOUT.contains(&after.to_ascii_lowercase().as_str())
+        begins_anew
+            && self.kind != Kind::Header
+            && !after.split(['_', '-']).any(about)
+            && !ABOUT.contains(&after.to_ascii_lowercase().as_str())
     }
 
     /// Whether another word says the same as this name: a variable, a label.
@@ -103,8 +163,31 @@ impl<'t> Name<'t> {
 
 /// Words that, as a part of a value, say what it is and not which.
 const MEANINGS: &[&str] = &[
-    "password", "passwords", "passwd", "pwd", "passphrase", "token", "tokens", "secret", "secrets", "passwort", "kennwort", "wachtwoord",
-    "contraseña", "passe", "mdp", "apikey", "credentials", "credential", "cookie", "cookies", "csrf", "authorization", "auth", "key", "pass",
+    "password",
+    "passwords",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "token",
+    "tokens",
+    "secret",
+    "secrets",
+    "passwort",
+    "kennwort",
+    "wachtwoord",
+    "contraseña",
+    "passe",
+    "mdp",
+    "apikey",
+    "credentials",
+    "credential",
+    "cookie",
+    "cookies",
+    "csrf",
+    "authorization",
+    "auth",
+    "key",
+    "pass",
     "pw",
 ];
 
@@ -129,7 +212,9 @@ mod tests {
         for (text, word) in [("compass", "pass"), ("passenger", "pass"), ("password_policy", "password"), ("passed", "pass")] {
             assert!(!named(text, word, Kind::Password), "{text}");
         }
-        for (text, word) in [("max_token", "token"), ("tokens", "token"), ("tokenize", "token"), ("token_expiry", "token"), ("inside", "sid")] {
+        for (text, word) in
+            [("max_token", "token"), ("tokens", "token"), ("tokenize", "token"), ("token_expiry", "token"), ("inside", "sid")]
+        {
             assert!(!named(text, word, Kind::Token), "{text}");
         }
     }

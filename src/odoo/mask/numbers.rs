@@ -8,19 +8,109 @@ use super::spans::Spans;
 
 /// Letters and digits of an account number (ISO 13616), by its country.
 const IBAN_LENGTHS: &[(&str, usize)] = &[
-    ("AD", 24), ("AE", 23), ("AL", 28), ("AT", 20), ("AZ", 28), ("BA", 20), ("BE", 16), ("BG", 22), ("BH", 22), ("BR", 29), ("BY", 28),
-    ("CH", 21), ("CR", 22), ("CY", 28), ("CZ", 24), ("DE", 22), ("DK", 18), ("DO", 28), ("EE", 20), ("EG", 29), ("ES", 24), ("FI", 18),
-    ("FO", 18), ("FR", 27), ("GB", 22), ("GE", 22), ("GI", 23), ("GL", 18), ("GR", 27), ("GT", 28), ("HR", 21), ("HU", 28), ("IE", 22),
-    ("IL", 23), ("IQ", 23), ("IS", 26), ("IT", 27), ("JO", 30), ("KW", 30), ("KZ", 20), ("LB", 28), ("LC", 32), ("LI", 21), ("LT", 20),
-    ("LU", 20), ("LV", 21), ("MC", 27), ("MD", 24), ("ME", 22), ("MK", 19), ("MR", 27), ("MT", 31), ("MU", 30), ("NL", 18), ("NO", 15),
-    ("PK", 24), ("PL", 28), ("PS", 29), ("PT", 25), ("QA", 29), ("RO", 24), ("RS", 22), ("SA", 24), ("SE", 24), ("SI", 19), ("SK", 24),
-    ("SM", 27), ("TL", 23), ("TN", 24), ("TR", 26), ("UA", 29), ("VA", 22), ("VG", 24), ("XK", 20),
+    ("AD", 24),
+    ("AE", 23),
+    ("AL", 28),
+    ("AT", 20),
+    ("AZ", 28),
+    ("BA", 20),
+    ("BE", 16),
+    ("BG", 22),
+    ("BH", 22),
+    ("BR", 29),
+    ("BY", 28),
+    ("CH", 21),
+    ("CR", 22),
+    ("CY", 28),
+    ("CZ", 24),
+    ("DE", 22),
+    ("DK", 18),
+    ("DO", 28),
+    ("EE", 20),
+    ("EG", 29),
+    ("ES", 24),
+    ("FI", 18),
+    ("FO", 18),
+    ("FR", 27),
+    ("GB", 22),
+    ("GE", 22),
+    ("GI", 23),
+    ("GL", 18),
+    ("GR", 27),
+    ("GT", 28),
+    ("HR", 21),
+    ("HU", 28),
+    ("IE", 22),
+    ("IL", 23),
+    ("IQ", 23),
+    ("IS", 26),
+    ("IT", 27),
+    ("JO", 30),
+    ("KW", 30),
+    ("KZ", 20),
+    ("LB", 28),
+    ("LC", 32),
+    ("LI", 21),
+    ("LT", 20),
+    ("LU", 20),
+    ("LV", 21),
+    ("MC", 27),
+    ("MD", 24),
+    ("ME", 22),
+    ("MK", 19),
+    ("MR", 27),
+    ("MT", 31),
+    ("MU", 30),
+    ("NL", 18),
+    ("NO", 15),
+    ("PK", 24),
+    ("PL", 28),
+    ("PS", 29),
+    ("PT", 25),
+    ("QA", 29),
+    ("RO", 24),
+    ("RS", 22),
+    ("SA", 24),
+    ("SE", 24),
+    ("SI", 19),
+    ("SK", 24),
+    ("SM", 27),
+    ("TL", 23),
+    ("TN", 24),
+    ("TR", 26),
+    ("UA", 29),
+    ("VA", 22),
+    ("VG", 24),
+    ("XK", 20),
 ];
 
 /// Words before a telephone number.
 const PHONE_WORDS: &[&str] = &[
-    "phone", "phon", "mobile", "mobil", "telefon", "telefoon", "telefono", "teléfono", "téléphone", "telephone", "tel", "tél", "telnr", "movil",
-    "móvil", "handy", "gsm", "fax", "whatsapp", "portable", "rufnummer", "sms", "cell", "mobiel", "mob",
+    "phone",
+    "phon",
+    "mobile",
+    "mobil",
+    "telefon",
+    "telefoon",
+    "telefono",
+    "teléfono",
+    "téléphone",
+    "telephone",
+    "tel",
+    "tél",
+    "telnr",
+    "movil",
+    "móvil",
+    "handy",
+    "gsm",
+    "fax",
+    "whatsapp",
+    "portable",
+    "rufnummer",
+    "sms",
+    "cell",
+    "mobiel",
+    "mob",
 ];
 
 /// Finds cards, accounts, telephones and keys of Fernet.
@@ -323,10 +413,13 @@ mod tests {
 
     #[test]
     fn check_digits_decide() {
-        for text in ["4111 1111 1111 1111", "5500-0000-0000-0004", "378282246310005", "DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432"] {
+        for text in
+            ["4111 1111 1111 1111", "5500-0000-0000-0004", "378282246310005", "DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432"]
+        {
             assert_eq!(found(&format!("paid with {text}.")).len(), 1, "{text}");
         }
-        for text in ["4111 1111 1111 1112", "DE88 3704 0044 0532 0130 00", "1732873862123", "1732873862123456789", "DE8937040044053201300"] {
+        for text in ["4111 1111 1111 1112", "DE88 3704 0044 0532 0130 00", "1732873862123", "1732873862123456789", "DE8937040044053201300"]
+        {
             assert!(found(&format!("paid with {text}.")).is_empty(), "{text}");
         }
     }

@@ -75,11 +75,19 @@ static SHAPES: [Shape; 15] = [
 /// Forms that are secrets or personal in logs only.
 static IN_LOGS: [Shape; 8] = [
     shape(rules::SCHEME, 1, r"(?i)\bbearer\s+([A-Za-z0-9._~+/=-]{8,})"),
-    shape(rules::SCHEME, 1, r"\b[Bb]asic\s+([A-Za-z0-9+/]{7,}(?:[A-Z0-9+/][A-Za-z0-9+/]*={1,2}|[a-z][A-Z][A-Za-z0-9+/]+|[0-9][A-Za-z0-9+/]+))"),
+    shape(
+        rules::SCHEME,
+        1,
+        r"\b[Bb]asic\s+([A-Za-z0-9+/]{7,}(?:[A-Z0-9+/][A-Za-z0-9+/]*={1,2}|[a-z][A-Z][A-Za-z0-9+/]+|[0-9][A-Za-z0-9+/]+))",
+    ),
     shape(rules::EMAIL, 0, r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}"),
     shape(rules::WRITTEN_EMAIL, 0, r"[\w.+-]+(?:%40|\\u0040|&#64;)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"),
     shape(rules::COMMAND, 1, r#"(?i)\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)\b[^\n|;&]*?\s-p([^\s'"]+)"#),
-    shape(rules::COMMAND, 1, r#"(?i)\b(?:sshpass|docker\s+login|podman\s+login|htpasswd|odoo(?:-bin)?|ldap\w+)\b[^\n|;&]*?\s(?:-p|--?w|-b\s+\S+\s+\S+)[\s=]*['"]?([^\s'"*-][^\s'"]*)"#),
+    shape(
+        rules::COMMAND,
+        1,
+        r#"(?i)\b(?:sshpass|docker\s+login|podman\s+login|htpasswd|odoo(?:-bin)?|ldap\w+)\b[^\n|;&]*?\s(?:-p|--?w|-b\s+\S+\s+\S+)[\s=]*['"]?([^\s'"*-][^\s'"]*)"#,
+    ),
     shape(rules::COMMAND, 1, r#"(?i)\bcurl\b[^\n|;]*?\s(?:-u|--user|--proxy-user)[\s=]*['"]?[^\s:'"]+:([^\s'"]+)"#),
     shape(rules::COMMAND, 1, r"(?m)^[\w.*-]+:(?:\d{2,5}|\*):[^:\s]+:[^:\s]+:(\S+)$"),
 ];

@@ -63,6 +63,14 @@ mod tests {
 
     #[test]
     fn what_is_hidden_stays_as_it_is() {
-        assert!(matches!({ let mut spans = Spans::default(); spans.push(0..3); spans.apply("*** x").into_owned() }.as_str(), "*** x"));
+        assert!(matches!(
+            {
+                let mut spans = Spans::default();
+                spans.push(0..3);
+                spans.apply("*** x").into_owned()
+            }
+            .as_str(),
+            "*** x"
+        ));
     }
 }

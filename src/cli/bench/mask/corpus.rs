@@ -45,7 +45,10 @@ fn sample(title: &str, body: &str, values: &mut Values) -> anyhow::Result<Sample
     let mut rest = body;
     while let Some((before, more)) = rest.split_once('{') {
         text.push_str(before);
-        match more.split_once('}').filter(|(name, _)| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')) {
+        match more
+            .split_once('}')
+            .filter(|(name, _)| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+        {
             Some((name, after)) => {
                 let (sort, value) = values.of(name).with_context(|| format!("there is no value of the name {name} ({title})"))?;
                 text.push_str(&value);
@@ -129,7 +132,10 @@ impl Values {
             "email_encoded" => format!("{}.{}%40{}.com", self.signs(LOWER, 6), self.signs(LOWER, 5), self.signs(LOWER, 6)),
             "phone_de" => format!("0{} / {}", self.pick(&["30", "89", "221", "40"]), self.number(7)),
             "phone_de_mobile" => format!("017{} {}", self.number(1), self.number(7)),
-            "phone_fr" => format!("0{} {} {} {} {}", self.pick(&["1", "6", "7"]), self.number(2), self.number(2), self.number(2), self.number(2)).replacen(' ', "", 0),
+            "phone_fr" => {
+                format!("0{} {} {} {} {}", self.pick(&["1", "6", "7"]), self.number(2), self.number(2), self.number(2), self.number(2))
+                    .replacen(' ', "", 0)
+            }
             "phone_es" => format!("6{} {} {}", self.number(2), self.number(3), self.number(3)),
             "phone_nl" => format!("06-{}", self.number(8)),
             "phone_us" => format!("{}-{}-{}", self.leading(3), self.leading(3), self.number(4)),
