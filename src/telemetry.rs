@@ -6,7 +6,7 @@
 pub mod files;
 
 use std::collections::HashMap;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
+
+use crate::odoo;
 
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 const EXPORT_LIMIT: Duration = Duration::from_secs(10);
@@ -102,7 +104,7 @@ pub struct Guard {
 /// Sets up logs, traces and metrics for the whole process. To be called once, first thing in `main`: a counter that was made before counts
 /// for nobody.
 pub fn init(config: &Config) -> Result<Guard, TelemetryError> {
-    let (guard, subscriber) = build(config, std::io::stderr)?;
+    let (guard, subscriber) = build(config, || Masked(std::io::stderr()))?;
     subscriber.try_init()?;
     opentelemetry::global::set_meter_provider(guard.meters.clone());
     files::observe(&opentelemetry::global::meter("odoo-agent"));
@@ -134,6 +136,20 @@ where
     };
     let subscriber = tracing_subscriber::registry().with(filter).with(lines).with(spans);
     Ok((Guard { provider, meters, runtime }, subscriber))
+}
+
+/// Standard error, with the secrets masked that a line of log may quote. One line is one write.
+struct Masked<W>(W);
+
+impl<W: Write> Write for Masked<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write_all(&odoo::mask_bytes(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// What sends to a collector, and the runtime that it runs on.
@@ -301,6 +317,21 @@ mod tests {
                 assert!(span.in_scope(current_traceparent).is_some(), "{bad:?}");
             }
         });
+    }
+
+    #[test]
+    fn secrets_are_masked_in_lines_of_either_format() {
+        for format in [Format::Json, Format::Pretty] {
+            let lines = Lines::default();
+            let writer = lines.clone();
+            let config = Config { format, filter: "warn".to_owned(), ..Config::default() };
+            let (_guard, subscriber) = build(&config, move || Masked(writer.clone())).unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::warn!(error = "postgres://odoo:Xa81hs72@db", "the log says password=Xa81hs72");
+            });
+            let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+            assert!(text.contains("the log says password=***") && !text.contains("Xa81hs72") && text.ends_with('\n'), "{text}");
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub async fn submit(caller: Caller, State(app): State<App>, headers: HeaderMap, 
     let run_id = key.map_or_else(RunId::generate, |key| keyed(&caller.0, kind, key));
     let payload = ingest::recompute_fingerprint(ingest::masked(request.payload));
     let job = Job { run_id, tenant: caller.0, kind, payload };
-    let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok()).filter(|value| value.len() <= 128);
+    let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok()).filter(|value| is_trace(value));
     let submitted = app.submit_as(&job, traceparent, Submitter::Key(caller.1)).await?;
     if submitted.duplicate {
         let first = app.run(&job.tenant, run_id).await?.ok_or_else(|| Problem::not_found("run"))?;
@@ -55,6 +55,11 @@ pub async fn submit(caller: Caller, State(app): State<App>, headers: HeaderMap, 
     }
     let place = format!("/v1/jobs/{run_id}");
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(json!(submitted))))
+}
+
+/// Whether a `traceparent` may be kept: hexadecimal digits and dashes, which is all that it is made of.
+fn is_trace(text: &str) -> bool {
+    text.len() <= 128 && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
 /// The same tenant, kind and key always name the same run, for as long as its row is kept.

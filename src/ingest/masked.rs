@@ -4,11 +4,9 @@ use serde_json::Value;
 
 use crate::odoo;
 
-/// The payload of a job with the secrets in its log masked, so that no row and no message holds them.
+/// Returns the payload of a job with the secrets in all its texts masked, so that no row and no message holds them.
 pub fn masked(mut payload: Value) -> Value {
-    if let Some(Value::String(log)) = payload.get_mut("log") {
-        *log = odoo::mask(log).into_owned();
-    }
+    odoo::mask_json(&mut payload);
     payload
 }
 
@@ -19,10 +17,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secret_in_a_log_is_not_stored() {
-        let payload = masked(json!({ "log": "connecting to postgres://odoo:hunter22@db/prod", "module": "m" }));
+    fn secret_in_any_text_is_not_stored() {
+        let payload = masked(json!({
+            "log": "connecting to postgres://odoo:hunter22@db/prod", "module": "m", "text": "why does token=hunter22x fail",
+            "report": { "chain": [{ "message": "password=hunter22", "frames": [{ "source": "login(password='hunter22')" }] }] },
+        }));
         assert!(!payload.to_string().contains("hunter22"), "{payload}");
         assert_eq!(payload["module"], "m");
-        assert_eq!(masked(json!({ "report": {} })), json!({ "report": {} }));
+        assert_eq!(masked(payload.clone()), payload);
     }
 }

@@ -10,8 +10,8 @@ use super::search::{Hit, Query};
 use crate::db::{DbError, TenantTx};
 use crate::domain::TenantId;
 
-/// The bytes of answers that are kept.
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// The bytes of answers that are kept: some thousand. What is kept must be small beside what a process may grow by.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// An answer with the number of changes that it was made after.
 type Kept = (i64, Arc<Vec<Hit>>);
@@ -48,8 +48,9 @@ impl Default for Counts {
 impl Default for Answers {
     fn default() -> Self {
         let bytes = |key: &(TenantId, Query), (_, hits): &Kept| {
-            let texts: usize = hits.iter().map(|hit| hit.text.len() + hit.title.len() + 300).sum();
-            u32::try_from(key.1.text.len() + texts + 200).unwrap_or(u32::MAX)
+            // Besides its texts a hit has some short ones, each an allocation of its own.
+            let texts: usize = hits.iter().map(|hit| hit.text.capacity() + hit.title.capacity() + hit.why.capacity() + 700).sum();
+            u32::try_from(key.1.text.capacity() + texts + 500).unwrap_or(u32::MAX)
         };
         Self { kept: Cache::builder().max_capacity(MAX_BYTES).weigher(bytes).build(), counts: Arc::default() }
     }

@@ -146,7 +146,8 @@ impl Knowledge {
         let hits = if self.embedder.is_remote() {
             // Embedding may take long where it is done elsewhere; nothing is held meanwhile.
             tx.commit().await?;
-            let made = self.paid(tenant, Purpose::Search).query(&text).await;
+            // It leaves the machine.
+            let made = self.paid(tenant, Purpose::Search).query(&crate::odoo::mask(&text)).await;
             let Some(vector) = self.vector(made) else {
                 // Not kept: when the embedder answers again, or a new day begins, the answer is a better one.
                 return Ok(Arc::new(self.search_with(tenant, query, &QueryEmbedding::none()).await?));
@@ -183,6 +184,11 @@ impl Knowledge {
                 None
             }
         }
+    }
+
+    /// The name of what makes the vectors.
+    pub fn embedder_name(&self) -> &str {
+        self.embedder.name()
     }
 
     /// How many queries were asked of this process, and how many of them were answered by what was kept.

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::cut;
 use super::pattern::Pattern;
+use super::{cut, mask};
 use crate::domain::{ErrorClass, Fingerprint, ObjectRef};
 
 /// Frames and bytes of a message that count.
@@ -44,7 +44,7 @@ pub fn fingerprint(parts: &Parts<'_>) -> Fingerprint {
         add("function", function);
     }
     if named.iter().all(|(_, value)| value.is_none()) {
-        add("message", &normalised(cut::head(parts.message, MESSAGE_MAX)));
+        add("message", &normalised(&mask(cut::head(parts.message, MESSAGE_MAX))));
     }
     print.finish()
 }
@@ -80,10 +80,12 @@ impl Print {
 }
 
 /// What differs, what stands for it, and a sign that it cannot be without: most messages hold none, and to see that costs little.
-static NOISE: [(Pattern, &str, &[char]); 8] = [
+static NOISE: [(Pattern, &str, &[char]); 9] = [
     (Pattern::new(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"), "<uuid>", &['-']),
     (Pattern::new(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)?"), "<time>", &['-']),
     (Pattern::new(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "<email>", &['@']),
+    // What is masked was an address most often; so it keeps the print that it had before addresses were masked first.
+    (Pattern::new(r"\*\*\*"), "<email>", &['*']),
     (Pattern::new(r#"[A-Za-z][A-Za-z0-9+.-]*://[^\s'"<>]+"#), "<url>", &['/']),
     (Pattern::new(r#"(?:[A-Za-z]:)?(?:[/\\][\w.@+-]+){2,}"#), "<path>", &['/', '\\']),
     (Pattern::new(r"\b(?:0x[0-9a-fA-F]+|[0-9a-f]{12,})\b"), "<hex>", &[]),

@@ -24,7 +24,7 @@ pub use addon::Addon;
 pub(crate) use head::is_head;
 pub use kin::kin;
 pub use manifest::{Item, List, Manifest, ManifestError};
-pub use mask::{mask, mask_source};
+pub use mask::{mask, mask_bytes, mask_json, mask_source};
 pub(crate) use record::{Entry as JsonEntry, Record};
 pub use report::{occurrences, recompute_fingerprint, reports};
 pub use test_log::TestLog;

@@ -1,6 +1,7 @@
 //! Regular expressions as constants: compiled on first use, never a panic.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use regex::{Captures, Regex};
@@ -60,5 +61,11 @@ impl Pattern {
 
     pub(super) fn replace_with<'t>(&self, text: &'t str, by: impl Fn(&Captures<'_>) -> String) -> Cow<'t, str> {
         self.get().map_or(Cow::Borrowed(text), |regex| regex.replace_all(text, by))
+    }
+
+    /// Where group `group` of every match stands; matches in which it took no part are left out.
+    pub(super) fn ranges<'t>(&'t self, text: &'t str, group: usize) -> impl Iterator<Item = Range<usize>> + 't {
+        let found = self.get().into_iter().flat_map(move |regex| regex.captures_iter(text));
+        found.filter_map(move |found| found.get(group)).map(|part| part.range())
     }
 }

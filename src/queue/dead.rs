@@ -6,7 +6,9 @@ use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use super::masked::{MASKED_HEADER, masked};
 use super::{Delivery, Published, Queue, QueueError, StreamName};
+use crate::odoo;
 
 const REASON: &str = "Odoo-Reason";
 const ORIGIN: &str = "Odoo-Original-Subject";
@@ -31,7 +33,7 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// When.
     pub at: DateTime<Utc>,
-    /// The message as it was.
+    /// The message as it was, but for its secrets.
     pub payload: Bytes,
     /// Whether the payload had to be cut to fit; then it cannot be replayed.
     pub cut: bool,
@@ -41,11 +43,11 @@ impl Queue {
     /// Writes a delivery to the dead letters. To be done before `term`; doing it twice within the duplicate window is once.
     pub async fn dead_letter(&self, delivery: &Delivery, reason: &str, attempts: u32) -> Result<Published, QueueError> {
         let mut headers = HeaderMap::new();
-        headers.insert(REASON, one_line(reason).as_str());
+        headers.insert(REASON, one_line(&odoo::mask(reason)).as_str());
         headers.insert(ORIGIN, delivery.subject.as_str());
         headers.insert(ATTEMPTS, attempts.to_string().as_str());
         let room = self.client.max_payload().saturating_sub(HEADER_ROOM);
-        let mut payload = delivery.payload.clone();
+        let mut payload = masked(delivery.payload.clone()).await?;
         if payload.len() > room {
             headers.insert(CUT, payload.len().to_string().as_str());
             payload.truncate(room);
@@ -95,6 +97,7 @@ impl Queue {
         // Not the first id: within the duplicate window the message would be dropped, and its letter with it.
         let again = PublishMessage::build()
             .payload(letter.payload)
+            .header(MASKED_HEADER, "1")
             .message_id(format!("replay-{sequence}-{}", letter.at.timestamp_nanos_opt().unwrap_or_default()));
         let published = self.publish(target, &letter.origin, again).await?;
         stream.delete_message(sequence).await.map_err(|error| failed(&error))?;

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 
+use super::masked::{MASKED_HEADER, masked};
 use super::publish::RELEASE_HEADER;
 use super::topology::TRIAGE;
 use super::{Queue, QueueError, StreamName};
@@ -22,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct Delivery {
     /// The subject, without the prefix.
     pub subject: String,
-    /// The message.
+    /// The message, its secrets masked.
     pub payload: Bytes,
     /// Which delivery of the message this is, from 1. Lost workers and hand-backs count.
     pub deliveries: u64,
@@ -34,12 +35,15 @@ pub struct Delivery {
     pub message_id: Option<String>,
     /// The release that a raw event came from, if whoever published it said so in a form that a release has.
     pub release: Option<Release>,
+    /// Whether its secrets are masked. What others publish is as they sent it.
+    is_masked: bool,
+    queue: Queue,
     message: Message,
 }
 
 impl std::fmt::Debug for Delivery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Not the payload: log text may hold secrets before it is masked.
+        // Not the payload: a log line is no place for a log.
         f.debug_struct("Delivery").field("subject", &self.subject).field("deliveries", &self.deliveries).finish_non_exhaustive()
     }
 }
@@ -54,6 +58,8 @@ impl Delivery {
             message.headers.as_ref().and_then(|headers| headers.get(RELEASE_HEADER)).and_then(|value| value.as_str().parse().ok());
         Ok(Self {
             release,
+            is_masked: message.headers.as_ref().is_some_and(|headers| headers.get(MASKED_HEADER).is_some()),
+            queue: queue.clone(),
             subject: queue.bare_subject(&message.subject).to_owned(),
             payload: message.payload.clone(),
             deliveries,
@@ -66,6 +72,7 @@ impl Delivery {
 
     /// Done: it is not delivered again. Waits until the server has noted it.
     pub async fn ack(&self) -> Result<(), QueueError> {
+        self.erase_if_unmasked().await;
         self.answer(AckKind::Ack, "acking").await
     }
 
@@ -84,7 +91,29 @@ impl Delivery {
 
     /// Hopeless: it is not delivered again. Its dead letter is to be written before.
     pub async fn term(&self) -> Result<(), QueueError> {
+        self.erase_if_unmasked().await;
         self.answer(AckKind::Term, "ending").await
+    }
+
+    /// Overwrites a message on the disk that others published: it may hold secrets, and what is needed of it is kept elsewhere by now. To be
+    /// done before the answer, after which nobody would come back to it.
+    async fn erase_if_unmasked(&self) {
+        if self.is_masked {
+            return;
+        }
+        if let Err(error) = self.erase().await {
+            // Not acknowledged it would come again for ever, and be erased no sooner.
+            tracing::warn!(%error, "a message that others published stays on the disk until the stream drops it");
+        }
+    }
+
+    async fn erase(&self) -> Result<(), QueueError> {
+        let failed = |error: &dyn std::fmt::Display| {
+            QueueError::unavailable(format!("erasing message {} of {}", self.sequence, self.subject), error)
+        };
+        let name = self.message.info().map_err(|error| failed(&error))?.stream.to_owned();
+        let stream = self.queue.js.get_stream_no_info(&name).await.map_err(|error| failed(&error))?;
+        stream.delete_message(self.sequence).await.map(drop).map_err(|error| failed(&error))
     }
 
     async fn answer(&self, kind: AckKind, verb: &str) -> Result<(), QueueError> {
@@ -154,7 +183,13 @@ impl Pull {
         };
         self.open = None;
         match item {
-            Some(Ok(message)) => Delivery::new(&self.queue, message).map(Some),
+            Some(Ok(message)) => {
+                let mut delivery = Delivery::new(&self.queue, message)?;
+                if !delivery.is_masked {
+                    delivery.payload = masked(delivery.payload).await?;
+                }
+                Ok(Some(delivery))
+            }
             Some(Err(error)) => Err(self.broken(&error)),
             None => self.queue.online().map(|()| None),
         }

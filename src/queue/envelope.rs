@@ -4,6 +4,7 @@ use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::masked::masked_json;
 use crate::domain::{InvalidId, Job, JobKind, RunId, TenantId};
 
 /// The largest message that is read: what our own nats-server takes.
@@ -74,7 +75,7 @@ pub fn encode(job: &Job, traceparent: Option<&str>) -> Result<Vec<u8>, EnvelopeE
         datacontenttype: Some("application/json".to_owned()),
         tenantid: Some(job.tenant.to_string()),
         traceparent: traceparent.filter(|text| is_traceparent(text)).map(str::to_owned),
-        data: job.payload.clone(),
+        data: masked_json(&job.payload)?,
     };
     let bytes = serde_json::to_vec(&event)?;
     if bytes.len() > MAX_BYTES { Err(EnvelopeError::TooLarge(bytes.len())) } else { Ok(bytes) }

@@ -4,6 +4,7 @@ use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::message::PublishMessage;
 use futures::stream::{self, Stream, StreamExt as _};
 
+use super::masked::masked_json;
 use super::{Queue, QueueError, StreamName};
 use crate::domain::{Progress, RunId, TenantId};
 
@@ -11,8 +12,8 @@ impl Queue {
     /// Publishes one step of a run; gives its number, by which a follower can go on later.
     pub async fn publish_progress(&self, tenant: &TenantId, run: RunId, progress: &Progress) -> Result<u64, QueueError> {
         let subject = format!("events.{tenant}.{run}");
-        let payload = serde_json::to_vec(progress).map_err(|error| QueueError::unavailable("writing progress", error))?;
-        self.publish(StreamName::Events, &subject, PublishMessage::build().payload(payload.into()))
+        let payload = masked_json(progress).map_err(|error| QueueError::unavailable("writing progress", error))?;
+        self.publish(StreamName::Events, &subject, PublishMessage::build().payload(payload.to_string().into()))
             .await
             .map(|published| published.sequence)
     }

@@ -16,6 +16,7 @@ mod delivery;
 pub mod envelope;
 mod error;
 mod events;
+mod masked;
 mod publish;
 mod topology;
 

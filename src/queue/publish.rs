@@ -5,6 +5,7 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{self, ErrorCode};
 use bytes::Bytes;
 
+use super::masked::{MASKED_HEADER, masked};
 use super::topology::TRIAGE;
 use super::{Queue, QueueError, StreamName, envelope};
 use crate::domain::{EventId, Job, Release, TenantId};
@@ -27,11 +28,12 @@ impl Queue {
         let message = PublishMessage::build()
             .payload(envelope::encode(job, traceparent)?.into())
             .message_id(job.run_id.to_string())
-            .header("content-type", envelope::CONTENT_TYPE);
+            .header("content-type", envelope::CONTENT_TYPE)
+            .header(MASKED_HEADER, "1");
         self.publish(StreamName::Jobs, &format!("jobs.{}.{}", job.kind, job.tenant), message).await
     }
 
-    /// Publishes a raw event as it came. `format` names the decoder: `webhook`, `sentry`, `otlp`, `odoo_log`.
+    /// Publishes a raw event as it came, but for its secrets. `format` names the decoder: `webhook`, `sentry`, `otlp`, `odoo_log`.
     pub async fn publish_raw(&self, tenant: &TenantId, format: &str, event: EventId, payload: Bytes) -> Result<Published, QueueError> {
         self.publish_raw_of(tenant, format, event, payload, None).await
     }
@@ -46,8 +48,9 @@ impl Queue {
         release: Option<&Release>,
     ) -> Result<Published, QueueError> {
         let subject = format!("ingest.{tenant}.{}", token(format)?);
+        let payload = masked(payload).await?;
         let message = || {
-            let message = PublishMessage::build().payload(payload.clone()).message_id(event.to_string());
+            let message = PublishMessage::build().payload(payload.clone()).message_id(event.to_string()).header(MASKED_HEADER, "1");
             release.into_iter().fold(message, |message, release| message.header(RELEASE_HEADER, release.as_str()))
         };
         match self.publish(StreamName::Ingest, &subject, message()).await {

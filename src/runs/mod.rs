@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::db::{Db, DbError, TenantTx, storable, storable_json, stored};
 use crate::domain::{Cost, GroupId, Job, JobKind, RunId, RunState, Submitter, TenantId};
+use crate::odoo;
 
 pub use approval::{Offered, mark_approved, offered};
 pub use attempt::{AttemptToken, Claim, claim, claim_as, extend, fenced, finish, keep_outcome, kept_outcome, refuse, release};
@@ -75,7 +76,10 @@ pub async fn insert_as(
     group: Option<GroupId>,
     by: Submitter,
 ) -> Result<bool, DbError> {
-    let payload = storable_json("payload", &job.payload)?;
+    // Whichever door the job came by, its secrets end here.
+    let mut payload = job.payload.clone();
+    odoo::mask_json(&mut payload);
+    let payload = storable_json("payload", &payload)?;
     let inserted = sqlx::query!(
         "insert into runs (id, tenant_id, kind, payload, traceparent, group_id, submitter, submitted_by)
          values ($1, $2, $3, $4, $5, $6, $7, $8)

@@ -17,6 +17,8 @@ pub async fn file(tx: &mut TenantTx, run: RunId, ticket: &Ticket) -> Result<Tick
     let tenant = tx.tenant().clone();
     // That of a run that was given up is as it came from outside.
     let title: String = storable(&odoo::mask(&ticket.title)).chars().take(MAX_TITLE).collect();
+    let mut evidence = ticket.evidence.clone();
+    odoo::mask_json(&mut evidence);
     let body: String = storable(&ticket.body).chars().take(MAX_BODY).collect();
     sqlx::query!(
         "insert into tickets (id, tenant_id, run_id, title, body, evidence, patch) values ($1, $2, $3, $4, $5, $6, $7)
@@ -26,7 +28,7 @@ pub async fn file(tx: &mut TenantTx, run: RunId, ticket: &Ticket) -> Result<Tick
         run.0,
         title,
         body,
-        storable_json("evidence", &ticket.evidence)?,
+        storable_json("evidence", &evidence)?,
         ticket.patch.as_deref().map(storable),
     )
     .execute(tx.conn())

@@ -29,6 +29,7 @@ mod knowledge;
 mod knowledge_named;
 mod lint;
 mod manners;
+mod masking;
 mod mcp;
 mod paid;
 mod pool;

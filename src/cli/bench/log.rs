@@ -73,7 +73,7 @@ fn measure(what: &str, log: &str) {
 }
 
 /// Seconds that this thread had a processor to itself, where the system tells: what else runs on the machine does not count.
-fn on_processor() -> Option<f64> {
+pub fn on_processor() -> Option<f64> {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     told.split_whitespace().next()?.parse::<f64>().ok().map(|nanoseconds| nanoseconds / 1e9)
 }

@@ -4,8 +4,10 @@ mod errors;
 mod knowledge;
 mod labelled;
 mod log;
+mod mask;
 mod page;
 mod sandbox;
+mod soak;
 mod tenants;
 mod traps;
 
@@ -48,6 +50,10 @@ enum Only {
     Knowledge(knowledge::Args),
     /// What it costs to prove whose a transaction of the database is.
     Tenants(tenants::Args),
+    /// What the mask hides of planted secrets, what it hides besides, and how fast it is.
+    Mask(mask::Args),
+    /// Whether what searches leave behind in memory is bounded.
+    Soak(soak::Args),
     /// Verifying real addons: a naive run from nothing, ours, and the floor, side by side; and what twenty runs leave behind.
     Sandbox(sandbox::Args),
 }
@@ -59,6 +65,8 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
         Some(Only::Traps(args)) => return Box::pin(traps::run(config.clone(), args)).await,
         Some(Only::Tenants(args)) => return Box::pin(tenants::run(config, args)).await,
         Some(Only::Knowledge(args)) => return Box::pin(knowledge::run(config, args)).await,
+        Some(Only::Mask(args)) => return mask::run(&args),
+        Some(Only::Soak(args)) => return Box::pin(soak::run(config.clone(), args)).await,
         Some(Only::Log) | None => {}
     }
     show::out(&format!("Measured on {}, {} CPUs\n", Utc::now().format("%Y-%m-%d"), std::thread::available_parallelism()?));

@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokenizers::{Tokenizer, TruncationParams};
+use tokio::sync::Semaphore;
 
 use super::bert::{Bert, Scratch};
 use super::{Config, EmbedError, normalised, weights};
@@ -30,12 +31,16 @@ pub struct LocalEmbedder {
     threads: usize,
     folder: PathBuf,
     loaded: Arc<OnceLock<Result<Loaded, String>>>,
+    /// Permits for calls at the same time, as many as threads: more would be no faster, and each holds some megabytes.
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
 struct Loaded {
     bert: Bert,
     tokenizer: Tokenizer,
+    /// Memory of earlier calls, used again: asked for anew each time, its pieces of ever other sizes would scatter over the heap.
+    idle: Mutex<Vec<Scratch>>,
 }
 
 impl LocalEmbedder {
@@ -48,10 +53,12 @@ impl LocalEmbedder {
     pub fn open(config: &Config, folder: &Path) -> Result<Self, EmbedError> {
         let shape = weights::shape(folder).map_err(|problem| broken(folder, &problem))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = if config.threads == 0 { cores } else { config.threads.min(256) };
         Ok(Self {
             name: config.name_or(MINILM)?,
             dims: shape.hidden_size,
-            threads: if config.threads == 0 { cores } else { config.threads.min(256) },
+            threads,
+            turns: Arc::new(Semaphore::new(threads)),
             folder: folder.to_owned(),
             loaded: Arc::default(),
         })
@@ -71,7 +78,10 @@ impl LocalEmbedder {
     pub async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
         let texts: Vec<String> = texts.iter().map(|text| text[..text.floor_char_boundary(MAX_BYTES)].to_owned()).collect();
         let (loaded, folder, name, threads) = (Arc::clone(&self.loaded), self.folder.clone(), self.name.clone(), self.threads);
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| EmbedError::Bug("its turns are closed"))?;
         let work = move || {
+            // Held by the work and not by whoever waits for it: that one may go away earlier.
+            let _turn = turn;
             let loaded = loaded.get_or_init(|| load(&folder, &name)).as_ref().map_err(|problem| broken(&folder, problem))?;
             loaded.embed(&texts, threads)
         };
@@ -98,7 +108,7 @@ fn load(folder: &Path, name: &str) -> Result<Loaded, String> {
     if tokenizer.get_vocab_size(true) > bert.shape.vocab_size {
         return Err("tokenizer.json knows more tokens than there are weights for".to_owned());
     }
-    Ok(Loaded { bert, tokenizer })
+    Ok(Loaded { bert, tokenizer, idle: Mutex::default() })
 }
 
 impl Loaded {
@@ -107,9 +117,14 @@ impl Loaded {
         let groups = groups(&tokens);
         let next = AtomicUsize::new(0);
         let work = || {
-            let (mut done, mut scratch) = (Vec::new(), Scratch::default());
+            let (mut done, mut scratch) = (Vec::new(), self.idle.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default());
             while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
                 done.push((group.start, self.bert.means(&tokens[group.clone()], &mut scratch)));
+            }
+            if let Ok(mut idle) = self.idle.lock()
+                && idle.len() < threads
+            {
+                idle.push(scratch);
             }
             done
         };

@@ -13,6 +13,7 @@ use crate::db::storable;
 use crate::knowledge::chunk::{self, CHUNKER, Chunk, FileChunks, Kind, ModuleCard, Source, Symbol, Zone};
 use crate::knowledge::lexical;
 use crate::knowledge::store::digest;
+use crate::odoo;
 
 /// What makes rows of files, as a number that is stored with each: the version of what cuts them up, and of what weighs their terms.
 pub(super) const MADE: i32 = CHUNKER * 1000 + lexical::LEXICAL as i32;
@@ -119,7 +120,7 @@ impl Task {
         let before = self.known.get(&found.path);
         let current = before.filter(|known| known.chunker == MADE).map(|known| known.digest.as_slice());
         let mut count = || *(if before.is_some() { &mut out.changed } else { &mut out.new }) += 1;
-        match read(&found.file, &found.path, current) {
+        match self.read(found, current) {
             Content::Unchanged => out.unchanged += 1,
             Content::Text(text, hash) => {
                 count();
@@ -131,6 +132,14 @@ impl Task {
             }
             Content::Unreadable => out.skips.add("cannot be read", &found.path),
             Content::Gone => out.gone.push(found.path.clone()),
+        }
+    }
+
+    /// A file's text; of a tenant's own sources without the secrets that stand in them.
+    fn read(&self, found: &Found, known: Option<&[u8]>) -> Content {
+        match read(&found.file, &found.path, known) {
+            Content::Text(text, hash) if !self.origin.is_shared() => Content::Text(odoo::mask_source(&text).into_owned(), hash),
+            content => content,
         }
     }
 
@@ -164,7 +173,7 @@ impl Task {
         let rest: Vec<&Found> =
             unit.files.iter().filter(|found| !is_translation(&found.path) && !present.contains(found.path.as_str())).collect();
         for found in rest {
-            if let Content::Text(text, hash) = read(&found.file, &found.path, None) {
+            if let Content::Text(text, hash) = self.read(found, None) {
                 let pieces = pieces(&Source { module, path: &found.path, text: &text });
                 cut.push((found, hash, pieces, is_manifest(&found.path)));
             }
