@@ -4,8 +4,8 @@
 
 mod approve;
 mod groups;
-mod limits;
 mod keys;
+mod limits;
 mod purse;
 mod rollback;
 mod search;
@@ -40,8 +40,8 @@ pub use crate::knowledge::{
 pub use crate::runs::groups::{Filter as GroupFilter, GroupPage, GroupState, GroupView, MAX_PAGE};
 pub use crate::tenants::keys::{Authenticated, KeyId, KeyView};
 pub use crate::tickets::{BadResolution, Filter as TicketFilter, Resolution, TicketLine, TicketPage, TicketState, TicketView};
-pub use limits::{Allowance, Limits, OverLimit, Standing, Use};
 pub use approve::Approved;
+pub use limits::{Allowance, Limits, OverLimit, Standing, Use};
 pub use rollback::Rollback;
 pub use submit::Submitted;
 

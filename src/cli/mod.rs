@@ -2,8 +2,8 @@
 //!
 //! People get progress on stderr; stdout holds the result, and with `--json` one JSON object and nothing else.
 
-mod audit;
 mod approve;
+mod audit;
 mod bench;
 mod classify;
 mod confidence;
