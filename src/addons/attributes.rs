@@ -136,7 +136,7 @@ fn not_set(name: &CStr, error: Errno) -> NotKept {
     NotKept::Attributes(format!("{what} cannot be kept ({error})"))
 }
 
-/// The extended attributes that are kept: the access list, the SELinux label and those of users.
+/// The extended attributes that are kept: the access list, the label of `SELinux` and those of users.
 fn extended(file: BorrowedFd<'_>) -> io::Result<Vec<(Box<CStr>, Vec<u8>)>> {
     let mut buffer = vec![0_u8; MAX_EXTENDED];
     let listed: Vec<&CStr> = match fs::flistxattr(file, &mut buffer[..]) {
