@@ -277,7 +277,13 @@ pub fn is_bare_secret(name: &Name<'_>, bare: &Bare<'_>) -> bool {
             let word = plain && (traits.length <= 2 || value.contains('_') || !bare.assigned && bare.goes_on || name.is_repeated_by(value));
             !path && !few_digits && !word && !(name.is_repeated_by(value) && !traits.digit)
         }
-        Kind::Token => traits.length >= 6 && traits.is_random() && !(name.is_repeated_by(value) && !traits.digit),
+        // After a colon a word with capitals inside may be an exception.
+        Kind::Token => {
+            (bare.assigned || traits.digit || traits.length >= 24)
+                && traits.length >= 6
+                && traits.is_random()
+                && !(name.is_repeated_by(value) && !traits.digit)
+        }
     }
 }
 

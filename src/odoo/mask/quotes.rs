@@ -44,15 +44,12 @@ impl<'t> Quote<'t> {
             return line.find(closing).map(|end| from..from + end);
         }
         let mut backslashes = 0;
-        for at in from..limit {
-            match bytes[at] {
+        for (at, byte) in bytes.iter().enumerate().take(limit).skip(from) {
+            match *byte {
                 b'\\' => backslashes += 1,
                 b'\n' => return None,
                 byte if byte == quote && self.closes(backslashes) => return Some(from..at - backslashes.min(self.backslashes)),
                 _ => backslashes = 0,
-            }
-            if bytes[at] == quote {
-                backslashes = 0;
             }
         }
         None

@@ -75,7 +75,7 @@ const HEX: &str = "0123456789abcdef";
 const FIRST: [&str; 10] = ["Jane", "Lukas", "Amélie", "Íñigo", "Sanne", "Björn", "Zoë", "Matteo", "Chloé", "Jürgen"];
 const LAST: [&str; 10] = ["Roe", "Schäfer", "Lefèvre", "Núñez", "de Vries", "Lindqvist", "Van Damme", "Rossi", "Dubois", "Groß"];
 
-/// A generator of values (SplitMix64).
+/// A generator of values (`SplitMix64`).
 struct Values(u64);
 
 impl Values {
@@ -134,7 +134,6 @@ impl Values {
             "phone_de_mobile" => format!("017{} {}", self.number(1), self.number(7)),
             "phone_fr" => {
                 format!("0{} {} {} {} {}", self.pick(&["1", "6", "7"]), self.number(2), self.number(2), self.number(2), self.number(2))
-                    .replacen(' ', "", 0)
             }
             "phone_es" => format!("6{} {} {}", self.number(2), self.number(3), self.number(3)),
             "phone_nl" => format!("06-{}", self.number(8)),
