@@ -117,7 +117,7 @@ impl Door {
         let path: Vec<_> = route.path.split('/').map(|part| if part.starts_with('{') { &id } else { part }).collect();
         let method = if route.method == "ANY" { Method::POST } else { route.method.parse().unwrap() };
         let request = self.client.request(method, format!("{}{}", self.url, path.join("/"))).body("{}");
-        key.into_iter().fold(request, |request, key| request.bearer_auth(key)).send().await.unwrap()
+        key.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth).send().await.unwrap()
     }
 }
 
