@@ -49,7 +49,8 @@ pub async fn connect(mut config: Config) -> anyhow::Result<Connected> {
     } else {
         None
     };
-    match App::connect(config).await {
+    // Boxed: it holds the settings several times over.
+    match Box::pin(App::connect(config)).await {
         Ok(app) => Ok(Connected { app, stack }),
         Err(error) => {
             if let Some(stack) = stack {

@@ -103,7 +103,7 @@ async fn servers(mut config: Config) -> Vec<Check> {
     if let Some(stack) = &stack {
         use_stack(&mut config, stack);
     }
-    let connected = App::connect(config).await;
+    let connected = Box::pin(App::connect(config)).await;
     let mend = "check DATABASE_URL (PostgreSQL 15 or newer with pgvector) and NATS_URL (2.10 or newer with JetStream)";
     checks.push(Check::of("servers", connected.as_ref().map(|_| "PostgreSQL with pgvector and NATS with JetStream answer"), mend));
     drop(connected);
