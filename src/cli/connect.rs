@@ -39,8 +39,12 @@ impl Connected {
     }
 }
 
-/// Starts what no setting names, and connects.
-pub async fn connect(mut config: Config) -> anyhow::Result<Connected> {
+/// Starts what no setting names, and connects. Boxed: the future holds the settings several times over.
+pub async fn connect(config: Config) -> anyhow::Result<Connected> {
+    Box::pin(connect_boxed(config)).await
+}
+
+async fn connect_boxed(mut config: Config) -> anyhow::Result<Connected> {
     let wanted = config.stack();
     let stack = if wanted.nats || wanted.postgres {
         let stack = Stack::start(&wanted).await.context("the embedded stack did not start")?;
@@ -49,8 +53,7 @@ pub async fn connect(mut config: Config) -> anyhow::Result<Connected> {
     } else {
         None
     };
-    // Boxed: it holds the settings several times over.
-    match Box::pin(App::connect(config)).await {
+    match App::connect(config).await {
         Ok(app) => Ok(Connected { app, stack }),
         Err(error) => {
             if let Some(stack) = stack {

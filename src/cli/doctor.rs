@@ -50,7 +50,7 @@ impl Check {
 }
 
 pub async fn run(config: Config, args: Args) -> anyhow::Result<Exit> {
-    let mut checks = servers(config.clone()).await;
+    let mut checks = Box::pin(servers(config.clone())).await;
     checks.extend(sandbox(&config, &args.odoo_version).await);
     checks.push(claude(&config));
     checks.push(embedder(&config).await);
@@ -103,7 +103,7 @@ async fn servers(mut config: Config) -> Vec<Check> {
     if let Some(stack) = &stack {
         use_stack(&mut config, stack);
     }
-    let connected = Box::pin(App::connect(config)).await;
+    let connected = App::connect(config).await;
     let mend = "check DATABASE_URL (PostgreSQL 15 or newer with pgvector) and NATS_URL (2.10 or newer with JetStream)";
     checks.push(Check::of("servers", connected.as_ref().map(|_| "PostgreSQL with pgvector and NATS with JetStream answer"), mend));
     drop(connected);
