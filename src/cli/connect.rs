@@ -39,8 +39,12 @@ impl Connected {
     }
 }
 
-/// Starts what no setting names, and connects.
-pub async fn connect(mut config: Config) -> anyhow::Result<Connected> {
+/// Starts what no setting names, and connects. Boxed: the future holds the settings several times over.
+pub async fn connect(config: Config) -> anyhow::Result<Connected> {
+    Box::pin(connect_boxed(config)).await
+}
+
+async fn connect_boxed(mut config: Config) -> anyhow::Result<Connected> {
     let wanted = config.stack();
     let stack = if wanted.nats || wanted.postgres {
         let stack = Stack::start(&wanted).await.context("the embedded stack did not start")?;

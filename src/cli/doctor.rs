@@ -50,7 +50,7 @@ impl Check {
 }
 
 pub async fn run(config: Config, args: Args) -> anyhow::Result<Exit> {
-    let mut checks = servers(config.clone()).await;
+    let mut checks = Box::pin(servers(config.clone())).await;
     checks.extend(sandbox(&config, &args.odoo_version).await);
     checks.push(claude(&config));
     checks.push(embedder(&config).await);
