@@ -14,6 +14,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::db::{Db, DbError, TenantTx, storable, storable_json, stored};
 use crate::domain::{Cost, GroupId, Job, JobKind, RunId, RunState, Submitter, TenantId};
