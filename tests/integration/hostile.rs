@@ -334,6 +334,7 @@ async fn no_value_of_any_field_breaks_a_route() {
         config.queue.jobs_max_bytes = 256 * 1024 * 1024;
     })
     .await;
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is told to the test from outside")]
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = number("ATTACK_SEED").unwrap_or(14);
     let seconds = number("ATTACK_SECONDS").unwrap_or(0);

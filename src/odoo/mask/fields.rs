@@ -322,7 +322,7 @@ impl<'t> Reader<'t> {
         }
         let tail = before.get(before.ceil_char_boundary(before.len().saturating_sub(40))..)?;
         let opening = tail.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':'));
-        if opening.ends_with('<') && rest.starts_with(|c: char| c == '>' || c == ' ') {
+        if opening.ends_with('<') && rest.starts_with(['>', ' ']) {
             let from = at + rest.split('\n').next()?.find('>')? + 1;
             return Some(self.content(from, "<"));
         }

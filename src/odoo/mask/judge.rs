@@ -266,6 +266,8 @@ pub fn is_bare_secret(name: &Name<'_>, bare: &Bare<'_>) -> bool {
     {
         return false;
     }
+    // `password = password1` says something; `password = password` does not.
+    let is_of_its_own = traits.digit || !name.is_repeated_by(value);
     match name.kind {
         Kind::Header => traits.length >= 6 && (traits.is_random() || traits.sign),
         Kind::Code => (3..=8).contains(&traits.length) && value.bytes().all(|byte| byte.is_ascii_digit()),
@@ -275,15 +277,10 @@ pub fn is_bare_secret(name: &Name<'_>, bare: &Bare<'_>) -> bool {
             let plain = traits.letters || value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             // What could be a word or a variable is one where it stands like one.
             let word = plain && (traits.length <= 2 || value.contains('_') || !bare.assigned && bare.goes_on || name.is_repeated_by(value));
-            !path && !few_digits && !word && !(name.is_repeated_by(value) && !traits.digit)
+            !path && !few_digits && !word && is_of_its_own
         }
         // After a colon a word with capitals inside may be an exception.
-        Kind::Token => {
-            (bare.assigned || traits.digit || traits.length >= 24)
-                && traits.length >= 6
-                && traits.is_random()
-                && !(name.is_repeated_by(value) && !traits.digit)
-        }
+        Kind::Token => (bare.assigned || traits.digit || traits.length >= 24) && traits.length >= 6 && traits.is_random() && is_of_its_own,
     }
 }
 

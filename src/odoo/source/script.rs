@@ -105,7 +105,7 @@ impl<'t> ScriptFile<'t> {
                 found.insert(name.map_or_else(|| format!("{AGAIN}{source}"), |name| self.source(name).to_owned()));
                 continue;
             }
-            if (0..node.child_count()).filter_map(|at| node.child(u32::try_from(at).ok()?)).any(|child| child.kind() == "default") {
+            if (0..node.child_count()).filter_map(|at| node.child(at)).any(|child| child.kind() == "default") {
                 found.insert("default".to_owned());
             }
             for child in named(node) {
