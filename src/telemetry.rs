@@ -107,7 +107,10 @@ pub fn init(config: &Config) -> Result<Guard, TelemetryError> {
     let (guard, subscriber) = build(config, || Masked(std::io::stderr()))?;
     subscriber.try_init()?;
     opentelemetry::global::set_meter_provider(guard.meters.clone());
-    files::observe(&opentelemetry::global::meter("odoo-agent"));
+    if config.otlp_endpoint.is_some() {
+        // The library reports an error for each gauge that nobody reads.
+        files::observe(&opentelemetry::global::meter("odoo-agent"));
+    }
     Ok(guard)
 }
 
