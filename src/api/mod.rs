@@ -3,6 +3,7 @@
 //! It turns requests into calls of [`App`] and answers into JSON; it never touches a database or a queue itself.
 
 mod auth;
+mod dead;
 mod error;
 mod events;
 mod groups;
@@ -48,6 +49,9 @@ pub fn router(app: App) -> Router {
         .route("/v1/jobs", post(jobs::submit))
         .route("/v1/jobs/{run}", get(jobs::status))
         .route("/v1/jobs/{run}/events", get(events::follow))
+        .route("/v1/dead", get(dead::list))
+        .route("/v1/dead/{letter}", get(dead::letter).delete(dead::delete))
+        .route("/v1/dead/{letter}/replay", post(dead::replay))
         .route("/v1/search", post(search::search))
         .route("/v1/definitions", get(search::definitions))
         .route("/mcp", any(mcp::serve))

@@ -2,6 +2,7 @@
 //!
 //! Doors see only this; it never knows a door, a worker or a handler.
 
+mod dead;
 mod groups;
 mod purse;
 mod rollback;
@@ -12,6 +13,7 @@ mod tickets;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -38,6 +40,7 @@ pub use crate::knowledge::{
 };
 pub use crate::runs::groups::{Filter as GroupFilter, GroupPage, GroupState, GroupView, MAX_PAGE};
 pub use crate::tickets::{BadResolution, Filter as TicketFilter, Resolution, TicketLine, TicketPage, TicketState, TicketView};
+pub use dead::{DeadPage, DeadView, MAX_DEAD_PAGE, Replayed};
 pub use rollback::Rollback;
 pub use submit::Submitted;
 
@@ -153,13 +156,15 @@ impl App {
         Ok(tenants::created_at(&self.db, &self.sources.operator).await?)
     }
 
-    /// Whether PostgreSQL and NATS answer.
+    /// Returns how long nobody should ask Claude, because it did not answer lately.
+    pub fn claude_away_for(&self) -> Option<Duration> {
+        self.claude.as_ref()?.away_for()
+    }
+
+    /// Whether PostgreSQL answers and JetStream takes a message.
     pub async fn ready(&self) -> Result<(), Failure> {
         self.db.ping().await?;
-        if !self.queue.is_connected() {
-            return Err(Failure::unavailable(anyhow::anyhow!("NATS does not answer")));
-        }
-        Ok(())
+        Ok(self.queue.probe().await?)
     }
 }
 

@@ -6,6 +6,7 @@ mod bench;
 mod classify;
 mod confidence;
 mod connect;
+mod dead;
 mod defined;
 mod doctor;
 mod fix;
@@ -14,6 +15,7 @@ mod image;
 mod index;
 mod key;
 mod mcp;
+mod producer;
 mod rollback;
 mod search;
 mod show;
@@ -88,6 +90,10 @@ enum Command {
     Group(group::Args),
     /// Tickets: list, show, or say what mended one.
     Ticket(ticket::Args),
+    /// Dead letters: list, show, replay, or drop what was given up.
+    Dead(dead::Args),
+    /// Programs that publish straight to NATS: add, list, or remove one.
+    Producer(producer::Args),
     /// API keys.
     Key(key::Args),
 }
@@ -154,6 +160,8 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Index(args) => Box::pin(index::run(config, args)).await,
         Command::Group(args) => Box::pin(group::run(config, args)).await,
         Command::Ticket(args) => Box::pin(ticket::run(config, args)).await,
+        Command::Dead(args) => Box::pin(dead::run(config, args)).await,
+        Command::Producer(args) => Box::pin(producer::run(config, args)).await,
         Command::Key(args) => Box::pin(key::run(config, args)).await,
     };
     ended.unwrap_or_else(|error| report(&error))

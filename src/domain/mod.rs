@@ -1,5 +1,6 @@
 //! The nouns that cross three rooms: jobs, reports, patches, evidence, failures, ids. Only values; never IO, never async.
 
+mod breaker;
 mod cursor;
 mod evidence;
 mod failure;
@@ -9,12 +10,13 @@ mod outcome;
 mod patch;
 mod report;
 
+pub use breaker::Breaker;
 pub use cursor::Cursor;
 pub use evidence::{
     Applicability, Confidence, Cost, Diagnosis, Evidence, Finding, Grade, Hunk, Loss, LossKind, Need, ProvenPatch, Severity, Source,
     Suspect,
 };
-pub use failure::{Failure, FailureKind, Verdict};
+pub use failure::{Failure, FailureKind, Prerequisite, Verdict};
 pub use ids::{Domain, EventId, Fingerprint, GroupId, HostName, InvalidId, ModuleName, OdooVersion, Release, RunId, TenantId, TicketId};
 pub use job::{Effect, Job, JobKind, Lesson, Outcome, Progress, RunState, Ticket, UnknownKind};
 pub use outcome::{FixOutcome, written_patch};

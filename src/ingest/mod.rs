@@ -6,6 +6,7 @@ mod error;
 mod format;
 mod masked;
 mod parts;
+mod shown;
 mod split;
 mod texts;
 
@@ -13,5 +14,6 @@ pub use error::IngestError;
 pub use format::{Format, MAX_BODY, MAX_LINE, MAX_RECORDS, check, check_file, detect};
 pub use masked::masked;
 pub use parts::parts;
+pub use shown::shown;
 pub use split::split;
 pub use texts::texts_received;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::unknown_tenant;
-use crate::db::{Db, DbError, TenantTx, storable, storable_json};
-use crate::domain::{Job, Outcome, RunId, RunState, TenantId};
+use super::{insert, unknown_tenant};
+use crate::db::{Db, DbError, TenantTx, storable, storable_json, stored};
+use crate::domain::{Job, Outcome, Prerequisite, RunId, RunState, TenantId};
 
 /// What tells one attempt from every other; only its holder may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,14 +32,39 @@ pub enum Claim {
     },
 }
 
+/// Notes that a message of the run is here, with its number in the stream. Writes the row first if the job came straight from the queue.
+/// Returns what the run waits for since its last attempt.
+pub async fn arrived(db: &Db, job: &Job, traceparent: Option<&str>, sequence: u64) -> Result<Option<Prerequisite>, DbError> {
+    let mut tx = db.tenant(&job.tenant).await?;
+    insert(&mut tx, job, traceparent, None).await?;
+    let row = sqlx::query!(
+        "update runs set published_at = coalesce(published_at, clock_timestamp()), message_seq = $2 where id = $1 returning waits_for",
+        job.run_id.0,
+        i64::try_from(sequence).ok(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    tx.commit().await?;
+    row.and_then(|row| row.waits_for).map(|name| stored("prerequisite", &name)).transpose()
+}
+
 /// Takes a run that waits, or whose lease has run out. Writes the row first if the job came straight from the queue.
 pub async fn claim(db: &Db, job: &Job, worker: &str, lease: Duration) -> Result<Claim, DbError> {
+    claim_as(db, job, worker, lease, false).await
+}
+
+/// The same for a command that does the run in its own process: there is no message, and no worker takes the run over.
+pub async fn claim_in_process(db: &Db, job: &Job, worker: &str, lease: Duration) -> Result<Claim, DbError> {
+    claim_as(db, job, worker, lease, true).await
+}
+
+async fn claim_as(db: &Db, job: &Job, worker: &str, lease: Duration, in_process: bool) -> Result<Claim, DbError> {
     let mut tx = db.tenant(&job.tenant).await?;
-    adopt(&mut tx, job).await?;
+    adopt(&mut tx, job, in_process).await?;
     let token = AttemptToken(Uuid::new_v4());
     // clock_timestamp(): now() is the start of the transaction, which may have waited for the row since.
     let granted = sqlx::query!(
-        r#"update runs set state = 'running', attempts = attempts + 1, attempt_token = $2, worker = $4,
+        r#"update runs set state = 'running', attempts = attempts + 1, attempt_token = $2, worker = $4, waits_for = null,
                   lease_until = clock_timestamp() + make_interval(secs => $3),
                   started_at = coalesce(started_at, clock_timestamp()), published_at = coalesce(published_at, clock_timestamp())
             where id = $1 and (state = 'queued' or (state = 'running' and lease_until < clock_timestamp()))
@@ -60,14 +85,15 @@ pub async fn claim(db: &Db, job: &Job, worker: &str, lease: Duration) -> Result<
 }
 
 /// Any program may publish a job; the first delivery makes it a run like any other.
-async fn adopt(tx: &mut TenantTx, job: &Job) -> Result<(), DbError> {
+async fn adopt(tx: &mut TenantTx, job: &Job, in_process: bool) -> Result<(), DbError> {
     let payload = storable_json("payload", &job.payload)?;
     sqlx::query!(
-        "insert into runs (id, tenant_id, kind, payload) values ($1, $2, $3, $4) on conflict (id) do nothing",
+        "insert into runs (id, tenant_id, kind, payload, in_process) values ($1, $2, $3, $4, $5) on conflict (tenant_id, id) do nothing",
         job.run_id.0,
         job.tenant.as_str(),
         job.kind.as_str(),
         payload,
+        in_process,
     )
     .execute(tx.conn())
     .await
@@ -125,6 +151,39 @@ pub async fn release(db: &Db, tenant: &TenantId, run: RunId, token: AttemptToken
         == 1;
     tx.commit().await?;
     Ok(released)
+}
+
+/// Lets the run wait for what it lacks; the attempt does not count. `false`: it was no longer ours, or it has waited `max` times.
+pub async fn hold(db: &Db, tenant: &TenantId, run: RunId, token: AttemptToken, lacking: Prerequisite, max: u32) -> Result<bool, DbError> {
+    let mut tx = db.tenant(tenant).await?;
+    let held = sqlx::query!(
+        "update runs set state = 'queued', attempt_token = null, lease_until = null, attempts = attempts - 1, waits_for = $3,
+                waits = waits + 1
+          where id = $1 and attempt_token = $2 and waits < $4",
+        run.0,
+        token.0,
+        lacking.as_str(),
+        i32::try_from(max).unwrap_or(i32::MAX),
+    )
+    .execute(tx.conn())
+    .await?
+    .rows_affected()
+        == 1;
+    tx.commit().await?;
+    Ok(held)
+}
+
+/// Returns how often the run has waited for what it lacked.
+pub async fn waits(db: &Db, tenant: &TenantId, run: RunId) -> Result<u32, DbError> {
+    let mut tx = db.tenant(tenant).await?;
+    let row = sqlx::query!("select waits from runs where id = $1", run.0).fetch_optional(tx.conn()).await?;
+    Ok(row.and_then(|row| u32::try_from(row.waits).ok()).unwrap_or(0))
+}
+
+/// Notes what a run that is about to fail fails for lack of, if anything.
+pub async fn note_lack(tx: &mut TenantTx, run: RunId, token: AttemptToken, lack: Option<&str>) -> Result<(), DbError> {
+    sqlx::query!("update runs set failed_for = $3 where id = $1 and attempt_token = $2", run.0, token.0, lack).execute(tx.conn()).await?;
+    Ok(())
 }
 
 /// Ends a run that waits, because its message will never be taken up. `false`: it does not wait, or was asked for with something else.
