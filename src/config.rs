@@ -189,6 +189,11 @@ impl Config {
             runtime_dir: self.runtime_dir.clone(),
             nats: self.queue.url.is_none(),
             postgres: self.database.url.is_none(),
+            sync: if self.queue.sync_interval.is_zero() {
+                stack::SyncInterval::Always
+            } else {
+                stack::SyncInterval::Every(self.queue.sync_interval)
+            },
         }
     }
 }

@@ -91,7 +91,7 @@ impl Problem {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Idempotency-Key was used before",
-            "this Idempotency-Key came with another payload before; use a new one for a new job",
+            "this Idempotency-Key came with another payload before; use a new one for a new request",
         )
     }
 

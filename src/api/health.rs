@@ -12,7 +12,7 @@ pub async fn alive() -> Json<Value> {
     Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
 }
 
-/// `GET /readyz`: PostgreSQL and NATS answer too.
+/// `GET /readyz`: PostgreSQL answers, and JetStream takes a message.
 pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
     app.ready().await?;
     Ok(Json(json!({ "status": "ready" })))

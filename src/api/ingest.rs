@@ -18,6 +18,8 @@ use crate::ingest::{self, IngestError};
 
 /// The header that names what was running; `?release=` does too.
 const RELEASE_HEADER: &str = "x-odoo-release";
+/// The header for the id that the sender gives to an event.
+const EVENT_HEADER: &str = "x-odoo-event-id";
 
 /// What the query of an ingest may hold. Shippers add parameters of their own, so others are let through.
 #[derive(Deserialize)]
@@ -38,8 +40,33 @@ pub async fn odoo(
     let body = read(&headers, body, ingest::MAX_BODY).await?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let (format, parts) = ingest::parts(content_type, &body)?;
-    let events = app.ingest(&caller.0, &format.to_string(), parts, release.as_ref()).await?;
+    let format = format.to_string();
+    let events = match name(&headers)? {
+        Some(name) => app.ingest_named(&caller.0, &name, &format, parts, release.as_ref()).await?.ok_or_else(Problem::reused_key)?,
+        None => app.ingest(&caller.0, &format, parts, release.as_ref()).await?,
+    };
     Ok((StatusCode::ACCEPTED, Json(json!({ "events": events }))))
+}
+
+/// The name that the sender gives to the request, so that it can be sent again: a key of its own, or the id of the event that it tells of.
+fn name(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    match (idempotency_key(headers)?, headers.get(EVENT_HEADER)) {
+        (Some(_), Some(_)) => Err(Problem::bad_request("send Idempotency-Key or X-Odoo-Event-Id, not both")),
+        (Some(key), None) => Ok(Some(format!("key/{key}"))),
+        (None, Some(event)) => {
+            let event: Option<EventId> = event.to_str().ok().and_then(|event| event.trim().parse().ok());
+            let event = event.ok_or_else(|| Problem::bad_request("X-Odoo-Event-Id must be a UUID"))?;
+            Ok(Some(format!("event/{event}")))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// The `Idempotency-Key` of a request.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+    key.map(Some).ok_or_else(|| Problem::bad_request("Idempotency-Key must be 1 to 255 visible ASCII characters"))
 }
 
 /// The release that the request names. An empty one is none: that is what a shipper sends whose variable is not set.

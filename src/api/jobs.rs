@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::auth::Caller;
 use super::error::Problem;
-use super::ingest::read;
+use super::ingest::{idempotency_key, read};
 use crate::app::App;
 use crate::domain::{Job, JobKind, RunId, Submitter, TenantId};
 use crate::ingest;
@@ -32,16 +32,7 @@ pub async fn submit(caller: Caller, State(app): State<App>, headers: HeaderMap, 
     let request: Request = serde_json::from_slice(&body)
         .map_err(|error| Problem::bad_request(format!("the body must be {{\"kind\": …, \"payload\": …}} as JSON: {error}")))?;
     let kind: JobKind = request.kind.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
-    let key = match headers.get("idempotency-key") {
-        None => None,
-        Some(value) => Some(
-            value
-                .to_str()
-                .ok()
-                .filter(|key| (1..=255).contains(&key.len()))
-                .ok_or_else(|| Problem::bad_request("Idempotency-Key must be 1 to 255 visible ASCII characters"))?,
-        ),
-    };
+    let key = idempotency_key(&headers)?;
     let run_id = key.map_or_else(RunId::generate, |key| keyed(&caller.0, kind, key));
     let payload = ingest::recompute_fingerprint(ingest::masked(request.payload));
     let job = Job { run_id, tenant: caller.0, kind, payload };

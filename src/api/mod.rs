@@ -6,6 +6,7 @@ mod approve;
 mod auth;
 mod body;
 mod connections;
+mod dead;
 mod error;
 mod events;
 mod exchange;
@@ -55,6 +56,10 @@ fn routes() -> Routes {
         .get("/v1/jobs/{run}", Scope::Read, jobs::status)
         .get("/v1/jobs/{run}/events", Scope::Read, events::follow)
         .post("/v1/jobs/{run}/approve", Scope::Approve, approve::run)
+        .get("/v1/dead", Scope::Read, dead::list)
+        .get("/v1/dead/{letter}", Scope::Read, dead::letter)
+        .delete("/v1/dead/{letter}", Scope::Admin, dead::delete)
+        .post("/v1/dead/{letter}/replay", Scope::Run, dead::replay)
         .post("/v1/search", Scope::Read, search::search)
         .get("/v1/definitions", Scope::Read, search::definitions)
         .get("/v1/keys", Scope::Admin, keys::list)

@@ -3,6 +3,7 @@
 //! Doors see only this; it never knows a door, a worker or a handler.
 
 mod approve;
+mod dead;
 mod groups;
 mod keys;
 mod limits;
@@ -15,6 +16,7 @@ mod tickets;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -42,6 +44,7 @@ pub use crate::tenants::keys::{Authenticated, KeyId, KeyView};
 pub use crate::tickets::{BadResolution, Filter as TicketFilter, Resolution, TicketLine, TicketPage, TicketState, TicketView};
 pub use approve::Approved;
 pub use limits::{Allowance, Limits, OverLimit, Standing, Use};
+pub use dead::{DeadPage, DeadView, MAX_DEAD_PAGE, Replayed};
 pub use rollback::Rollback;
 pub use submit::Submitted;
 
@@ -164,13 +167,15 @@ impl App {
             .map_or(self.config.api.max_connections, |left| left.min(self.config.api.max_connections))
     }
 
-    /// Whether PostgreSQL and NATS answer.
+    /// Returns how long nobody should ask Claude, because it did not answer lately.
+    pub fn claude_away_for(&self) -> Option<Duration> {
+        self.claude.as_ref()?.away_for()
+    }
+
+    /// Whether PostgreSQL answers and JetStream takes a message.
     pub async fn ready(&self) -> Result<(), Failure> {
         self.db.ping().await?;
-        if !self.queue.is_connected() {
-            return Err(Failure::unavailable(anyhow::anyhow!("NATS does not answer")));
-        }
-        Ok(())
+        Ok(self.queue.probe().await?)
     }
 }
 

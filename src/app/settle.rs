@@ -107,11 +107,13 @@ impl App {
     }
 
     /// Ends a run that is given up. A ticket says so: no error is lost because a part was away for too long.
-    pub async fn give_up(&self, job: &Job, token: AttemptToken, why: &str) -> Result<(), Failure> {
+    pub async fn give_up(&self, job: &Job, token: AttemptToken, failure: &Failure) -> Result<(), Failure> {
+        let why = &failure.to_string();
         let mut tx = self.db.tenant(&job.tenant).await?;
         runs::fenced(&mut tx, job.run_id, token).await?;
         let mut result = json!({ "run_id": job.run_id, "outcome": "failed", "error": why });
         file(&mut tx, job, &given_up(job, why), &mut result).await?;
+        runs::note_lack(&mut tx, job.run_id, token, failure.lack()).await?;
         runs::finish(&mut tx, job.run_id, token, RunState::Failed, &result, Some(why)).await?;
         tx.commit().await?;
         self.tell(&job.tenant, job.run_id, &Progress::new("failed", why)).await;

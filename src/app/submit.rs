@@ -66,7 +66,7 @@ impl App {
     /// (it is too large): that ends the run and is the only error.
     pub async fn publish(&self, job: &Job, traceparent: Option<&str>) -> Result<(), Failure> {
         let published = match self.queue.publish_job(job, traceparent).await {
-            Ok(_) => runs::mark_published(&self.db, &job.tenant, job.run_id).await.map_err(Failure::from),
+            Ok(published) => runs::mark_published(&self.db, &job.tenant, job.run_id, published.sequence).await.map_err(Failure::from),
             Err(error) => Err(error.into()),
         };
         let Err(error) = published else { return Ok(()) };
@@ -79,6 +79,27 @@ impl App {
         Ok(())
     }
 
+    /// Publishes a run again whose message is gone from the queue. `false`: there is no such run.
+    pub async fn republish(&self, tenant: &TenantId, run: RunId, lost: Option<u64>) -> Result<bool, Failure> {
+        let Some((job, traceparent)) = runs::job(&self.db, tenant, run).await? else { return Ok(false) };
+        let published = self.queue.republish_job(&job, traceparent.as_deref(), lost).await?;
+        runs::mark_published(&self.db, tenant, run, published.sequence).await?;
+        self.tell(tenant, run, &Progress::new("queued", "its message was gone from the queue and was published again")).await;
+        Ok(true)
+    }
+
+    /// Ends a run that a command left without a word. `false`: somebody works on it, or it has ended.
+    pub async fn end_abandoned(&self, tenant: &TenantId, run: RunId) -> Result<bool, Failure> {
+        const WHY: &str = "the command that worked on the run ended without a word: it was killed or its machine went down; run it again";
+        let mut tx = self.db.tenant(tenant).await?;
+        let ended = runs::end_abandoned(&mut tx, run, WHY).await?;
+        tx.commit().await?;
+        if ended {
+            self.tell(tenant, run, &Progress::new("failed", WHY)).await;
+        }
+        Ok(ended)
+    }
+
     /// Stores raw events, each under its own id, with the release that they came from; returns when JetStream has them all.
     pub async fn ingest(
         &self,
@@ -87,11 +108,41 @@ impl App {
         parts: Vec<Bytes>,
         release: Option<&Release>,
     ) -> Result<Vec<EventId>, Failure> {
-        let publish = |part: Bytes| async move {
-            let event = EventId::generate();
+        self.store(tenant, format, parts.into_iter().map(|part| (EventId::generate(), part)), release).await
+    }
+
+    /// The same for a request that its sender names: sent again, also after only a part of it was stored, it counts once. `None`: something
+    /// else was sent under this name before.
+    pub async fn ingest_named(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        format: &str,
+        parts: Vec<Bytes>,
+        release: Option<&Release>,
+    ) -> Result<Option<Vec<EventId>>, Failure> {
+        let request = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("odoo-agent:{tenant}/ingest/{name}").as_bytes());
+        let mut tx = self.db.tenant(tenant).await?;
+        let is_same = runs::note_request(&mut tx, request, &digest(format, &parts, release)).await?;
+        tx.commit().await?;
+        if !is_same {
+            return Ok(None);
+        }
+        let named = parts.into_iter().enumerate().map(|(number, part)| (EventId::of_request(request, number), part));
+        self.store(tenant, format, named, release).await.map(Some)
+    }
+
+    async fn store(
+        &self,
+        tenant: &TenantId,
+        format: &str,
+        events: impl Iterator<Item = (EventId, Bytes)>,
+        release: Option<&Release>,
+    ) -> Result<Vec<EventId>, Failure> {
+        let publish = |(event, part): (EventId, Bytes)| async move {
             self.queue.publish_raw_of(tenant, format, event, part, release).await.map(|_| event)
         };
-        Ok(futures::future::try_join_all(parts.into_iter().map(publish)).await?)
+        Ok(futures::future::try_join_all(events.map(publish)).await?)
     }
 }
 
@@ -107,4 +158,15 @@ fn readable(report: &Value) -> Result<(), Failure> {
             Err(Failure::bad_input(format!("the payload at /report is no report as triage makes it: {text}; send the text as `log`")))
         }
     }
+}
+
+/// What identifies the content of a request. Lengths keep two parts from being taken for one.
+fn digest(format: &str, parts: &[Bytes], release: Option<&Release>) -> [u8; 32] {
+    let mut hash = blake3::Hasher::new();
+    let texts = [format.as_bytes(), release.map_or("", Release::as_str).as_bytes()];
+    for part in texts.into_iter().chain(parts.iter().map(|part| &part[..])) {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
 }

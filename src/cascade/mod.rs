@@ -72,6 +72,8 @@ pub struct Request<'a> {
     pub past: Vec<PastFix>,
     /// Code and past errors that may matter, for Claude.
     pub related: &'a [Span],
+    /// Whether the job may be done again once Claude answers, if it does not now.
+    pub is_patient: bool,
     /// When the time of this attempt is up.
     pub deadline: Instant,
 }
@@ -168,8 +170,8 @@ fn deduce(request: &Request<'_>, addon: &Addon, report: &ErrorReport) -> Vec<rul
     rules::propose(&rules::Case { report, addon, version: request.version, index })
 }
 
-/// Asks Claude, has the answer verified, and once more with the verdict. A budget that is used up, or a Claude that does not
-/// answer, ends the asking, not the job: what was found so far still makes a ticket.
+/// Asks Claude, has the answer verified, and once more with the verdict. A budget that is used up ends the asking, not the job: what was
+/// found so far still makes a ticket. So does a Claude that is away, unless the job can wait for it.
 async fn consult(
     request: &Request<'_>,
     trial: &mut Trial<'_>,
@@ -204,6 +206,8 @@ async fn consult(
         spent += cost;
         let asked = match asked {
             Ok(asked) => asked,
+            // Before the first answer nothing is paid yet, so that the job can be done again.
+            Err(error) if request.is_patient && round == 1 && error.is_outage() => return Err(error.into()),
             Err(error) => {
                 notes.push(format!("Claude gave no answer that can be used: {error}"));
                 return Ok(spent);

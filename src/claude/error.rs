@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{Cost, Failure, FailureKind};
+use crate::domain::{Cost, Failure, FailureKind, Prerequisite};
 
 /// Why there is no answer. Texts say what to do; none holds the key or the prompt.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,9 @@ pub enum ClaudeError {
         /// The wait that it asked for.
         retry_after: Option<Duration>,
     },
+    /// The API did not answer lately; it is not asked again before some time has passed.
+    #[error("Claude did not answer lately; it is asked again in {} s", .0.as_secs().max(1))]
+    Away(Duration),
     /// No connection, or one that broke.
     #[error("Claude cannot be reached: {0}")]
     Connection(String),
@@ -97,7 +100,9 @@ impl ClaudeError {
             | Self::Refused { cost }
             | Self::ContextExceeded { cost }
             | Self::Stopped { cost, .. } => *cost,
-            Self::Config(_) | Self::BadRequest { .. } | Self::SpendLimit(_) | Self::Busy { .. } | Self::Connection(_) => Cost::default(),
+            Self::Config(_) | Self::BadRequest { .. } | Self::SpendLimit(_) | Self::Busy { .. } | Self::Away(_) | Self::Connection(_) => {
+                Cost::default()
+            }
         }
     }
 
@@ -105,8 +110,15 @@ impl ClaudeError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy { retry_after, .. } => *retry_after,
+            Self::Away(wait) => Some(*wait),
             _ => None,
         }
+    }
+
+    /// Whether the API is away or busy, so that the same question may be answered later. A try that took too long counts as neither: it may
+    /// be for the question.
+    pub const fn is_outage(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Away(_) | Self::Connection(_))
     }
 
     fn kind(&self) -> FailureKind {
@@ -116,7 +128,7 @@ impl ClaudeError {
             }
             Self::SpendLimit(_) | Self::Truncated { .. } => FailureKind::Budget,
             Self::Deadline { .. } => FailureKind::Deadline,
-            Self::Busy { .. } | Self::Connection(_) | Self::Timeout { .. } | Self::Unreadable { .. } => {
+            Self::Busy { .. } | Self::Away(_) | Self::Connection(_) | Self::Timeout { .. } | Self::Unreadable { .. } => {
                 FailureKind::Unavailable { retry_after: self.retry_after() }
             }
         }
@@ -136,7 +148,9 @@ impl From<reqwest::Error> for ClaudeError {
 
 impl From<ClaudeError> for Failure {
     fn from(error: ClaudeError) -> Self {
-        Failure::new(error.kind(), error)
+        let (kind, is_outage) = (error.kind(), error.is_outage());
+        let failure = Failure::new(kind, error);
+        if is_outage { failure.lacking(Prerequisite::Claude) } else { failure }
     }
 }
 

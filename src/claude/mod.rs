@@ -8,6 +8,7 @@ mod error;
 mod pricing;
 mod wire;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
@@ -15,7 +16,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use crate::domain::Cost;
+use crate::domain::{Breaker, Cost};
 
 pub use config::Config;
 pub use error::ClaudeError;
@@ -27,6 +28,8 @@ const MAX_ANSWER: usize = 8 * 1024 * 1024;
 const MAX_WAIT: Duration = Duration::from_secs(60);
 /// The longest that setting up a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// After how many questions in a row without an answer nobody is asked for a while. Each was tried several times.
+const FAILURES: u32 = 3;
 
 /// A connection to the Messages API, for one Claude model. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -38,6 +41,7 @@ pub struct Claude {
     max_tokens: u32,
     timeout: Duration,
     max_retries: usize,
+    breaker: Arc<Breaker>,
 }
 
 /// One question.
@@ -114,6 +118,7 @@ impl Claude {
             max_tokens: config.max_tokens.max(1),
             timeout,
             max_retries: config.max_retries,
+            breaker: Arc::new(Breaker::new(FAILURES)),
         }))
     }
 
@@ -122,8 +127,14 @@ impl Claude {
         self.price.most(prompt_bytes(request), u64::from(self.limit(request)))
     }
 
+    /// Returns how long nobody should ask, because the API did not answer lately.
+    pub fn away_for(&self) -> Option<Duration> {
+        self.breaker.remaining(Instant::now())
+    }
+
     /// Asks, and tries again where that can help. What was billed is in the reply, or in [`ClaudeError::cost`].
     pub async fn complete(&self, request: &Request<'_>) -> Result<Reply, ClaudeError> {
+        self.breaker.admit(Instant::now()).map_err(ClaudeError::Away)?;
         let body = wire::body(&self.claude_model, self.limit(request), request);
         let waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(500))
@@ -138,6 +149,12 @@ impl Claude {
             .notify(|tried, wait| tracing::debug!(error = %tried.error, ?wait, "Claude is asked again"))
             .await
             .map_err(|tried| tried.error);
+        match &result {
+            Err(error) if error.is_outage() => self.breaker.failed(Instant::now(), error.retry_after()),
+            // The time of the job says nothing about the API.
+            Err(ClaudeError::Deadline { .. } | ClaudeError::Timeout { .. }) => {}
+            Ok(_) | Err(_) => self.breaker.succeeded(),
+        }
         let cost = result.as_ref().map_or_else(ClaudeError::cost, |reply| reply.cost);
         tracing::info!(
             gen_ai.provider.name = "anthropic",

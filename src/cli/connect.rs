@@ -47,13 +47,13 @@ pub async fn connect(config: Config) -> anyhow::Result<Connected> {
 async fn connect_boxed(mut config: Config) -> anyhow::Result<Connected> {
     let wanted = config.stack();
     let stack = if wanted.nats || wanted.postgres {
-        let stack = Stack::start(&wanted).await.context("the embedded stack did not start")?;
+        let stack = Box::pin(Stack::start(&wanted)).await.context("the embedded stack did not start")?;
         use_stack(&mut config, &stack);
         Some(stack)
     } else {
         None
     };
-    match App::connect(config).await {
+    match Box::pin(App::connect(config)).await {
         Ok(app) => Ok(Connected { app, stack }),
         Err(error) => {
             if let Some(stack) = stack {

@@ -82,7 +82,7 @@ async fn servers(mut config: Config) -> Vec<Check> {
     let mut checks = Vec::new();
     let stack = if embedded {
         let mend = "run `make setup`; or set NATS_URL and DATABASE_URL to servers of your own";
-        match Stack::start(&wanted).await {
+        match Box::pin(Stack::start(&wanted)).await {
             Ok(stack) => {
                 let word = if stack.attached() { "running already" } else { "starts" };
                 checks.push(Check::of(
@@ -103,7 +103,7 @@ async fn servers(mut config: Config) -> Vec<Check> {
     if let Some(stack) = &stack {
         use_stack(&mut config, stack);
     }
-    let connected = App::connect(config).await;
+    let connected = Box::pin(App::connect(config)).await;
     let mend = "check DATABASE_URL (PostgreSQL 15 or newer with pgvector) and NATS_URL (2.10 or newer with JetStream)";
     checks.push(Check::of("servers", connected.as_ref().map(|_| "PostgreSQL with pgvector and NATS with JetStream answer"), mend));
     drop(connected);

@@ -19,11 +19,15 @@ use crate::domain::{
     ErrorReport, Failure, FailureKind, Job, JobKind, ModuleName, OdooVersion, Progress, RunId, Submitter, TenantId, Verdict,
 };
 use crate::runs::{self, Claim};
-use crate::worker::{Told, Worker, execute};
+use crate::worker::{Told, Worker, execute, recover};
 use crate::{ingest, odoo};
 
 /// The largest log that is read, in bytes.
 const MAX_LOG: u64 = 64 * 1024 * 1024;
+/// How long a run counts as worked on after its command was last heard of.
+const LEASE: Duration = Duration::from_secs(30);
+/// The longest that is spent on what an earlier command left behind.
+const TIDYING: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -60,6 +64,7 @@ pub async fn run(mut config: Config, args: Args) -> anyhow::Result<Exit> {
     let job = job(&error, &args.addons, args.apply, args.odoo_version.as_ref(), args.tenant);
     let connected = connect(config).await?;
     let worker = Worker::new(connected.app.clone());
+    tidy(worker.app()).await;
     let result = until_interrupted(&worker, &job).await;
     drop(worker);
     connected.close().await;
@@ -70,6 +75,21 @@ pub async fn run(mut config: Config, args: Args) -> anyhow::Result<Exit> {
         show::result(&result);
     }
     Ok(show::exit_of(&result))
+}
+
+/// Ends the runs, and removes the containers, that a command left behind which was killed. Nobody else may be there to do it.
+async fn tidy(app: &App) {
+    let tidied = async {
+        if let Err(error) = recover(app, Duration::ZERO).await {
+            tracing::debug!(%error, "what earlier commands left behind was not looked at");
+        }
+        if let Err(error) = app.sandbox.sweep().await {
+            tracing::debug!(%error, "no containers were swept");
+        }
+    };
+    if tokio::time::timeout(TIDYING, tidied).await.is_err() {
+        tracing::debug!("tidying up took too long; it is left to a worker");
+    }
 }
 
 /// The job of mending one error.
@@ -152,9 +172,10 @@ async fn attempts(worker: &Worker, job: &Job) -> anyhow::Result<Value> {
     // The claim writes the row, as published at once: no worker is to take it.
     App::check(job.kind, &job.payload)?;
     let told: Told = Arc::new(|step: &Progress| show::line(&format!("  {:<11} {}", step.step, step.message)));
-    let lease = Duration::from_secs(60);
     loop {
-        let (token, number) = match runs::claim_as(&app.db, job, "fix", lease, Submitter::Operator).await.map_err(Failure::from)? {
+        // As long as a worker's: what is killed counts as gone soon after.
+        let lease = app.config.queue.ack_wait.mul_f64(0.9).min(LEASE);
+        let (token, number) = match runs::claim_in_process(&app.db, job, "fix", lease).await.map_err(Failure::from)? {
             Claim::Granted { token, attempt } => (token, attempt),
             Claim::Held { for_ } => {
                 tokio::time::sleep(for_).await;
@@ -174,7 +195,7 @@ async fn attempts(worker: &Worker, job: &Job) -> anyhow::Result<Value> {
             }
             // A person waits: what is away now is said now.
             _ => {
-                app.give_up(job, token, &failure.to_string()).await?;
+                app.give_up(job, token, &failure).await?;
                 return Err(failure.into());
             }
         }

@@ -8,6 +8,7 @@ mod bench;
 mod classify;
 mod confidence;
 mod connect;
+mod dead;
 mod defined;
 mod doctor;
 mod fix;
@@ -16,6 +17,7 @@ mod image;
 mod index;
 mod key;
 mod mcp;
+mod producer;
 mod rollback;
 mod search;
 mod show;
@@ -94,6 +96,10 @@ enum Command {
     Ticket(ticket::Args),
     /// What was done in a tenant's name: list it, or check that the record of it is whole.
     Audit(audit::Args),
+    /// Dead letters: list, show, replay, or drop what was given up.
+    Dead(dead::Args),
+    /// Programs that publish straight to NATS: add, list, or remove one.
+    Producer(producer::Args),
     /// API keys.
     Key(key::Args),
 }
@@ -165,6 +171,8 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Group(args) => Box::pin(group::run(config, args)).await,
         Command::Ticket(args) => Box::pin(ticket::run(config, args)).await,
         Command::Audit(args) => Box::pin(audit::run(config, args)).await,
+        Command::Dead(args) => Box::pin(dead::run(config, args)).await,
+        Command::Producer(args) => Box::pin(producer::run(config, args)).await,
         Command::Key(args) => Box::pin(key::run(config, args)).await,
     };
     ended.unwrap_or_else(|error| report(&error))

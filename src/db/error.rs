@@ -1,7 +1,7 @@
 //! What can go wrong between us and PostgreSQL, and whether another try may help.
 
 use super::MAX_JSON_BYTES;
-use crate::domain::{Failure, FailureKind, RunId};
+use crate::domain::{Failure, FailureKind, Prerequisite, RunId};
 
 /// What can go wrong between us and PostgreSQL.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +83,8 @@ impl From<DbError> for Failure {
             DbError::Missing { .. } | DbError::TooLarge(_) | DbError::Text(_) => FailureKind::BadInput,
             DbError::Refused(_) | DbError::Setup(_) | DbError::Unreadable { .. } => FailureKind::Bug,
         };
-        Self::new(kind, error)
+        let failure = Self::new(kind, error);
+        if matches!(kind, FailureKind::Unavailable { .. }) { failure.lacking(Prerequisite::Database) } else { failure }
     }
 }
 

@@ -26,12 +26,54 @@ pub enum FailureKind {
     Bug,
 }
 
+/// An outside system that jobs cannot do without. While it is away they wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Prerequisite {
+    /// The container engine.
+    Docker,
+    /// PostgreSQL.
+    Database,
+    /// NATS.
+    Nats,
+    /// The Messages API.
+    Claude,
+}
+
+impl Prerequisite {
+    /// The name in rows and steps.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Database => "database",
+            Self::Nats => "nats",
+            Self::Claude => "claude",
+        }
+    }
+}
+
+impl std::str::FromStr for Prerequisite {
+    type Err = UnknownPrerequisite;
+    fn from_str(text: &str) -> Result<Self, UnknownPrerequisite> {
+        [Self::Docker, Self::Database, Self::Nats, Self::Claude]
+            .into_iter()
+            .find(|known| known.as_str() == text)
+            .ok_or_else(|| UnknownPrerequisite(text.chars().take(80).collect()))
+    }
+}
+
+/// A prerequisite that does not exist.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no prerequisite {0:?}; there are: docker, database, nats, claude")]
+pub struct UnknownPrerequisite(String);
+
 /// A failure with its cause.
 #[derive(Debug, thiserror::Error)]
 #[error("{source}")]
 pub struct Failure {
     /// What kind it is.
     pub kind: FailureKind,
+    /// What is away, where the failure is for lack of it.
+    pub prerequisite: Option<Prerequisite>,
     /// What happened.
     pub source: anyhow::Error,
 }
@@ -50,7 +92,22 @@ pub enum Verdict {
 impl Failure {
     /// A failure of this kind.
     pub fn new(kind: FailureKind, source: impl Into<anyhow::Error>) -> Self {
-        Self { kind, source: source.into() }
+        Self { kind, prerequisite: None, source: source.into() }
+    }
+
+    /// The same for lack of a prerequisite.
+    #[must_use]
+    pub fn lacking(self, prerequisite: Prerequisite) -> Self {
+        Self { prerequisite: Some(prerequisite), ..self }
+    }
+
+    /// What the failure is for lack of, as a row says it: a prerequisite, or `other` for something else outside. `None`: nothing was away.
+    pub fn lack(&self) -> Option<&'static str> {
+        match (self.prerequisite, self.kind) {
+            (Some(prerequisite), _) => Some(prerequisite.as_str()),
+            (None, FailureKind::Unavailable { .. }) => Some("other"),
+            (None, _) => None,
+        }
     }
 
     /// The input is wrong.
@@ -115,6 +172,15 @@ mod tests {
     fn retry_after_is_honoured() {
         let busy = Failure::new(FailureKind::Unavailable { retry_after: Some(Duration::from_secs(60)) }, anyhow::anyhow!("429"));
         assert_eq!(busy.verdict(KIND, 1, 0.0), Verdict::Retry(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn lack_is_told_only_of_what_was_away() {
+        assert_eq!(Failure::unavailable(anyhow::anyhow!("no socket")).lacking(Prerequisite::Docker).lack(), Some("docker"));
+        assert_eq!(Failure::unavailable(anyhow::anyhow!("no image")).lack(), Some("other"));
+        assert_eq!(Failure::bad_input("no log").lack(), None);
+        assert_eq!("claude".parse::<Prerequisite>().unwrap(), Prerequisite::Claude);
+        assert!("redis".parse::<Prerequisite>().unwrap_err().to_string().contains("redis"));
     }
 
     #[test]

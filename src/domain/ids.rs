@@ -188,7 +188,19 @@ uuid_id!(
     TicketId
 );
 
+impl EventId {
+    /// The event of one part of a request that its sender can name: the same whenever the request is sent again.
+    pub fn of_request(request: Uuid, part: usize) -> Self {
+        Self(Uuid::new_v5(&request, format!("part/{part}").as_bytes()))
+    }
+}
+
 impl RunId {
+    /// The run that does again what this one failed to do, for a dead letter: the same for every replay of that letter.
+    pub fn replay(self, letter: u64, at: chrono::DateTime<chrono::Utc>) -> Self {
+        Self(Uuid::new_v5(&self.0, format!("replay/{letter}/{}", at.timestamp_micros()).as_bytes()))
+    }
+
     /// The run of a group's `opening`-th opening: the same for every delivery of the event that opened it.
     pub fn of_group(group: GroupId, opening: i32) -> Self {
         Self(Uuid::new_v5(&group.0, format!("debug_error/{opening}").as_bytes()))

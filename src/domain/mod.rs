@@ -2,6 +2,7 @@
 
 mod approval;
 mod authority;
+mod breaker;
 mod cursor;
 mod evidence;
 mod failure;
@@ -14,12 +15,13 @@ mod scope;
 
 pub use approval::{Approval, ApprovalError, ApprovedPatch, Approver, BadDigest, Offer, PatchDigest, WritablePatch};
 pub use authority::{Authority, KeyState, Submitter, Writing};
+pub use breaker::Breaker;
 pub use cursor::Cursor;
 pub use evidence::{
     Applicability, Confidence, Cost, Diagnosis, Evidence, Finding, Grade, Hunk, Loss, LossKind, Need, ProvenPatch, Severity, Source,
     Suspect,
 };
-pub use failure::{Failure, FailureKind, Verdict};
+pub use failure::{Failure, FailureKind, Prerequisite, Verdict};
 pub use ids::{Domain, EventId, Fingerprint, GroupId, HostName, InvalidId, ModuleName, OdooVersion, Release, RunId, TenantId, TicketId};
 pub use job::{Effect, Job, JobKind, Lesson, Outcome, Progress, RunState, Ticket, UnknownKind};
 pub use outcome::{FixOutcome, offered_patch, written_patch};

@@ -7,6 +7,7 @@ mod format;
 mod masked;
 mod parts;
 mod report;
+mod shown;
 mod split;
 mod texts;
 
@@ -15,5 +16,6 @@ pub use format::{Format, MAX_BODY, MAX_LINE, MAX_RECORDS, check, check_file, det
 pub use masked::masked;
 pub use parts::parts;
 pub use report::recompute_fingerprint;
+pub use shown::shown;
 pub use split::split;
 pub use texts::texts_received;

@@ -254,6 +254,7 @@ async fn search(ctx: &Ctx, error: &ErrorReport, version: &OdooVersion, sources: 
         corrections,
         past,
         related: &related,
+        is_patient: ctx.is_patient,
         deadline: ctx.deadline,
     };
     let found = cascade::run(request, &mut sandbox, ctx.claude.as_ref(), &ctx.ledger, ctx.progress.as_ref()).await;

@@ -38,6 +38,8 @@ pub struct Ctx {
     pub sources: Arc<Sources>,
     /// Claude, if there is a key.
     pub claude: Option<Claude>,
+    /// Whether the run may wait in the queue until Claude answers.
+    pub is_patient: bool,
     /// The containers.
     pub sandbox: Engine,
     /// Which worker this is, for the labels of containers.

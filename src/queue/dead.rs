@@ -1,4 +1,4 @@
-//! Dead letters: what was given up, with the reason; listed, and replayed.
+//! Dead letters: what was given up, with the reason; listed, replayed and dropped, for one tenant at a time.
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
@@ -7,7 +7,9 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::masked::{MASKED_HEADER, masked};
+use super::publish::{EVENT_HEADER, RELEASE_HEADER};
 use super::{Delivery, Published, Queue, QueueError, StreamName};
+use crate::domain::{Release, TenantId};
 use crate::odoo;
 
 const REASON: &str = "Odoo-Reason";
@@ -37,34 +39,86 @@ pub struct DeadLetter {
     pub payload: Bytes,
     /// Whether the payload had to be cut to fit; then it cannot be replayed.
     pub cut: bool,
+    /// The id of a raw event.
+    pub event: Option<String>,
+    /// The release that a raw event came from.
+    pub release: Option<String>,
+}
+
+impl DeadLetter {
+    /// What the message was: a kind of job, or `ingest`.
+    pub fn kind(&self) -> &str {
+        self.subject.split('.').nth(1).unwrap_or_default()
+    }
+
+    /// Whose it is, as its subject says.
+    pub fn tenant(&self) -> &str {
+        self.subject.split('.').nth(2).unwrap_or_default()
+    }
+}
+
+/// A message that is given up.
+pub(super) struct Lost<'a> {
+    pub(super) subject: &'a str,
+    pub(super) sequence: u64,
+    pub(super) published: DateTime<Utc>,
+    pub(super) payload: Bytes,
+    pub(super) event: Option<&'a str>,
+    pub(super) release: Option<&'a str>,
 }
 
 impl Queue {
     /// Writes a delivery to the dead letters. To be done before `term`; doing it twice within the duplicate window is once.
     pub async fn dead_letter(&self, delivery: &Delivery, reason: &str, attempts: u32) -> Result<Published, QueueError> {
+        let lost = Lost {
+            subject: &delivery.subject,
+            sequence: delivery.sequence,
+            published: delivery.published,
+            payload: delivery.payload.clone(),
+            event: delivery.message_id.as_deref(),
+            release: delivery.release.as_ref().map(Release::as_str),
+        };
+        self.bury(lost, reason, attempts).await
+    }
+
+    pub(super) async fn bury(&self, lost: Lost<'_>, reason: &str, attempts: u32) -> Result<Published, QueueError> {
         let mut headers = HeaderMap::new();
         headers.insert(REASON, one_line(&odoo::mask(reason)).as_str());
-        headers.insert(ORIGIN, delivery.subject.as_str());
+        headers.insert(ORIGIN, lost.subject);
         headers.insert(ATTEMPTS, attempts.to_string().as_str());
+        for (name, value) in [(EVENT_HEADER, lost.event), (RELEASE_HEADER, lost.release)] {
+            if let Some(value) = value {
+                headers.insert(name, one_line(value).as_str());
+            }
+        }
         let room = self.client.max_payload().saturating_sub(HEADER_ROOM);
-        let mut payload = masked(delivery.payload.clone()).await?;
+        let mut payload = masked(lost.payload).await?;
         if payload.len() > room {
             headers.insert(CUT, payload.len().to_string().as_str());
             payload.truncate(room);
         }
         // The number alone would not do: a stream that was deleted and made again starts over.
-        let id = blake3::hash(format!("{} {} {}", delivery.subject, delivery.sequence, delivery.published).as_bytes());
+        let id = blake3::hash(format!("{} {} {}", lost.subject, lost.sequence, lost.published).as_bytes());
         let message = PublishMessage::build().headers(headers).payload(payload).message_id(format!("dead-{}", id.to_hex()));
-        self.publish(StreamName::Dead, &dead_subject(&delivery.subject), message).await
+        self.publish(StreamName::Dead, &dead_subject(lost.subject), message).await
     }
 
     /// The dead letters, oldest first, at most `limit`, from number `from` on.
     pub async fn dead_letters(&self, from: u64, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
-        let stream = self.dead_stream().await?;
+        self.dead_letters_on("dead.>", from, limit).await
+    }
+
+    /// The dead letters of one tenant, oldest first, at most `limit`, from number `from` on.
+    pub async fn dead_letters_of(&self, tenant: &TenantId, from: u64, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
+        self.dead_letters_on(&format!("dead.*.{tenant}"), from, limit).await
+    }
+
+    async fn dead_letters_on(&self, subject: &str, from: u64, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
+        let stream = self.stream(StreamName::Dead).await?;
         let mut letters = Vec::new();
         let mut next = from.max(1);
         while letters.len() < limit {
-            match stream.raw_message_builder().sequence(next).next_by_subject(self.subject("dead.>")).send().await {
+            match stream.raw_message_builder().sequence(next).next_by_subject(self.subject(subject)).send().await {
                 Ok(message) => {
                     next = message.sequence + 1;
                     letters.push(self.read_letter(message));
@@ -76,16 +130,34 @@ impl Queue {
         Ok(letters)
     }
 
+    /// A dead letter of this tenant. `None`: there is none of this number, or it is another tenant's.
+    pub async fn dead_letter_of(&self, tenant: &TenantId, sequence: u64) -> Result<Option<DeadLetter>, QueueError> {
+        let letter = self.letter_at(&self.stream(StreamName::Dead).await?, sequence).await?;
+        Ok(letter.filter(|letter| letter.tenant() == tenant.as_str()))
+    }
+
+    async fn letter_at(&self, stream: &Stream, sequence: u64) -> Result<Option<DeadLetter>, QueueError> {
+        match stream.get_raw_message(sequence).await {
+            Ok(message) => Ok(Some(self.read_letter(message))),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(QueueError::unavailable(format!("reading dead letter {sequence}"), error)),
+        }
+    }
+
+    /// Deletes a dead letter. `false`: it is gone already.
+    pub async fn drop_dead_letter(&self, sequence: u64) -> Result<bool, QueueError> {
+        let stream = self.stream(StreamName::Dead).await?;
+        if self.letter_at(&stream, sequence).await?.is_none() {
+            return Ok(false);
+        }
+        let deleted = stream.delete_message(sequence).await;
+        deleted.map_err(|error| QueueError::unavailable(format!("deleting dead letter {sequence}"), error))
+    }
+
     /// Publishes a dead letter's message again where it came from, and deletes the letter.
     pub async fn replay(&self, sequence: u64) -> Result<Published, QueueError> {
-        let stream = self.dead_stream().await?;
-        let failed = |error: &dyn std::fmt::Display| QueueError::unavailable(format!("replaying dead letter {sequence}"), error);
-        let message = match stream.get_raw_message(sequence).await {
-            Ok(message) => message,
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Err(QueueError::NoDeadLetter(sequence)),
-            Err(error) => return Err(failed(&error)),
-        };
-        let letter = self.read_letter(message);
+        let stream = self.stream(StreamName::Dead).await?;
+        let letter = self.letter_at(&stream, sequence).await?.ok_or(QueueError::NoDeadLetter(sequence))?;
         if letter.cut {
             return Err(QueueError::NotReplayable { sequence, reason: "its message was too large and had to be cut" });
         }
@@ -94,22 +166,21 @@ impl Queue {
             Some("ingest") => StreamName::Ingest,
             _ => return Err(QueueError::NotReplayable { sequence, reason: "it does not say where it came from" }),
         };
-        // Not the first id: within the duplicate window the message would be dropped, and its letter with it.
-        let again = PublishMessage::build()
-            .payload(letter.payload)
-            .header(MASKED_HEADER, "1")
-            .message_id(format!("replay-{sequence}-{}", letter.at.timestamp_nanos_opt().unwrap_or_default()));
+        // Not the first id: within the duplicate window the message would be dropped, and its letter with it. A raw event keeps its own in
+        // a header, so that what was counted of it before is not counted again.
+        let id = format!("replay-{sequence}-{}", letter.at.timestamp_nanos_opt().unwrap_or_default());
+        let mut again = PublishMessage::build().payload(letter.payload).header(MASKED_HEADER, "1").message_id(id);
+        if target == StreamName::Ingest {
+            for (name, value) in [(EVENT_HEADER, &letter.event), (RELEASE_HEADER, &letter.release)] {
+                if let Some(value) = value {
+                    again = again.header(name, value.as_str());
+                }
+            }
+        }
         let published = self.publish(target, &letter.origin, again).await?;
-        stream.delete_message(sequence).await.map_err(|error| failed(&error))?;
+        let deleted = stream.delete_message(sequence).await;
+        deleted.map_err(|error| QueueError::unavailable(format!("deleting dead letter {sequence}"), error))?;
         Ok(published)
-    }
-
-    async fn dead_stream(&self) -> Result<Stream, QueueError> {
-        self.online()?;
-        self.js
-            .get_stream(self.name(StreamName::Dead.as_str()))
-            .await
-            .map_err(|error| QueueError::unavailable("opening the dead letters", error))
     }
 
     fn read_letter(&self, message: StreamMessage) -> DeadLetter {
@@ -122,6 +193,8 @@ impl Queue {
             attempts: header(ATTEMPTS).and_then(|text| text.parse().ok()).unwrap_or_default(),
             at: DateTime::from_timestamp_nanos(i64::try_from(message.time.unix_timestamp_nanos()).unwrap_or_default()),
             cut: header(CUT).is_some(),
+            event: header(EVENT_HEADER),
+            release: header(RELEASE_HEADER),
             payload: message.payload,
         }
     }

@@ -11,7 +11,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 
 use super::masked::{MASKED_HEADER, masked};
-use super::publish::RELEASE_HEADER;
+use super::publish::{EVENT_HEADER, RELEASE_HEADER};
 use super::topology::TRIAGE;
 use super::{Queue, QueueError, StreamName};
 use crate::domain::{JobKind, Release};
@@ -31,7 +31,7 @@ pub struct Delivery {
     pub sequence: u64,
     /// When the stream took it.
     pub published: DateTime<Utc>,
-    /// The `Nats-Msg-Id`, if it has one.
+    /// The id of a raw event or of a job: what its own header says, else the `Nats-Msg-Id`.
     pub message_id: Option<String>,
     /// The release that a raw event came from, if whoever published it said so in a form that a release has.
     pub release: Option<Release>,
@@ -53,9 +53,9 @@ impl Delivery {
         let info = message.info().map_err(|error| QueueError::unavailable("reading a delivery", error))?;
         let nanos = i64::try_from(info.published.unix_timestamp_nanos()).unwrap_or_default();
         let (deliveries, sequence) = (u64::try_from(info.delivered).unwrap_or(1), info.stream_sequence);
-        let id = message.headers.as_ref().and_then(|headers| headers.get(async_nats::header::NATS_MESSAGE_ID));
-        let release =
-            message.headers.as_ref().and_then(|headers| headers.get(RELEASE_HEADER)).and_then(|value| value.as_str().parse().ok());
+        let header = |name: &str| message.headers.as_ref().and_then(|headers| headers.get(name));
+        let id = header(EVENT_HEADER).or_else(|| header(async_nats::header::NATS_MESSAGE_ID.as_ref()));
+        let release = header(RELEASE_HEADER).and_then(|value| value.as_str().parse().ok());
         Ok(Self {
             release,
             is_masked: message.headers.as_ref().is_some_and(|headers| headers.get(MASKED_HEADER).is_some()),

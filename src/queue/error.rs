@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{Failure, FailureKind};
+use crate::domain::{Failure, FailureKind, Prerequisite};
 
 /// Why the queue did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +99,8 @@ impl From<QueueError> for Failure {
             | QueueError::NotReplayable { .. }
             | QueueError::Envelope(_) => FailureKind::BadInput,
         };
-        Self::new(kind, error)
+        let is_away = matches!(error, QueueError::Connect { .. } | QueueError::Unavailable { .. });
+        let failure = Self::new(kind, error);
+        if is_away { failure.lacking(Prerequisite::Nats) } else { failure }
     }
 }

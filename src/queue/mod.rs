@@ -2,10 +2,10 @@
 //!
 //! | stream | subjects | kept |
 //! |---|---|---|
-//! | `INGEST` | `ingest.<tenant>.<format>` | 7 days; when full, what triage has acked makes room, then publishing fails |
+//! | `INGEST` | `ingest.<tenant>.<format>`, `probe.ready` | 7 days; when full, what triage has acked makes room, then publishing fails |
 //! | `JOBS` | `jobs.<kind>.<tenant>` | until acked; when full, publishing fails |
 //! | `EVENTS` | `events.<tenant>.<run>` | 7 days; when full, the oldest go |
-//! | `DEAD` | `dead.<kind>.<tenant>` | until replayed; when full, the oldest go |
+//! | `DEAD` | `dead.<kind>.<tenant>` | until replayed or dropped; when full, the oldest go |
 //!
 //! Delivery is at least once, and an ack proves nothing about who else ran: a late ack of an old delivery is taken as well.
 //! So this room never promises an effect once; that is for the database to do.
@@ -17,8 +17,11 @@ pub mod envelope;
 mod error;
 mod events;
 mod masked;
+mod presence;
+mod probe;
 mod publish;
 mod topology;
+mod unclaimed;
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -35,6 +38,7 @@ pub use budgets::Share;
 pub use dead::DeadLetter;
 pub use delivery::{Delivery, Pull};
 pub use error::QueueError;
+pub use presence::Expected;
 pub use publish::Published;
 pub use topology::{Depth, StreamName};
 
@@ -73,6 +77,10 @@ pub struct Config {
     /// How long progress is kept. In a file: seconds.
     #[serde(deserialize_with = "seconds")]
     pub events_max_age: Duration,
+    /// How often the embedded server has what it accepted written to the disk itself; zero: before each acknowledgement. In a file: seconds,
+    /// with a fraction.
+    #[serde(deserialize_with = "fraction")]
+    pub sync_interval: Duration,
 }
 
 impl Default for Config {
@@ -92,6 +100,7 @@ impl Default for Config {
             dead_max_bytes: 512 * MIB,
             ingest_max_age: WEEK,
             events_max_age: WEEK,
+            sync_interval: Duration::from_millis(500),
         }
     }
 }
@@ -112,6 +121,16 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
     u64::deserialize(deserializer).map(Duration::from_secs)
 }
 
+fn fraction<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let seconds = f64::deserialize(deserializer)?;
+    let whole = Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)?;
+    if whole.is_zero() || (Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&whole) {
+        Ok(whole)
+    } else {
+        Err(serde::de::Error::custom("sync_interval must be 0, for each message, or 0.001 to 3600 seconds"))
+    }
+}
+
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
 }
@@ -126,6 +145,7 @@ pub struct Queue {
     connections: watch::Receiver<u64>,
     /// The bucket of the budgets, once somebody has asked for it.
     budgets: Arc<Mutex<Option<kv::Store>>>,
+    probed: Arc<tokio::sync::Mutex<probe::Probed>>,
 }
 
 impl std::fmt::Debug for Queue {
@@ -169,7 +189,7 @@ impl Queue {
         check_version(&info.version, &address)?;
         let js = jetstream::ContextBuilder::new().timeout(REQUEST_LIMIT).ack_timeout(REQUEST_LIMIT).build(client.clone());
         js.query_account().await.map_err(|source| QueueError::NoJetStream { address, reason: source.to_string() })?;
-        Ok(Self { client, js, config: Arc::new(config.clone()), connections, budgets: Arc::default() })
+        Ok(Self { client, js, config: Arc::new(config.clone()), connections, budgets: Arc::default(), probed: Arc::default() })
     }
 
     /// Whether the connection is up at this moment.

@@ -2,6 +2,7 @@
 
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use async_nats::jetstream::{self, ErrorCode};
 use bytes::Bytes;
 
@@ -12,6 +13,9 @@ use crate::domain::{EventId, Job, Release, TenantId};
 
 /// The header of a raw event that names the release it came from.
 pub(super) const RELEASE_HEADER: &str = "Odoo-Release";
+
+/// The header that names a raw event whose `Nats-Msg-Id` is another: one that is published again.
+pub(super) const EVENT_HEADER: &str = "Odoo-Event-Id";
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +29,42 @@ pub struct Published {
 impl Queue {
     /// Publishes a job. Its run id makes a second publish within the duplicate window a duplicate.
     pub async fn publish_job(&self, job: &Job, traceparent: Option<&str>) -> Result<Published, QueueError> {
+        let published = self.publish_job_as(job, traceparent, job.run_id.to_string()).await?;
+        if !published.duplicate || self.is_on_subject(StreamName::Jobs, published.sequence, &job_subject(job)).await? {
+            return Ok(published);
+        }
+        // Ids are remembered for all subjects of a stream together: another tenant has used this one, and must not keep the message out.
+        self.publish_job_as(job, traceparent, format!("{}-{}", job.run_id, uuid::Uuid::new_v4())).await
+    }
+
+    /// Publishes a job again whose message, `lost`, is gone. The first id may still be remembered, so the message gets another one: the
+    /// same for whoever else misses the same message.
+    pub async fn republish_job(&self, job: &Job, traceparent: Option<&str>, lost: Option<u64>) -> Result<Published, QueueError> {
+        let id = format!("again-{}-{}-{}", job.tenant, job.run_id, lost.unwrap_or_default());
+        let published = self.publish_job_as(job, traceparent, id).await?;
+        // The message that was published again is gone too, and the server still remembers its id.
+        if published.duplicate && lost == Some(published.sequence) {
+            return self.publish_job_as(job, traceparent, format!("{}-{}", job.run_id, uuid::Uuid::new_v4())).await;
+        }
+        Ok(published)
+    }
+
+    async fn publish_job_as(&self, job: &Job, traceparent: Option<&str>, id: String) -> Result<Published, QueueError> {
         let message = PublishMessage::build()
             .payload(envelope::encode(job, traceparent)?.into())
-            .message_id(job.run_id.to_string())
+            .message_id(id)
             .header("content-type", envelope::CONTENT_TYPE)
             .header(MASKED_HEADER, "1");
-        self.publish(StreamName::Jobs, &format!("jobs.{}.{}", job.kind, job.tenant), message).await
+        self.publish(StreamName::Jobs, &job_subject(job), message).await
+    }
+
+    /// Whether the message that took an id is on this subject. One that is gone says nothing, and counts as not there.
+    async fn is_on_subject(&self, stream: StreamName, sequence: u64, subject: &str) -> Result<bool, QueueError> {
+        match self.stream(stream).await?.get_raw_message(sequence).await {
+            Ok(message) => Ok(self.bare_subject(&message.subject) == subject),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
+            Err(error) => Err(QueueError::unavailable(format!("looking for message {sequence}"), error)),
+        }
     }
 
     /// Publishes a raw event as it came, but for its secrets. `format` names the decoder: `webhook`, `sentry`, `otlp`, `odoo_log`.
@@ -49,14 +83,21 @@ impl Queue {
     ) -> Result<Published, QueueError> {
         let subject = format!("ingest.{tenant}.{}", token(format)?);
         let payload = masked(payload).await?;
-        let message = || {
-            let message = PublishMessage::build().payload(payload.clone()).message_id(event.to_string()).header(MASKED_HEADER, "1");
+        let message = |id: String| {
+            let message = PublishMessage::build().payload(payload.clone()).message_id(id).header(MASKED_HEADER, "1").header(EVENT_HEADER, event.to_string());
             release.into_iter().fold(message, |message, release| message.header(RELEASE_HEADER, release.as_str()))
         };
-        match self.publish(StreamName::Ingest, &subject, message()).await {
-            Err(QueueError::Full { .. }) if self.drop_acked().await? => self.publish(StreamName::Ingest, &subject, message()).await,
-            outcome => outcome,
+        let published = match self.publish(StreamName::Ingest, &subject, message(event.to_string())).await {
+            Err(QueueError::Full { .. }) if self.drop_acked().await? => {
+                self.publish(StreamName::Ingest, &subject, message(event.to_string())).await?
+            }
+            outcome => outcome?,
+        };
+        if !published.duplicate || self.is_on_subject(StreamName::Ingest, published.sequence, &subject).await? {
+            return Ok(published);
         }
+        // Another tenant has used this id, or the event was taken out of the stream; triage counts it once whatever happens.
+        self.publish(StreamName::Ingest, &subject, message(format!("{event}-{}", uuid::Uuid::new_v4()))).await
     }
 
     /// Deletes the raw events that triage is done with. They are kept as long as there is room, no longer.
@@ -89,6 +130,10 @@ impl Queue {
             }),
         }
     }
+}
+
+fn job_subject(job: &Job) -> String {
+    format!("jobs.{}.{}", job.kind, job.tenant)
 }
 
 fn server_error(error: &jetstream::context::PublishError) -> Option<ErrorCode> {

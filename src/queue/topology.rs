@@ -41,12 +41,13 @@ impl StreamName {
         }
     }
 
-    const fn subjects(self) -> &'static str {
+    /// Raw events share their stream with the probe: whether it takes a message is what matters.
+    const fn subjects(self) -> &'static [&'static str] {
         match self {
-            Self::Ingest => "ingest.*.*",
-            Self::Jobs => "jobs.*.*",
-            Self::Events => "events.*.*",
-            Self::Dead => "dead.*.*",
+            Self::Ingest => &["ingest.*.*", PROBE],
+            Self::Jobs => &["jobs.*.*"],
+            Self::Events => &["events.*.*"],
+            Self::Dead => &["dead.*.*"],
         }
     }
 }
@@ -65,6 +66,9 @@ pub struct Depth {
     /// Each consumer: its name, what it has still to deliver, and what is delivered but not acked.
     pub consumers: Vec<(String, u64, u64)>,
 }
+
+/// The subject of the probe, which no consumer takes.
+pub(super) const PROBE: &str = "probe.ready";
 
 /// The consumer that triage pulls from.
 pub(super) const TRIAGE: &str = "triage";
@@ -123,7 +127,7 @@ impl Queue {
         let settings = &self.config;
         let base = stream::Config {
             name: self.name(name.as_str()),
-            subjects: vec![self.subject(name.subjects())],
+            subjects: name.subjects().iter().map(|subject| self.subject(subject)).collect(),
             duplicate_window: settings.duplicate_window,
             retention: RetentionPolicy::Limits,
             ..found

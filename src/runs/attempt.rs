@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::unknown_tenant;
-use crate::db::{Db, DbError, TenantTx, storable, storable_json};
-use crate::domain::{Job, Outcome, RunId, RunState, Submitter, TenantId};
+use super::{insert, unknown_tenant};
+use crate::db::{Db, DbError, TenantTx, storable, storable_json, stored};
+use crate::domain::{Job, Outcome, Prerequisite, RunId, RunState, Submitter, TenantId};
 
 /// What tells one attempt from every other; only its holder may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,19 +32,48 @@ pub enum Claim {
     },
 }
 
-/// Takes a run that waits, or whose lease has run out. Writes the row first if the job came straight from the queue.
-pub async fn claim(db: &Db, job: &Job, worker: &str, lease: Duration) -> Result<Claim, DbError> {
-    claim_as(db, job, worker, lease, Submitter::Queue).await
+/// What is known of a run whose message has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived {
+    /// Whether the message made the run.
+    pub is_new: bool,
+    /// What the run waits for since its last attempt.
+    pub waits_for: Option<Prerequisite>,
 }
 
-/// The same, and who asks for the run if its row is not there yet.
-pub async fn claim_as(db: &Db, job: &Job, worker: &str, lease: Duration, by: Submitter) -> Result<Claim, DbError> {
+/// Notes that a message of the run is here, with its number in the stream. Writes the row first if the job came straight from the queue.
+pub async fn arrived(db: &Db, job: &Job, traceparent: Option<&str>, sequence: u64) -> Result<Arrived, DbError> {
     let mut tx = db.tenant(&job.tenant).await?;
-    adopt(&mut tx, job, by).await?;
+    let is_new = insert(&mut tx, job, traceparent, None).await?;
+    let row = sqlx::query!(
+        "update runs set published_at = coalesce(published_at, clock_timestamp()), message_seq = $2 where id = $1 returning waits_for",
+        job.run_id.0,
+        i64::try_from(sequence).ok(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    tx.commit().await?;
+    let waits_for = row.and_then(|row| row.waits_for).map(|name| stored("prerequisite", &name)).transpose()?;
+    Ok(Arrived { is_new, waits_for })
+}
+
+/// Takes a run that waits, or whose lease has run out. Writes the row first if the job came straight from the queue.
+pub async fn claim(db: &Db, job: &Job, worker: &str, lease: Duration) -> Result<Claim, DbError> {
+    claim_as(db, job, worker, lease, Submitter::Queue, false).await
+}
+
+/// The same for a command of the operator that does the run in its own process: there is no message, and no worker takes the run over.
+pub async fn claim_in_process(db: &Db, job: &Job, worker: &str, lease: Duration) -> Result<Claim, DbError> {
+    claim_as(db, job, worker, lease, Submitter::Operator, true).await
+}
+
+async fn claim_as(db: &Db, job: &Job, worker: &str, lease: Duration, by: Submitter, in_process: bool) -> Result<Claim, DbError> {
+    let mut tx = db.tenant(&job.tenant).await?;
+    adopt(&mut tx, job, by, in_process).await?;
     let token = AttemptToken(Uuid::new_v4());
     // clock_timestamp(): now() is the start of the transaction, which may have waited for the row since.
     let granted = sqlx::query!(
-        r#"update runs set state = 'running', attempts = attempts + 1, attempt_token = $2, worker = $4,
+        r#"update runs set state = 'running', attempts = attempts + 1, attempt_token = $2, worker = $4, waits_for = null,
                   lease_until = clock_timestamp() + make_interval(secs => $3),
                   started_at = coalesce(started_at, clock_timestamp()), published_at = coalesce(published_at, clock_timestamp())
             where id = $1 and (state = 'queued' or (state = 'running' and lease_until < clock_timestamp()))
@@ -65,16 +94,19 @@ pub async fn claim_as(db: &Db, job: &Job, worker: &str, lease: Duration, by: Sub
 }
 
 /// Any program may publish a job; the first delivery makes it a run like any other.
-async fn adopt(tx: &mut TenantTx, job: &Job, by: Submitter) -> Result<(), DbError> {
+async fn adopt(tx: &mut TenantTx, job: &Job, by: Submitter, in_process: bool) -> Result<(), DbError> {
     let payload = storable_json("payload", &job.payload)?;
     sqlx::query!(
-        "insert into runs (id, tenant_id, kind, payload, submitter, submitted_by) values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing",
+        "insert into runs (id, tenant_id, kind, payload, submitter, submitted_by, in_process)
+         values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict (tenant_id, id) do nothing",
         job.run_id.0,
         job.tenant.as_str(),
         job.kind.as_str(),
         payload,
         by.as_str(),
         by.key(),
+        in_process,
     )
     .execute(tx.conn())
     .await
@@ -132,6 +164,39 @@ pub async fn release(db: &Db, tenant: &TenantId, run: RunId, token: AttemptToken
         == 1;
     tx.commit().await?;
     Ok(released)
+}
+
+/// Lets the run wait for what it lacks; the attempt does not count. `false`: it was no longer ours, or it has waited `max` times.
+pub async fn hold(db: &Db, tenant: &TenantId, run: RunId, token: AttemptToken, lacking: Prerequisite, max: u32) -> Result<bool, DbError> {
+    let mut tx = db.tenant(tenant).await?;
+    let held = sqlx::query!(
+        "update runs set state = 'queued', attempt_token = null, lease_until = null, attempts = attempts - 1, waits_for = $3,
+                waits = waits + 1
+          where id = $1 and attempt_token = $2 and waits < $4",
+        run.0,
+        token.0,
+        lacking.as_str(),
+        i32::try_from(max).unwrap_or(i32::MAX),
+    )
+    .execute(tx.conn())
+    .await?
+    .rows_affected()
+        == 1;
+    tx.commit().await?;
+    Ok(held)
+}
+
+/// Returns how often the run has waited for what it lacked.
+pub async fn waits(db: &Db, tenant: &TenantId, run: RunId) -> Result<u32, DbError> {
+    let mut tx = db.tenant(tenant).await?;
+    let row = sqlx::query!("select waits from runs where id = $1", run.0).fetch_optional(tx.conn()).await?;
+    Ok(row.and_then(|row| u32::try_from(row.waits).ok()).unwrap_or(0))
+}
+
+/// Notes what a run that is about to fail fails for lack of, if anything.
+pub async fn note_lack(tx: &mut TenantTx, run: RunId, token: AttemptToken, lack: Option<&str>) -> Result<(), DbError> {
+    sqlx::query!("update runs set failed_for = $3 where id = $1 and attempt_token = $2", run.0, token.0, lack).execute(tx.conn()).await?;
+    Ok(())
 }
 
 /// Ends a run that waits, because its message will never be taken up. `false`: it does not wait, or was asked for with something else.

@@ -6,7 +6,9 @@ mod approval;
 mod attempt;
 mod authority;
 pub mod groups;
+mod requests;
 mod rollback;
+mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -21,10 +23,15 @@ use crate::domain::{Cost, GroupId, Job, JobKind, RunId, RunState, Submitter, Ten
 use crate::odoo;
 
 pub use approval::{Offered, mark_approved, offered};
-pub use attempt::{AttemptToken, Claim, claim, claim_as, extend, fenced, finish, keep_outcome, kept_outcome, refuse, release};
+pub use attempt::{
+    Arrived, AttemptToken, Claim, arrived, claim, claim_in_process, extend, fenced, finish, hold, keep_outcome, kept_outcome, note_lack, refuse,
+    release, waits,
+};
 pub use authority::authority;
 
+pub use requests::note_request;
 pub use rollback::{Written, mark_rolled_back, written};
+pub use waiting::{MessagePlace, WaitingRun, end_abandoned, job, look_for_message, waiting};
 
 /// A run as people and programs see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -58,6 +65,10 @@ pub struct RunView {
     pub cost: Cost,
     /// The group of errors it is for.
     pub group: Option<GroupId>,
+    /// What its next attempt waits for: `docker`, `database`, `nats` or `claude`.
+    pub waits_for: Option<String>,
+    /// The run that failed and that this one is another try of.
+    pub replay_of: Option<RunId>,
     /// The trace it belongs to.
     pub traceparent: Option<String>,
 }
@@ -77,14 +88,37 @@ pub async fn insert_as(
     group: Option<GroupId>,
     by: Submitter,
 ) -> Result<bool, DbError> {
+    insert_row(tx, job, traceparent, group, by, None).await
+}
+
+/// The same as another try of a run that failed, asked for by whoever asked for that one.
+pub async fn insert_replay(
+    tx: &mut TenantTx,
+    job: &Job,
+    traceparent: Option<&str>,
+    group: Option<GroupId>,
+    replay_of: RunId,
+) -> Result<bool, DbError> {
+    insert_row(tx, job, traceparent, group, Submitter::Queue, Some(replay_of)).await
+}
+
+async fn insert_row(
+    tx: &mut TenantTx,
+    job: &Job,
+    traceparent: Option<&str>,
+    group: Option<GroupId>,
+    by: Submitter,
+    replay_of: Option<RunId>,
+) -> Result<bool, DbError> {
     // Whichever door the job came by, its secrets end here.
     let mut payload = job.payload.clone();
     odoo::mask_json(&mut payload);
     let payload = storable_json("payload", &payload)?;
     let inserted = sqlx::query!(
-        "insert into runs (id, tenant_id, kind, payload, traceparent, group_id, submitter, submitted_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)
-         on conflict (id) do nothing",
+        "insert into runs (id, tenant_id, kind, payload, traceparent, group_id, submitter, submitted_by, replay_of)
+         select $1, $2, $3, $4, $5, $6, coalesce(r.submitter, $7), case when r.id is null then $8 else r.submitted_by end, $9
+           from (values (1)) as one left join runs as r on r.id = $9
+         on conflict (tenant_id, id) do nothing",
         job.run_id.0,
         job.tenant.as_str(),
         job.kind.as_str(),
@@ -93,6 +127,7 @@ pub async fn insert_as(
         group.map(|group| group.0),
         by.as_str(),
         by.key(),
+        replay_of.map(|run| run.0),
     )
     .execute(tx.conn())
     .await
@@ -115,10 +150,17 @@ fn unknown_tenant(error: sqlx::Error, tenant: &TenantId) -> DbError {
     }
 }
 
-/// Notes that the queue has the message.
-pub async fn mark_published(db: &Db, tenant: &TenantId, run: RunId) -> Result<(), DbError> {
+/// Notes that the queue has the message, and where it stands in its stream.
+pub async fn mark_published(db: &Db, tenant: &TenantId, run: RunId, sequence: u64) -> Result<(), DbError> {
     let mut tx = db.tenant(tenant).await?;
-    sqlx::query!("update runs set published_at = now() where id = $1 and published_at is null", run.0).execute(tx.conn()).await?;
+    sqlx::query!(
+        "update runs set published_at = coalesce(published_at, now()), message_seq = $2
+          where id = $1 and (published_at is null or message_seq is distinct from $2)",
+        run.0,
+        i64::try_from(sequence).ok(),
+    )
+    .execute(tx.conn())
+    .await?;
     tx.commit().await
 }
 
@@ -166,7 +208,7 @@ async fn jobs_of(db: &Db, tenant: &TenantId, runs: &[Uuid]) -> Result<Vec<(Job, 
 pub async fn get(db: &Db, tenant: &TenantId, run: RunId) -> Result<Option<RunView>, DbError> {
     let mut tx = db.tenant(tenant).await?;
     let row = sqlx::query!(
-        r#"select kind, payload, state, attempts, worker, created_at, published_at, started_at, finished_at, result, error, group_id, traceparent,
+        r#"select kind, payload, state, attempts, worker, created_at, published_at, started_at, finished_at, result, error, group_id, traceparent, waits_for, replay_of,
                   usd::float8 as "usd!", input_tokens, output_tokens, cache_read_tokens
              from runs where id = $1"#,
         run.0,
@@ -194,6 +236,8 @@ pub async fn get(db: &Db, tenant: &TenantId, run: RunId) -> Result<Option<RunVie
             cache_read_tokens: u64::try_from(row.cache_read_tokens).unwrap_or(0),
         },
         group: row.group_id.map(GroupId),
+        waits_for: row.waits_for,
+        replay_of: row.replay_of.map(RunId),
         traceparent: row.traceparent,
     }))
 }

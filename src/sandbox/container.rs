@@ -1,13 +1,16 @@
 //! One container and the commands run in it.
 
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::container::LogOutput;
+use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::exec::{StartExecOptions, StartExecResults};
-use bollard::models::{ContainerCreateBody, ContainerUpdateBody, ExecConfig};
-use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder};
+use bollard::models::{ContainerCreateBody, ContainerUpdateBody, ExecConfig, HostConfig};
+use bollard::query_parameters::{
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
+};
 use futures::{Stream, StreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
@@ -74,11 +77,20 @@ impl Output {
 /// A command that is talked to while it runs: what it prints, and what it reads.
 pub(super) type Attached = (Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>, Pin<Box<dyn AsyncWrite + Send>>);
 
+/// Starts the command that follows, and ends it when standard input ends. The watch is handed to the first process of the container, for
+/// PostgreSQL takes the end of a child that it does not know for a crash.
+const TETHERED: &str = r#"exec 3<&0 </dev/null; main=$$
+( ( while read -r _ <&3; do :; done; kill -QUIT "$main"; sleep 5; kill -KILL "$main" ) >/dev/null 2>&1 & )
+exec 3<&-; exec "$@""#;
+
 /// A container that is removed when it is dropped, as far as a drop can do that.
 pub(super) struct Container {
     docker: Docker,
     id: String,
     removed: bool,
+    /// The connection to its standard input, which the engine closes when this process is gone, whatever becomes of it. Behind a lock only
+    /// because it cannot be shared; nobody takes it.
+    _tether: Mutex<Option<AttachContainerResults>>,
     /// Its way out, which goes with it.
     egress: Option<Box<Egress>>,
 }
@@ -86,11 +98,33 @@ pub(super) struct Container {
 impl Container {
     /// Makes and starts one of this name.
     pub(super) async fn start(docker: &Docker, name: &str, body: ContainerCreateBody) -> Result<Self, SandboxError> {
-        let options = CreateContainerOptionsBuilder::new().name(name).build();
-        let created = docker.create_container(Some(options), body).await?;
-        let container = Self { docker: docker.clone(), id: created.id, removed: false, egress: None };
+        let container = Self::create(docker, name, body).await?;
         docker.start_container(&container.id, None).await?;
         Ok(container)
+    }
+
+    /// The same for one that ends and is removed when this process is gone, also after `kill -9`.
+    pub(super) async fn start_tethered(docker: &Docker, name: &str, body: ContainerCreateBody) -> Result<Self, SandboxError> {
+        let watched = ["bash", "-c", TETHERED, "tether"].map(str::to_owned).into_iter();
+        let body = ContainerCreateBody {
+            entrypoint: Some(watched.chain(body.entrypoint.unwrap_or_default()).collect()),
+            open_stdin: Some(true),
+            stdin_once: Some(true),
+            host_config: body.host_config.map(|host| HostConfig { auto_remove: Some(true), ..host }),
+            ..body
+        };
+        let mut container = Self::create(docker, name, body).await?;
+        // Before it is started, so that there is no moment at which it runs without us.
+        let options = AttachContainerOptionsBuilder::new().stdin(true).stream(true).build();
+        container._tether = Mutex::new(Some(docker.attach_container(&container.id, Some(options)).await?));
+        docker.start_container(&container.id, None).await?;
+        Ok(container)
+    }
+
+    async fn create(docker: &Docker, name: &str, body: ContainerCreateBody) -> Result<Self, SandboxError> {
+        let options = CreateContainerOptionsBuilder::new().name(name).build();
+        let created = docker.create_container(Some(options), body).await?;
+        Ok(Self { docker: docker.clone(), id: created.id, removed: false, _tether: Mutex::default(), egress: None })
     }
 
     /// The engine's name for it.

@@ -52,7 +52,7 @@ impl Egress {
             host_config: Some(host_config(config, cpus, mount.clone())),
             ..ContainerCreateBody::default()
         };
-        Ok(Self { container: Container::start(docker, name, body).await?, docker: docker.clone(), mount })
+        Ok(Self { container: Container::start_tethered(docker, name, body).await?, docker: docker.clone(), mount })
     }
 
     /// The socket, for the sandbox: it can be connected to and not replaced.

@@ -17,11 +17,13 @@ use super::egress;
 use super::lease::{is_over, run_part};
 use super::pool::Pool;
 use super::{Config, SandboxError, image};
-use crate::domain::{OdooVersion, RunId};
+use crate::domain::{OdooVersion, RunId, TenantId};
 use crate::odoo::source::Facts;
 
 /// Marks a container of ours; its value is the process that made it. Who may use it stands in its name.
 const LABEL: &str = "odoo-agent.sandbox";
+/// How many seconds there may be between making and starting a container; later its maker is gone.
+const STARTING: i64 = 60;
 
 /// A connection to the container engine that is made when it is first needed. Clones share it.
 #[derive(Debug, Clone)]
@@ -179,9 +181,9 @@ impl Engine {
         Ok(self.containers().await?.into_iter().filter(|found| !found.ended).count())
     }
 
-    /// Removes the containers that an earlier attempt of this run left behind; says how many.
-    pub async fn remove_run(&self, run: RunId) -> Result<usize, SandboxError> {
-        let part = format!(".{}.", run_part(run));
+    /// Removes the containers that an earlier attempt of this run of this tenant left behind; says how many.
+    pub async fn remove_run(&self, run: RunId, tenant: &TenantId) -> Result<usize, SandboxError> {
+        let part = format!(".{}.{tenant}.", run_part(run));
         let doomed = self.containers().await?;
         let removed = self.remove_all(doomed.into_iter().filter(|found| found.name.contains(&part)).map(|found| found.id)).await;
         egress::remove_volumes(self.docker().await?, LABEL, |name| name.contains(&part)).await?;
@@ -217,8 +219,10 @@ impl Engine {
         let found = self.docker().await?.list_containers(Some(options)).await?;
         let read = |container: ContainerSummary| {
             let ended = matches!(container.state, Some(ContainerSummaryStateEnum::EXITED | ContainerSummaryStateEnum::DEAD));
+            let never_started = container.state == Some(ContainerSummaryStateEnum::CREATED);
+            let is_old = container.created.is_some_and(|created| Utc::now().timestamp() - created > STARTING);
             let name = container.names.and_then(|names| names.into_iter().next()).unwrap_or_default();
-            Some(Found { id: container.id?, name, ended })
+            Some(Found { id: container.id?, name, ended: ended || (never_started && is_old) })
         };
         Ok(found.into_iter().filter_map(read).collect())
     }

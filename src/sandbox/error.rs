@@ -1,6 +1,6 @@
 //! Why a sandbox could not tell.
 
-use crate::domain::{Failure, OdooVersion};
+use crate::domain::{Failure, OdooVersion, Prerequisite};
 
 /// Why it could not be found out what a run does.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,8 @@ impl From<bollard::errors::Error> for SandboxError {
 impl From<SandboxError> for Failure {
     fn from(error: SandboxError) -> Self {
         match error {
-            SandboxError::EngineGone(_) | SandboxError::ImageMissing { .. } | SandboxError::ImageBuild(_) => Self::unavailable(error),
+            SandboxError::EngineGone(_) => Self::unavailable(error).lacking(Prerequisite::Docker),
+            SandboxError::ImageMissing { .. } | SandboxError::ImageBuild(_) => Self::unavailable(error),
             SandboxError::Sources(_) => Self::bad_input(error.to_string()),
             SandboxError::Protocol(_) => Self::bug(error),
         }
@@ -62,6 +63,7 @@ mod tests {
         let failure = Failure::from(SandboxError::EngineGone("connection refused".to_owned()));
         assert!(matches!(failure.kind, FailureKind::Unavailable { .. }));
         assert!(failure.to_string().contains("DOCKER_HOST"));
+        assert_eq!(failure.prerequisite, Some(Prerequisite::Docker));
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Engine {
             host_config: Some(host),
             ..ContainerCreateBody::default()
         };
-        let mut container = Container::start(self.docker().await?, name, body).await?;
+        let mut container = Container::start_tethered(self.docker().await?, name, body).await?;
         if let Some(egress) = egress {
             container.hold(egress);
         }

@@ -28,8 +28,13 @@ pub(super) fn end(paths: &Paths) {
     let _ = fs::remove_file(paths.pid_file("postgres"));
 }
 
+/// The process of a pid file, if it runs and was started with `marker`.
+pub(super) fn running(pid_file: &Path, marker: &Path) -> Option<Pid> {
+    read_pid(pid_file).filter(|pid| is_ours(*pid, marker))
+}
+
 fn end_one(pid_file: &Path, marker: &Path, gentle: Signal) {
-    let Some(pid) = read_pid(pid_file).filter(|pid| is_ours(*pid, marker)) else { return };
+    let Some(pid) = running(pid_file, marker) else { return };
     tracing::warn!(%pid, "a server of the embedded stack outlived its program; ending it");
     for signal in [gentle, Signal::SIGKILL] {
         let _ = kill(pid, signal);

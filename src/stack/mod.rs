@@ -10,10 +10,12 @@
 mod account;
 mod binaries;
 mod guests;
+mod health;
 mod leftovers;
 mod nats;
 mod postgres;
 mod process;
+pub mod producers;
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
@@ -26,6 +28,7 @@ use tokio::time::Instant;
 
 use account::Account;
 use process::Supervised;
+pub use producers::Producer;
 
 /// How long a second process waits for the first one's servers, and a server may take to answer. Crash recovery takes time.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -41,6 +44,25 @@ pub struct Config {
     pub nats: bool,
     /// Whether a PostgreSQL is wanted.
     pub postgres: bool,
+    /// How often the nats-server has its data written to the disk itself.
+    pub sync: SyncInterval,
+}
+
+/// How often the nats-server has what it accepted written to the disk itself: what a power loss may take. The end of the program, or of
+/// the server, takes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncInterval {
+    /// Each message, before it is acknowledged.
+    Always,
+    /// This often.
+    Every(Duration),
+}
+
+impl Default for SyncInterval {
+    /// What was accepted in the last half second is written by the next one, so that less than a second is lost.
+    fn default() -> Self {
+        Self::Every(Duration::from_millis(500))
+    }
 }
 
 /// Why the stack could not be started.
@@ -106,6 +128,9 @@ pub enum StackError {
     /// PostgreSQL runs but something in it could not be set up.
     #[error("PostgreSQL could not be set up: {0}")]
     Database(#[from] sqlx::Error),
+    /// A producer cannot be added.
+    #[error("the producer cannot be added: {0}")]
+    Producer(String),
     /// Another process holds the data directory, and its servers do not answer.
     #[error("another process holds {} and its servers do not answer: wait for it, or end it", .0.display())]
     Occupied(PathBuf),
@@ -185,8 +210,7 @@ impl Stack {
             Ok((account, paths))
         })
         .await?;
-        let nats =
-            async { if config.nats { nats::start(&config.runtime_dir, &paths, account.as_ref()).await.map(Some) } else { Ok(None) } };
+        let nats = async { if config.nats { nats::start(config, &paths, account.as_ref()).await.map(Some) } else { Ok(None) } };
         let postgres = async {
             if config.postgres { postgres::start(&config.runtime_dir, &paths, account.as_ref()).await.map(Some) } else { Ok(None) }
         };

@@ -54,6 +54,7 @@ pub(super) async fn start(runtime: &Path, paths: &Paths, account: Option<&Accoun
         pid_file: paths.pid_file("postgres"),
         stop: Signal::SIGINT,
         abort: Signal::SIGQUIT,
+        health: None,
     };
     let log = program.log.clone();
     let server = program.supervise()?;

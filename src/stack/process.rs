@@ -16,6 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::account::Account;
+use super::health::{Health, Observed};
 use super::{StackError, io};
 
 /// How often a child is asked whether it still lives.
@@ -43,6 +44,8 @@ pub(super) struct Program {
     pub(super) stop: Signal,
     /// Asks for an end at once, without leaving anything behind.
     pub(super) abort: Signal,
+    /// Where to ask whether it is well.
+    pub(super) health: Option<Health>,
 }
 
 /// A server that is being watched. Dropping it ends the server at once.
@@ -114,13 +117,19 @@ impl Program {
 
     /// How the child ended by itself, or `None` if it was told to.
     fn watch(&self, child: &mut Child, orders: &Receiver<()>) -> Option<std::process::ExitStatus> {
+        let mut observed = Observed::new();
         loop {
             let order = orders.recv_timeout(TICK);
             if let Ok(Some(status)) = child.try_wait() {
                 return matches!(order, Err(RecvTimeoutError::Timeout)).then_some(status);
             }
             match order {
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(why) = self.health.as_ref().and_then(|health| observed.fault(health)) {
+                        tracing::error!(server = self.name, why, "a server of the embedded stack is not well; it is started anew");
+                        self.end(child, &[(self.stop, HURRIED), (self.abort, HURRIED)]);
+                    }
+                }
                 Ok(()) => {
                     self.end(child, &[(self.stop, ORDERLY), (self.abort, HURRIED)]);
                     return None;

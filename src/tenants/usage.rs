@@ -19,7 +19,7 @@ pub async fn record(tx: &mut TenantTx, run: RunId, step: &str, cost: &Cost) -> R
     let charged = sqlx::query!(
         "with charged as (
             insert into usage (tenant_id, run_id, step, usd, input_tokens, output_tokens, cache_read_tokens)
-            values ($1, $2, $3, $4::float8::numeric, $5, $6, $7) on conflict (run_id, step) do nothing
+            values ($1, $2, $3, $4::float8::numeric, $5, $6, $7) on conflict (tenant_id, run_id, step) do nothing
             returning run_id, usd, input_tokens, output_tokens, cache_read_tokens)
          update runs set usd = runs.usd + charged.usd, input_tokens = runs.input_tokens + charged.input_tokens,
                 output_tokens = runs.output_tokens + charged.output_tokens,

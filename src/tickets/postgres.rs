@@ -22,7 +22,7 @@ pub async fn file(tx: &mut TenantTx, run: RunId, ticket: &Ticket) -> Result<Tick
     let body: String = storable(&ticket.body).chars().take(MAX_BODY).collect();
     sqlx::query!(
         "insert into tickets (id, tenant_id, run_id, title, body, evidence, patch) values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict (run_id) do nothing",
+         on conflict (tenant_id, run_id) do nothing",
         Uuid::now_v7(),
         tenant.as_str(),
         run.0,

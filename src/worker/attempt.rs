@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use super::{Worker, hopeless};
-use crate::domain::{Authority, Failure, FailureKind, Job, Outcome, Progress, RunId, TenantId, Verdict};
+use super::{Worker, hopeless, prerequisites};
+use crate::domain::{Authority, Failure, FailureKind, Job, Outcome, Prerequisite, Progress, RunId, TenantId, Verdict};
 use crate::ingest;
 use crate::jobs::{self, Ctx};
 use crate::queue::{Delivery, QueueError, envelope};
@@ -24,6 +24,8 @@ type Tell = Arc<dyn Fn(Progress) + Send + Sync>;
 
 /// How long an attempt waits for its handler to be gone, and for its last steps to be told.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a run may wait for something that is away before its attempts count: with the longest waits most of a day.
+const MAX_WAITS: u32 = 200;
 
 /// Sees one delivery to its end. Never fails: whatever happens becomes an acknowledgement of one kind or another.
 pub async fn deliver(worker: &Worker, delivery: Delivery) {
@@ -37,8 +39,11 @@ pub async fn deliver(worker: &Worker, delivery: Delivery) {
         crate::telemetry::set_parent(&span, traceparent);
     }
     async {
-        let acknowledged = match accept(worker, &job, traceparent.as_deref()).await {
-            Ok(job) => attempt(worker, &job, &delivery).await,
+        let acknowledged = match accept(worker, &job, &delivery, traceparent.as_deref()).await {
+            Ok((job, waits_for)) => match prerequisites::must_wait(worker, job.kind, waits_for) {
+                Some(wait) => delivery.nak(wait).await,
+                None => attempt(worker, &job, &delivery).await,
+            },
             Err(failure) => turn_down(worker, &job, &delivery, failure).await,
         };
         if let Err(error) = acknowledged {
@@ -50,25 +55,21 @@ pub async fn deliver(worker: &Worker, delivery: Delivery) {
 }
 
 /// A producer that publishes straight to NATS gets the same row and the same checks as one that comes over HTTP. Returns what is to be done: of a
-/// run that has a row, what the row says, for its message may be anybody's.
-async fn accept(worker: &Worker, job: &Job, traceparent: Option<&str>) -> Result<Job, Failure> {
+/// run that has a row, what the row says, for its message may be anybody's., and what the run waits for.
+async fn accept(worker: &Worker, job: &Job, delivery: &Delivery, traceparent: Option<&str>) -> Result<(Job, Option<Prerequisite>), Failure> {
     if !tenants::exists(&worker.app.db, &job.tenant).await? {
         return Err(Failure::bad_input(format!("there is no tenant {}", job.tenant)));
     }
     crate::app::App::check(job.kind, &job.payload)?;
     let job = Job { payload: ingest::recompute_fingerprint(job.payload.clone()), ..job.clone() };
-    let mut tx = worker.app.db.tenant(&job.tenant).await?;
-    let is_new = runs::insert(&mut tx, &job, traceparent, None).await?;
-    tx.commit().await?;
-    runs::mark_published(&worker.app.db, &job.tenant, job.run_id).await?;
-    if is_new {
-        return Ok(job);
+    let arrived = runs::arrived(&worker.app.db, &job, traceparent, delivery.sequence).await?;
+    if arrived.is_new {
+        return Ok((job, None));
     }
     match runs::get(&worker.app.db, &job.tenant, job.run_id).await? {
-        Some(view) if view.kind == job.kind.as_str() => Ok(Job { payload: view.payload, ..job }),
+        Some(view) if view.kind == job.kind.as_str() => Ok((Job { payload: view.payload, ..job }, arrived.waits_for)),
         Some(view) => Err(Failure::bad_input(format!("the run {} is a job of the kind {}, not {}", job.run_id, view.kind, job.kind))),
-        // It is another tenant's; the claim says so.
-        None => Ok(job),
+        None => Ok((job, arrived.waits_for)),
     }
 }
 
@@ -99,7 +100,7 @@ async fn attempt(worker: &Worker, job: &Job, delivery: &Delivery) -> Result<(), 
         // each time must not do so for ever.
         let why = format!("{} attempts were cut off without a word: their worker died or lost its connections", number - 1);
         tracing::error!(why, "the run is given up");
-        return give_up(worker, job, token, number - 1, delivery, &why).await;
+        return give_up(worker, job, token, number - 1, delivery, Failure::bug(anyhow::anyhow!(why))).await;
     }
     let beat = || async {
         if let Err(error) = delivery.progress().await {
@@ -110,6 +111,9 @@ async fn attempt(worker: &Worker, job: &Job, delivery: &Delivery) -> Result<(), 
         Ok(_) => return delivery.ack().await,
         Err(failure) => failure,
     };
+    if let Some(wait) = hold(worker, job, token, &failure, delivery).await {
+        return delivery.nak(wait).await;
+    }
     match failure.verdict(job.kind, number, rand::random()) {
         Verdict::LetGo => {
             tracing::info!(%failure, "another attempt holds the run");
@@ -125,19 +129,45 @@ async fn attempt(worker: &Worker, job: &Job, delivery: &Delivery) -> Result<(), 
         }
         Verdict::GiveUp => {
             tracing::error!(%failure, attempt = number, "the run is given up");
-            give_up(worker, job, token, number, delivery, &failure.to_string()).await
+            give_up(worker, job, token, number, delivery, failure).await
         }
     }
 }
 
+/// Lets a run wait for what it lacks; the attempt does not count. Returns how long. `None`: nothing is away, or the run has waited so often
+/// that it is to be judged.
+async fn hold(worker: &Worker, job: &Job, token: AttemptToken, failure: &Failure, delivery: &Delivery) -> Option<Duration> {
+    let lacking = failure.prerequisite?;
+    let wait = prerequisites::is_away(worker, lacking, failure, delivery).await?;
+    match runs::hold(&worker.app.db, &job.tenant, job.run_id, token, lacking, MAX_WAITS).await {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(error) => {
+            tracing::warn!(%error, "it could not be written down that the run waits; its lease will run out");
+            return None;
+        }
+    }
+    tracing::warn!(%failure, lacking = lacking.as_str(), wait_ms = wait.as_millis() as u64, "the run waits for what is away");
+    let said = format!("{} is away: {failure}. The run waits, and the attempt does not count", lacking.as_str());
+    worker.app.tell(&job.tenant, job.run_id, &Progress::new("waiting", said)).await;
+    Some(wait)
+}
+
 /// The dead letter first, then the row, then the message: a crash in between repeats a step, and each is done once.
-async fn give_up(worker: &Worker, job: &Job, token: AttemptToken, attempts: u32, delivery: &Delivery, why: &str) -> Result<(), QueueError> {
+async fn give_up(
+    worker: &Worker,
+    job: &Job,
+    token: AttemptToken,
+    attempts: u32,
+    delivery: &Delivery,
+    failure: Failure,
+) -> Result<(), QueueError> {
     if let Ok(false) = runs::extend(&worker.app.db, &job.tenant, job.run_id, token, lease(worker)).await {
         tracing::info!("another attempt holds the run; it is not this one's to give up");
         return Ok(());
     }
-    worker.app.queue.dead_letter(delivery, why, attempts).await?;
-    match worker.app.give_up(job, token, why).await {
+    worker.app.queue.dead_letter(delivery, &failure.to_string(), attempts).await?;
+    match worker.app.give_up(job, token, &failure).await {
         Err(error) if error.kind == FailureKind::Fenced => return Ok(()),
         Err(error) => {
             tracing::warn!(%error, "the end of the run could not be written");
@@ -184,11 +214,15 @@ where
     }
     if job.kind.needs_sandbox() {
         // What an attempt that died left behind. The engine may be away; opening a sandbox will say so.
-        let _ = worker.app.sandbox.remove_run(job.run_id).await;
+        let _ = worker.app.sandbox.remove_run(job.run_id, &job.tenant).await;
     }
+    let waits = runs::waits(&worker.app.db, &job.tenant, job.run_id).await?;
+    // Whoever watches a run wants its end now; a run in the queue waits for Claude if Claude is away.
+    let is_patient = told.is_none() && waits < MAX_WAITS;
     let (progress, telling) = teller(worker, &job.tenant, job.run_id, told);
     let authority = authority(worker, job).await?;
-    let ctx = context(worker, job, number, authority, progress);
+    // An attempt that did not count is one all the same for whoever is paid.
+    let ctx = context(worker, job, number + waits, authority, is_patient, progress);
     let deadline = ctx.deadline;
     (ctx.progress)(Progress::new("picked_up", format!("attempt {number} by worker {}", worker.instance)));
     // Aborted on every way out of here, also when this future is dropped.
@@ -216,7 +250,7 @@ where
             // A handler that was cut off could not close its container. If the run is another attempt's by now, so is what has its label:
             // then the container that was ours goes as its owner is dropped.
             if job.kind.needs_sandbox() && failure.kind != FailureKind::Fenced {
-                let _ = worker.app.sandbox.remove_run(job.run_id).await;
+                let _ = worker.app.sandbox.remove_run(job.run_id, &job.tenant).await;
             }
             Err(failure)
         }
@@ -254,7 +288,7 @@ async fn authority(worker: &Worker, job: &Job) -> Result<Authority, Failure> {
     Ok(runs::authority(&mut tx, job).await?)
 }
 
-fn context(worker: &Worker, job: &Job, number: u32, authority: Authority, progress: Tell) -> Ctx {
+fn context(worker: &Worker, job: &Job, number: u32, authority: Authority, is_patient: bool, progress: Tell) -> Ctx {
     let app = &worker.app;
     let settings = app.settings(&job.tenant);
     let ledger = Ledger::new(app.db.clone(), job.tenant.clone(), job.run_id, number, &settings);
@@ -267,6 +301,7 @@ fn context(worker: &Worker, job: &Job, number: u32, authority: Authority, progre
         ledger,
         sources: app.sources.clone(),
         claude: app.claude.clone(),
+        is_patient,
         sandbox: app.sandbox.clone(),
         instance: worker.instance.to_string(),
         deadline: Instant::now() + job.kind.deadline(),

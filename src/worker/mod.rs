@@ -3,6 +3,7 @@
 //! The worker owns acknowledgement; it never decides what a job means (`jobs`) or whether a failure may be retried (`domain::Failure`).
 
 mod attempt;
+mod prerequisites;
 mod pull;
 mod reconcile;
 mod triage;
@@ -18,7 +19,7 @@ use crate::app::App;
 use crate::domain::{Failure, FailureKind, JobKind};
 
 pub use attempt::{Told, execute};
-pub use reconcile::reconcile;
+pub use reconcile::{reconcile, recover};
 pub use triage::{Arrival, triage};
 
 /// How long running jobs may go on after the program was told to stop.
@@ -45,13 +46,21 @@ pub struct Worker {
     stop: CancellationToken,
     /// Hand back what is still running.
     abort: CancellationToken,
+    /// What is away.
+    breakers: Arc<prerequisites::Breakers>,
 }
 
 impl Worker {
     /// A worker over these adapters.
     pub fn new(app: App) -> Self {
         let instance = format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
-        Self { app, instance: instance.into(), stop: CancellationToken::new(), abort: CancellationToken::new() }
+        Self {
+            app,
+            instance: instance.into(),
+            stop: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            breakers: Arc::new(prerequisites::Breakers::new()),
+        }
     }
 
     /// The adapters.
@@ -72,6 +81,7 @@ impl Worker {
         }
         tasks.spawn(pull::raw_events(self.clone()));
         tasks.spawn(reconcile::every(self.clone(), Duration::from_secs(10)));
+        tasks.spawn(prerequisites::watch(self.clone()));
         tasks.spawn(keep_warm(self.clone()));
         tasks.spawn(keep_embedded(self.clone()));
         tasks.close();

@@ -6,12 +6,16 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::{Worker, attempt, triage};
+use super::{Worker, attempt, prerequisites, triage};
 use crate::domain::JobKind;
 use crate::queue::{Delivery, Pull};
 
-/// How long one request for a message stays open at the server.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one request for a message stays open at the server: a part of the time after which a delivery is made again. A worker that
+/// stands still leaves its open request behind; a message that goes there waits for one `ack_wait`, and the one that it comes again as
+/// must not meet the same request.
+fn patience(worker: &Worker) -> Duration {
+    (worker.app.config.queue.ack_wait / 5).clamp(Duration::from_secs(1), Duration::from_secs(10))
+}
 
 /// Pulls one kind of job, each on its own task, at most as many at once as the settings say.
 pub async fn jobs(worker: Worker, kind: JobKind) {
@@ -23,8 +27,12 @@ pub async fn jobs(worker: Worker, kind: JobKind) {
             permit = room.clone().acquire_owned() => permit,
             () = worker.stop.cancelled() => break,
         };
+        tokio::select! {
+            () = prerequisites::until_open(&worker, kind) => {}
+            () = worker.stop.cancelled() => break,
+        }
         let delivery = tokio::select! {
-            delivery = next(&mut pull) => delivery,
+            delivery = next(&mut pull, patience(&worker)) => delivery,
             () = worker.stop.cancelled() => break,
         };
         let worker = worker.clone();
@@ -43,7 +51,7 @@ pub async fn raw_events(worker: Worker) {
     let mut pull = worker.app.queue.raw_events();
     loop {
         tokio::select! {
-            delivery = next(&mut pull) => triage::deliver(&worker, delivery).await,
+            delivery = next(&mut pull, patience(&worker)) => triage::deliver(&worker, delivery).await,
             () = worker.stop.cancelled() => break,
         }
     }
@@ -51,10 +59,10 @@ pub async fn raw_events(worker: Worker) {
 }
 
 /// Waits for a message, through silence and outages alike. May be dropped without losing one.
-async fn next(pull: &mut Pull) -> Delivery {
+async fn next(pull: &mut Pull, patience: Duration) -> Delivery {
     let mut broken = false;
     loop {
-        match pull.next(PATIENCE).await {
+        match pull.next(patience).await {
             Ok(Some(delivery)) => return delivery,
             Ok(None) => broken = false,
             Err(error) => {

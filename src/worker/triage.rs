@@ -159,7 +159,8 @@ async fn group(app: &App, tenant: &TenantId, occurrence: &Occurrence<'_>) -> Res
     }
     tx.commit().await?;
     let Some(job) = job else { return Ok(None) };
-    let said = format!("{} opened a group for {}: {}", event, report.class.as_str(), report.title);
+    let did = if recorded.retries { "occurred in a group whose run failed because something was away:" } else { "opened a group for" };
+    let said = format!("{event} {did} {}: {}", report.class.as_str(), report.title);
     app.tell(tenant, job.run_id, &Progress::new("grouped", said).with(json!({ "group": recorded.group, "event": event }))).await;
     app.tell(tenant, job.run_id, &Progress::new("queued", "one job for the group")).await;
     // A failure is logged, and the run ended or left to the reconciler: nothing that a second delivery would do better.

@@ -165,7 +165,7 @@ async fn leftovers_of_a_dead_worker_go() {
         // As if the worker had died: no close, no drop.
         std::mem::forget(engine.open_with(&version(), owner, &domains()).await.unwrap());
     }
-    assert_eq!(engine.remove_run(taken_over.run).await.unwrap(), 2);
+    assert_eq!(engine.remove_run(taken_over.run, &taken_over.tenant).await.unwrap(), 2);
     assert_eq!(left(taken_over.run), (0, 0));
     engine.sweep().await.unwrap();
     assert_eq!(left(overdue.run), (0, 0));

@@ -325,7 +325,7 @@ async fn ends(limits: Limits, code: impl Fn(u64) -> String, (too_much, little): 
     let run = test(&mut sandbox, &hostile(&code(too_much))).await;
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     assert!(!run.installed);
-    assert_eq!(engine.remove_run(owner.run).await.unwrap(), 0, "a container was left");
+    assert_eq!(engine.remove_run(owner.run, &owner.tenant).await.unwrap(), 0, "a container was left");
     let harmless = test(&mut sandbox, &hostile(&code(little))).await;
     assert_eq!((harmless.end, harmless.installed), (End::Exited(0), true), "{}", harmless.log);
     sandbox.close().await.unwrap();

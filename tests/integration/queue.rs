@@ -23,7 +23,13 @@ impl Server {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let runtime_dir = crate::support::runtime_dir();
-        let config = stack::Config { data_dir: dir.path().to_owned(), runtime_dir, nats: true, postgres: false };
+        let config = stack::Config {
+            data_dir: dir.path().to_owned(),
+            runtime_dir,
+            nats: true,
+            postgres: false,
+            sync: stack::SyncInterval::default(),
+        };
         Self { stack: Stack::start(&config).await.unwrap(), dir }
     }
 
@@ -284,8 +290,7 @@ async fn topology_is_set_up_once_and_migrated() {
     let server = Server::start().await;
     let queue = server.queue().await;
     queue.publish_job(&job(), None).await.unwrap();
-    let (token, address) = server.stack.nats_url().unwrap().strip_prefix("nats://").unwrap().split_once('@').unwrap();
-    let client = async_nats::ConnectOptions::with_token(token.to_owned()).connect(address).await.unwrap();
+    let client = crate::support::client_of(server.stack.nats_url().unwrap()).await.unwrap();
     let js = async_nats::jetstream::new(client);
     let before = js.get_stream("EVENTS").await.unwrap().cached_info().clone();
     queue.ensure_topology().await.unwrap();
@@ -362,8 +367,7 @@ async fn pull_survives_a_killed_server() {
 async fn deleted_consumer_is_made_again() {
     let server = Server::start().await;
     let queue = server.queue().await;
-    let (token, address) = server.stack.nats_url().unwrap().strip_prefix("nats://").unwrap().split_once('@').unwrap();
-    let client = async_nats::ConnectOptions::with_token(token.to_owned()).connect(address).await.unwrap();
+    let client = crate::support::client_of(server.stack.nats_url().unwrap()).await.unwrap();
     let js = async_nats::jetstream::new(client);
     let mut pull = queue.jobs(KIND);
     assert!(pull.next(Duration::from_secs(1)).await.unwrap().is_none());

@@ -39,7 +39,7 @@ async fn broken_view_fails_and_its_fix_installs() {
     let after = test(&mut sandbox, &patched(&broken, "view_tree/views/view.xml", "tree>", "list>")).await;
     assert_eq!((after.end, after.installed), (End::Exited(0), true), "{}", after.log);
     sandbox.close().await.unwrap();
-    assert_eq!(engine.remove_run(owner.run).await.unwrap(), 0, "a container was left");
+    assert_eq!(engine.remove_run(owner.run, &owner.tenant).await.unwrap(), 0, "a container was left");
 }
 
 #[tokio::test]
@@ -136,9 +136,9 @@ async fn leftovers_of_a_run_are_removed() {
     let crashed = open(&engine, &owner).await;
     // As if the worker had died: no close, no drop.
     std::mem::forget(crashed);
-    assert_eq!(engine.remove_run(RunId::generate()).await.unwrap(), 0);
-    assert_eq!(engine.remove_run(owner.run).await.unwrap(), 1);
-    assert_eq!(engine.remove_run(owner.run).await.unwrap(), 0);
+    assert_eq!(engine.remove_run(RunId::generate(), &owner.tenant).await.unwrap(), 0);
+    assert_eq!(engine.remove_run(owner.run, &owner.tenant).await.unwrap(), 1);
+    assert_eq!(engine.remove_run(owner.run, &owner.tenant).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -148,8 +148,8 @@ async fn sweep_takes_what_is_overdue() {
     let living = open(&engine, &alive).await;
     std::mem::forget(open(&engine, &dead).await);
     assert!(engine.sweep().await.unwrap() >= 1);
-    assert_eq!(engine.remove_run(dead.run).await.unwrap(), 0);
-    assert_eq!(engine.remove_run(alive.run).await.unwrap(), 1);
+    assert_eq!(engine.remove_run(dead.run, &dead.tenant).await.unwrap(), 0);
+    assert_eq!(engine.remove_run(alive.run, &alive.tenant).await.unwrap(), 1);
     living.close().await.unwrap();
 }
 
@@ -158,7 +158,7 @@ async fn drop_removes_the_container() {
     let (engine, owner) = (engine(Limits::default()).await, owner());
     drop(open(&engine, &owner).await);
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(engine.remove_run(owner.run).await.unwrap(), 0);
+    assert_eq!(engine.remove_run(owner.run, &owner.tenant).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn run_given_up_half_way_leaves_nothing() {
     let sleeper = hostile("import time\ntime.sleep(100)\n");
     assert!(tokio::time::timeout(Duration::from_secs(4), test(&mut sandbox, &sleeper)).await.is_err());
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(engine.remove_run(owner.run).await.unwrap(), 0);
+    assert_eq!(engine.remove_run(owner.run, &owner.tenant).await.unwrap(), 0);
     assert!(test(&mut sandbox, &hostile("")).await.installed);
     sandbox.close().await.unwrap();
 }

@@ -6,13 +6,19 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use odoo_agent::stack::{Config, Stack, StackError};
+use odoo_agent::stack::{Config, Stack, StackError, SyncInterval};
 use sqlx::{Connection as _, PgConnection};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn config(data_dir: &Path) -> Config {
-    Config { data_dir: data_dir.to_owned(), runtime_dir: crate::support::runtime_dir(), nats: true, postgres: true }
+    Config {
+        data_dir: data_dir.to_owned(),
+        runtime_dir: crate::support::runtime_dir(),
+        nats: true,
+        postgres: true,
+        sync: SyncInterval::default(),
+    }
 }
 
 fn pid_of(data_dir: &Path, server: &str) -> Option<Pid> {
@@ -34,9 +40,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 async fn jetstream(url: &str) -> Option<async_nats::jetstream::Context> {
-    let (token, address) = url.strip_prefix("nats://")?.split_once('@')?;
-    let client = async_nats::ConnectOptions::with_token(token.to_owned()).connect(address).await.ok()?;
-    Some(async_nats::jetstream::new(client))
+    Some(async_nats::jetstream::new(crate::support::client_of(url).await?))
 }
 
 async fn count(url: &str, sql: &'static str) -> Option<i64> {
@@ -218,7 +222,13 @@ async fn broken_server_shows_its_log() {
     let server = runtime.path().join("nats/nats-server");
     std::fs::write(&server, "#!/bin/sh\necho the disk is on fire >&2\nexit 1\n").unwrap();
     std::fs::set_permissions(&server, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let config = Config { data_dir: dir.path().to_owned(), runtime_dir: runtime.path().to_owned(), nats: true, postgres: false };
+    let config = Config {
+        data_dir: dir.path().to_owned(),
+        runtime_dir: runtime.path().to_owned(),
+        nats: true,
+        postgres: false,
+        sync: SyncInterval::default(),
+    };
     let error = Stack::start(&config).await.unwrap_err().to_string();
     assert!(error.contains("the disk is on fire") && error.contains("nats.log"), "{error}");
 }
@@ -226,7 +236,8 @@ async fn broken_server_shows_its_log() {
 #[tokio::test]
 async fn missing_servers_are_named() {
     let (dir, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let base = Config { data_dir: dir.path().to_owned(), runtime_dir: empty.path().to_owned(), nats: false, postgres: false };
+    let (data_dir, runtime_dir) = (dir.path().to_owned(), empty.path().to_owned());
+    let base = Config { data_dir, runtime_dir, nats: false, postgres: false, sync: SyncInterval::default() };
     // The machine itself may have them on PATH; then there is nothing to miss.
     for (config, word) in [(Config { nats: true, ..base.clone() }, "nats-server"), (Config { postgres: true, ..base.clone() }, "pgvector")]
     {
@@ -269,5 +280,89 @@ async fn killed_program_takes_its_servers_along() {
     }
     let stack = Stack::start(&config(dir.path())).await.unwrap();
     assert!(!stack.attached() && !servers.into_iter().any(lives));
+    stack.stop(PATIENCE).await;
+}
+
+/// A disk of its own, taken away when dropped. Needs the right to mount, as root has it.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: PathBuf) -> Self {
+        std::fs::create_dir_all(&at).unwrap();
+        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=96m", "tmpfs"]).arg(&at).status().unwrap();
+        assert!(mounted.success(), "a small disk cannot be mounted: run the tests as root, or in a container that may mount");
+        Self(at)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").args(["-l"]).arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn full_disk_is_survived() {
+    const MIB: i64 = 1024 * 1024;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let dir = crate::support::temp_dir();
+    let disk = SmallDisk::mount(dir.path().join("nats"));
+    let stack = Stack::start(&Config { postgres: false, ..config(dir.path()) }).await.unwrap();
+    let queue = odoo_agent::queue::Queue::connect(&odoo_agent::queue::Config {
+        url: stack.nats_url().map(str::to_owned),
+        ingest_max_bytes: 16 * MIB,
+        jobs_max_bytes: 8 * MIB,
+        events_max_bytes: 8 * MIB,
+        dead_max_bytes: 8 * MIB,
+        ..odoo_agent::queue::Config::default()
+    })
+    .await
+    .unwrap();
+    queue.ensure_topology().await.unwrap();
+    let tenant = crate::support::tenant("acme");
+    let body = bytes::Bytes::from(vec![b'x'; 200_000]);
+    let publish = async || queue.publish_raw(&tenant, "odoo-text", odoo_agent::domain::EventId::generate(), body.clone()).await;
+    publish().await.unwrap();
+    assert!(queue.probe().await.is_ok());
+    let mut accepted = 1;
+
+    let foreign = disk.0.join("foreign");
+    let mut file = std::fs::File::create(&foreign).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 64 * 1024]).is_ok() {}
+    drop(file);
+    until("the full disk to be noticed", async || match publish().await {
+        Ok(_) => {
+            accepted += 1;
+            false
+        }
+        Err(_) => true,
+    })
+    .await;
+    until("the probe to notice it too", async || queue.probe().await.is_err()).await;
+
+    std::fs::remove_file(&foreign).unwrap();
+    until("events to be taken again", async || publish().await.is_ok()).await;
+    until("the probe to be well", async || queue.probe().await.is_ok()).await;
+    let kept = queue.depth(odoo_agent::queue::StreamName::Ingest).await.unwrap().messages;
+    assert!(kept > accepted, "{kept} of {accepted} accepted events and one more are there");
+    drop(queue);
+    stack.stop(PATIENCE).await;
+    drop(disk);
+}
+
+/// What is beside the health endpoint tells of connections and subjects.
+#[tokio::test]
+async fn health_endpoint_is_found_by_the_owner_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let stack = Stack::start(&Config { postgres: false, ..config(dir.path()) }).await.unwrap();
+    let text = std::fs::read_to_string(dir.path().join("nats/nats.conf")).unwrap();
+    let address = text.lines().find_map(|line| line.strip_prefix("http: \"")?.strip_suffix('"')).unwrap().to_owned();
+    let path = text.lines().find_map(|line| line.strip_prefix("http_base_path: \"")?.strip_suffix('"')).unwrap().to_owned();
+    let status = async |path: String| reqwest::get(format!("http://{address}{path}")).await.unwrap().status().as_u16();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    assert_eq!(status(format!("{path}/healthz")).await, 200);
+    for guess in ["/healthz", "/connz", "/varz", "/jsz"] {
+        assert_eq!(status(guess.to_owned()).await, 404, "{guess}");
+    }
     stack.stop(PATIENCE).await;
 }

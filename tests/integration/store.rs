@@ -129,6 +129,7 @@ async fn fill_everything(db: &Db, tenant: &TenantId) -> Job {
     let (token, _) = granted(db, &ended, LEASE).await;
     let mut tx = db.tenant(tenant).await.unwrap();
     runs::finish(&mut tx, ended.run_id, token, RunState::Done, &result, None).await.unwrap();
+    assert!(runs::note_request(&mut tx, uuid::Uuid::new_v4(), &[7; 32]).await.unwrap());
     let merged = Feedback { run: ended.run_id, kind: FeedbackKind::Merged, by: Actor::Operator };
     assert_eq!(confidence::record(&mut tx, &merged).await.unwrap(), Recorded::Stored);
     tx.commit().await.unwrap();
@@ -180,6 +181,7 @@ async fn tenant_sees_nothing_of_another() {
         "errors",
         "fix_feedback",
         "ingest_events",
+        "ingest_requests",
         "knowledge",
         "knowledge_changes",
         "knowledge_files",
@@ -220,8 +222,10 @@ async fn tenant_cannot_write_for_another() {
     assert_eq!(changed.rows_affected(), 0);
     // Unique keys and foreign keys look past row-level security; naming another's run must not get through there either.
     assert!(matches!(tickets::file(&mut tx, job_of_a.run_id, &ticket()).await, Err(DbError::Refused(_))));
-    let stolen = Job { tenant: b, ..job_of_a };
-    assert!(matches!(runs::claim(&test.db, &stolen, "w", LEASE).await, Err(DbError::Missing { what: "run", .. })));
+    // The id of a run is the tenant's own: whoever uses another's has a run of its own.
+    let stolen = Job { tenant: b, ..job_of_a.clone() };
+    assert!(matches!(runs::claim(&test.db, &stolen, "w", LEASE).await, Ok(Claim::Granted { .. })));
+    assert_eq!(runs::get(&test.db, &a, job_of_a.run_id).await.unwrap().unwrap().state, RunState::Queued);
 }
 
 #[tokio::test]
@@ -343,7 +347,7 @@ async fn unpublished_runs_are_found_again() {
     let (a, b) = (tenant(&test.db, "a").await, tenant(&test.db, "b").await);
     let (of_a, of_b, sent) =
         (submitted(&test.db, &a, None).await, submitted(&test.db, &b, None).await, submitted(&test.db, &b, None).await);
-    runs::mark_published(&test.db, &b, sent.run_id).await.unwrap();
+    runs::mark_published(&test.db, &b, sent.run_id, 1).await.unwrap();
 
     assert!(runs::unpublished(&test.db, Duration::from_secs(60), 10).await.unwrap().is_empty(), "they may still be on their way");
     let waiting = runs::unpublished(&test.db, Duration::ZERO, 10).await.unwrap();

@@ -9,6 +9,7 @@ mod page;
 mod sandbox;
 mod soak;
 mod tenants;
+mod sync;
 mod traps;
 
 use std::time::{Duration, Instant};
@@ -56,11 +57,14 @@ enum Only {
     Soak(soak::Args),
     /// Verifying real addons: a naive run from nothing, ours, and the floor, side by side; and what twenty runs leave behind.
     Sandbox(sandbox::Args),
+    /// What it costs to have accepted events on the disk itself, for each setting of `queue.sync_interval`.
+    Sync(sync::Args),
 }
 
 pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     match args.only {
         Some(Only::Sandbox(args)) => return sandbox::run(config, args).await,
+        Some(Only::Sync(args)) => return Box::pin(sync::run(config, args)).await,
         Some(Only::Errors(args)) => return Box::pin(errors::run(config.clone(), args)).await,
         Some(Only::Traps(args)) => return Box::pin(traps::run(config.clone(), args)).await,
         Some(Only::Tenants(args)) => return Box::pin(tenants::run(config, args)).await,

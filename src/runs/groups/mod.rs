@@ -24,6 +24,8 @@ pub struct Recorded {
     pub group: GroupId,
     /// The number of the opening, if this very error opened the group or opened it again. The same for every delivery of the event.
     pub opened: Option<i32>,
+    /// Whether the group was open all the time, and the opening is another run in the place of one that failed because something was away.
+    pub retries: bool,
     /// Whether it was counted now; `false` for a second delivery.
     pub counted: bool,
 }
@@ -31,7 +33,7 @@ pub struct Recorded {
 impl Recorded {
     /// Whether a group that was fixed has been opened again by this, now.
     pub fn has_returned(&self) -> bool {
-        self.counted && self.opened.is_some_and(|opening| opening > 1)
+        self.counted && !self.retries && self.opened.is_some_and(|opening| opening > 1)
     }
 }
 

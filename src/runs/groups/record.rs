@@ -32,6 +32,14 @@ pub struct Occurrence<'a> {
     pub release: Option<&'a Release>,
 }
 
+/// The number of the opening that an occurrence made, if it made one.
+#[derive(Debug, Clone, Copy)]
+struct Opened {
+    opening: Option<i32>,
+    /// Whether the group was open all the time and only its run is done again.
+    retries: bool,
+}
+
 /// An occurrence in the form in which it is stored.
 struct Stored<'a> {
     of: &'a Occurrence<'a>,
@@ -75,11 +83,11 @@ pub async fn record(tx: &mut TenantTx, occurrence: &Occurrence<'_>) -> Result<Re
         event.0,
         ordinal,
         group,
-        opened,
+        opened.opening,
     )
     .execute(tx.conn())
     .await?;
-    Ok(Recorded { group: GroupId(group), opened, counted: true })
+    Ok(Recorded { group: GroupId(group), opened: opened.opening, retries: opened.retries, counted: true })
 }
 
 async fn recorded_before(tx: &mut TenantTx, event: EventId, ordinal: i32) -> Result<Recorded, DbError> {
@@ -87,7 +95,7 @@ async fn recorded_before(tx: &mut TenantTx, event: EventId, ordinal: i32) -> Res
         .fetch_one(tx.conn())
         .await?;
     let group = row.group_id.ok_or_else(|| DbError::unreadable("group of an event", "the event was recorded without one"))?;
-    Ok(Recorded { group: GroupId(group), opened: row.opening, counted: false })
+    Ok(Recorded { group: GroupId(group), opened: row.opening, retries: false, counted: false })
 }
 
 /// Counts a fingerprint that is known, and says whose it is. From here to the commit it stays in this group: the row is locked.
@@ -117,17 +125,42 @@ async fn count_known(tx: &mut TenantTx, stored: &Stored<'_>) -> Result<Option<Uu
     Ok(row.map(|row| row.group_id))
 }
 
-/// Counts in a group that there is, and gives the number of the opening if this opened it again.
-async fn count_in_group(tx: &mut TenantTx, stored: &Stored<'_>, group: Uuid) -> Result<Option<i32>, DbError> {
-    // Locked first: of two that come back at once only one finds the group fixed.
-    let back = sqlx::query!(
-        r#"select coalesce(state = 'fixed' and $2 > fixed_at, false) as "back!" from errors where id = $1 for update"#,
+/// Whether an occurrence starts a run of its group, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// Somebody sees to the group, or nobody is to.
+    Nothing,
+    /// It was fixed, and its error has come back.
+    Back,
+    /// Its newest run failed because something outside was away.
+    Retry,
+}
+
+/// How an occurrence finds its group. Locked first: of two that come at once only one finds it fixed, or its run failed. Something outside
+/// that is no prerequisite, such as an image that is not there, is tried again once an hour at most: it is not looked for otherwise.
+async fn start_of(tx: &mut TenantTx, stored: &Stored<'_>, group: Uuid) -> Result<Start, DbError> {
+    let row = sqlx::query!(
+        r#"select coalesce(g.state = 'fixed' and $2 > g.fixed_at, false) as "back!",
+                  coalesce(g.state = 'open' and r.state = 'failed' and r.failed_for is not null
+                           and $2 > r.finished_at + case r.failed_for when 'other' then interval '1 hour' else interval '0' end, false) as "retry!"
+             from errors g left join runs r on r.tenant_id = g.tenant_id and r.id = g.last_run_id
+            where g.id = $1 for update of g"#,
         group,
         stored.of.received_at,
     )
     .fetch_one(tx.conn())
-    .await?
-    .back;
+    .await?;
+    Ok(match (row.back, row.retry) {
+        (true, _) => Start::Back,
+        (false, true) => Start::Retry,
+        (false, false) => Start::Nothing,
+    })
+}
+
+/// Counts in a group that there is, and gives the number of the opening if this opened it again or starts another run of it.
+async fn count_in_group(tx: &mut TenantTx, stored: &Stored<'_>, group: Uuid) -> Result<Opened, DbError> {
+    let start = start_of(tx, stored, group).await?;
+    let back = start == Start::Back;
     let row = sqlx::query!(
         "update errors set
              count = count + $2,
@@ -140,7 +173,7 @@ async fn count_in_group(tx: &mut TenantTx, stored: &Stored<'_>, group: Uuid) -> 
              first_release = coalesce(first_release, $8),
              last_release = case when $5 >= last_seen then coalesce($8, last_release) else last_release end,
              state = case when $9 then 'open' else state end,
-             openings = openings + $9::boolean::int,
+             openings = openings + ($9::boolean or $12::boolean)::int,
              opened_at = case when $9 then clock_timestamp() else opened_at end,
              opened_event = case when $9 then $10 else opened_event end,
              opened_ordinal = case when $9 then $11 else opened_ordinal end,
@@ -158,15 +191,16 @@ async fn count_in_group(tx: &mut TenantTx, stored: &Stored<'_>, group: Uuid) -> 
         back,
         stored.of.event.0,
         stored.of.ordinal,
+        start == Start::Retry,
     )
     .fetch_one(tx.conn())
     .await?;
-    Ok(back.then_some(row.openings))
+    Ok(Opened { opening: (start != Start::Nothing).then_some(row.openings), retries: start == Start::Retry })
 }
 
 /// A fingerprint that was never seen: it joins its kin, or opens a group. One worker at a time decides for a tenant, so that two that see
 /// the first of an error at once do not open two groups.
-async fn first_of_its_fingerprint(tx: &mut TenantTx, stored: &Stored<'_>) -> Result<(Uuid, Option<i32>), DbError> {
+async fn first_of_its_fingerprint(tx: &mut TenantTx, stored: &Stored<'_>) -> Result<(Uuid, Opened), DbError> {
     one_at_a_time(tx).await?;
     if let Some(group) = count_known(tx, stored).await? {
         return Ok((group, count_in_group(tx, stored, group).await?));
@@ -178,7 +212,7 @@ async fn first_of_its_fingerprint(tx: &mut TenantTx, stored: &Stored<'_>) -> Res
     let group = GroupId::generate().0;
     open_group(tx, stored, group).await?;
     insert_fingerprint(tx, stored, group).await?;
-    Ok((group, Some(1)))
+    Ok((group, Opened { opening: Some(1), retries: false }))
 }
 
 /// Holds up whoever else wants to decide which group of this tenant a fingerprint is in, until the transaction ends.

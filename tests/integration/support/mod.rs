@@ -53,7 +53,13 @@ fn servers() -> &'static Servers {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
                 let dir = temp_dir();
-                let config = stack::Config { data_dir: dir.path().to_owned(), runtime_dir: runtime_dir(), nats: true, postgres: true };
+                let config = stack::Config {
+                    data_dir: dir.path().to_owned(),
+                    runtime_dir: runtime_dir(),
+                    nats: true,
+                    postgres: true,
+                    sync: stack::SyncInterval::default(),
+                };
                 let stack = Stack::start(&config).await.expect("the embedded stack starts; `make setup` installs its servers");
                 let owner = stack.owner_database_url().unwrap().to_owned();
                 db::migrate(&owner.clone().into()).await.unwrap();
@@ -74,9 +80,14 @@ pub fn nats_url() -> String {
 
 /// A plain client of it, for what a test does behind the program's back.
 pub async fn nats_client() -> async_nats::Client {
-    let url = nats_url();
-    let (token, address) = url.trim_start_matches("nats://").split_once('@').expect("the address holds the token");
-    async_nats::ConnectOptions::with_token(token.to_owned()).connect(address).await.unwrap()
+    client_of(&nats_url()).await.unwrap()
+}
+
+/// A plain client of the embedded NATS at this address. `None`: it does not answer, or the address holds no login.
+pub async fn client_of(url: &str) -> Option<async_nats::Client> {
+    let (login, address) = url.strip_prefix("nats://")?.split_once('@')?;
+    let (user, password) = login.split_once(':')?;
+    async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned()).connect(address).await.ok()
 }
 
 /// A name that no other test has.

@@ -29,9 +29,14 @@ pub(in crate::cli::bench) struct Database {
 impl Own {
     pub(in crate::cli::bench) async fn start(config: &Config) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("odoo-agent-bench").permissions(super::super::open_to_all()).tempdir()?;
-        let wanted =
-            stack::Config { data_dir: folder.path().to_owned(), runtime_dir: config.runtime_dir.clone(), nats: false, postgres: true };
-        let stack = Stack::start(&wanted).await.context("the embedded stack did not start")?;
+        let wanted = stack::Config {
+            data_dir: folder.path().to_owned(),
+            runtime_dir: config.runtime_dir.clone(),
+            nats: false,
+            postgres: true,
+            sync: stack::SyncInterval::default(),
+        };
+        let stack = Box::pin(Stack::start(&wanted)).await.context("the embedded stack did not start")?;
         let owner = stack.owner_database_url().context("the stack has no PostgreSQL")?.to_owned();
         let app = stack.app_database_url().context("the stack has no PostgreSQL")?.to_owned();
         Ok(Self { stack, owner, app, _folder: folder })
