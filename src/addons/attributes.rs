@@ -1,4 +1,4 @@
-//! What a file has beside its content: owner, group, mode, access list, times. Kept when it is replaced, else nothing is written.
+//! Attributes of a file: owner, group, mode, access list, times. They are kept when it is replaced, else nothing is written.
 
 use std::ffi::CStr;
 use std::io;
@@ -13,7 +13,7 @@ const SELINUX: &CStr = c"security.selinux";
 /// The bytes of the longest value, and of the longest list of names, that Linux knows.
 const MAX_EXTENDED: usize = 64 * 1024;
 
-/// Why a file or folder could not be made as it has to be.
+/// Reason why a file or folder could not be made as it has to be.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotKept {
     /// The process or the file system cannot give it what it must have.

@@ -67,7 +67,7 @@ struct Patched<'a> {
     attributes: Attributes,
 }
 
-/// What takes the place of a patched file.
+/// The new file that takes the place of a patched one.
 enum Original {
     /// The backup, whose name this is.
     Backup(OsString),

@@ -1,4 +1,4 @@
-//! Who is calling, and whether their key may do what the route does.
+//! Authentication of a caller, and the check of the scope that a route needs.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;

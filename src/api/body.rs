@@ -24,18 +24,18 @@ use crate::domain::TenantId;
 
 /// Bytes a second below which a body is too slow, once its first seconds are over.
 const SLOWEST: u64 = 64 * 1024;
-/// What a body may hold without room of its own: as much as its connection holds anyway.
+/// Bytes that a body may hold without room of its own: as much as its connection holds anyway.
 const SMALL: usize = 64 * 1024;
 /// The largest body of a route other than raw events, and of raw events.
 const LARGE: usize = 4 * 1024 * 1024;
 const LARGEST: usize = crate::ingest::MAX_BODY;
-/// How long a body waits for room.
+/// Time that a body waits for room.
 const ROOM: Duration = Duration::from_secs(5);
-/// How much of a refused body is read and thrown away, and for how long, so that the client hears the answer.
+/// Bytes of a refused body that are read and thrown away, and the time for it, so that the client hears the answer.
 const HEARD_OUT: usize = 32 * 1024 * 1024;
 const HEARD_FOR: Duration = Duration::from_secs(10);
 
-/// What the bodies of all requests share.
+/// Memory that the bodies of all requests share.
 #[derive(Clone)]
 pub(super) struct Bodies {
     app: App,
@@ -48,7 +48,7 @@ struct Room {
     of_tenant: usize,
 }
 
-/// Why a body could not be read to its end.
+/// Reason why a body could not be read to its end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyFault {
     #[error("the body came too slowly: at least {SLOWEST} bytes a second are expected")]
@@ -115,7 +115,7 @@ pub(super) async fn within_bounds(State(bodies): State<Bodies>, request: Request
     response.map(|body| Body::new(body.map_err(move |error| (&busy, error).1)))
 }
 
-/// What is wrong with a request whatever its route.
+/// Returns the fault of a request that no route could serve.
 fn fault(headers: &HeaderMap, version: Version, uri: &axum::http::Uri) -> Option<Problem> {
     if version == Version::HTTP_11 && uri.authority().is_none() && headers.get_all(HOST).iter().count() != 1 {
         return Some(Problem::bad_request("a request of HTTP/1.1 has one Host header"));
@@ -155,7 +155,7 @@ struct Reading {
     exchange: Exchange,
     body: BodyDataStream,
     slack: Duration,
-    /// When the client was first asked for something, moved by what it had to wait for us.
+    /// Time at which the client was first asked for something, moved by what it had to wait for us.
     since: Option<Instant>,
     received: u64,
     /// Room for all of it, once it is no small body any more.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::TenantId;
 
-/// How long the place of a connection that was cut is waited for before the next one is cut.
+/// Time that the place of a connection that was cut is waited for before the next one is cut.
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// All connections of this process.

@@ -20,9 +20,9 @@ use tokio_util::task::TaskTracker;
 use super::connections::{Connection, Connections};
 use crate::app::App;
 
-/// How long open connections may go on after the program was told to stop.
+/// Time that open connections may go on after the program was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long nothing is accepted where the system has no room for another connection.
+/// Time without accepting where the system has no room for another connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
 /// The most bytes of headers, and of a body ahead of whoever reads it, that one connection holds.
 const MAX_BUFFER: usize = 64 * 1024;

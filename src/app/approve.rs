@@ -13,7 +13,7 @@ use crate::runs::{self, groups};
 use crate::tenants::audit;
 use crate::tickets::postgres as tickets;
 
-/// What became of an approval.
+/// Result of an approval.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Approved {
     /// The patch is written now; the result of the run says so.
@@ -112,7 +112,7 @@ fn written_before(run: RunId, result: &Value) -> String {
     }
 }
 
-/// Why a patch was not written.
+/// Reason why a patch was not written.
 enum NotWritten {
     /// It may not be.
     Refused(String),

@@ -1,4 +1,4 @@
-//! What a tenant and a key may send: budgets a window that all replicas share.
+//! Limits of requests and bytes: budgets a window that all replicas share.
 //!
 //! A replica takes a share of a budget at a time and counts it down in memory, so that only one request in many asks anybody. What it has taken and
 //! not used is lost at the end of the window, which is why a share is small.
@@ -19,13 +19,13 @@ use crate::queue::Queue;
 const WINDOW: u64 = 10;
 /// Of how many shares a budget is made.
 const SHARES: u64 = 50;
-/// How long a request waits for its turn while others of its tenant are worked on.
+/// Time that a request waits for its turn while others of its tenant are worked on.
 const TURN: Duration = Duration::from_secs(10);
 /// The most tenants, and the most keys, that are counted at once; who was not heard of for the longest time is forgotten.
 const MOST: u64 = 100_000;
 const FORGET: Duration = Duration::from_secs(3600);
 
-/// What is counted.
+/// Unit that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
     /// Requests other than raw events.
@@ -56,7 +56,7 @@ impl Use {
     }
 }
 
-/// How a budget stands, as far as this replica knows.
+/// State of a budget, as far as this replica knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     /// Name of the policy.
@@ -65,7 +65,7 @@ pub struct Standing {
     pub bytes: bool,
     /// The budget of a window.
     pub quota: u64,
-    /// What is left of it.
+    /// Rest of the budget.
     pub left: u64,
     /// Seconds of a window.
     pub window: u64,
@@ -91,7 +91,7 @@ pub struct Limits {
     turns: Cache<TenantId, Arc<Semaphore>>,
 }
 
-/// What one caller may use: the budgets of its tenant and of its key.
+/// Budgets of one caller: those of its tenant and of its key.
 #[derive(Clone)]
 pub struct Allowance {
     limits: Arc<Limits>,
@@ -132,13 +132,13 @@ struct Budget {
     asking: tokio::sync::Mutex<()>,
 }
 
-/// What this replica has of a budget.
+/// Share that this replica has of a budget.
 #[derive(Default, Clone, Copy)]
 struct Held {
     window: u64,
     /// Taken and not used.
     mine: u64,
-    /// What others had left when it was last asked.
+    /// Amount that others had left when it was last asked.
     left: u64,
 }
 

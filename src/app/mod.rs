@@ -62,7 +62,7 @@ pub struct App {
     pub knowledge: Knowledge,
     /// The sources that may be indexed.
     pub sources: Arc<Sources>,
-    /// What tenants and keys may send.
+    /// Limits of what tenants and keys may send.
     pub limits: Arc<Limits>,
 }
 

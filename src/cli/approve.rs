@@ -19,7 +19,7 @@ pub struct Args {
     /// Accept what the patch loses, as it was shown. A proposal is written only with this.
     #[arg(long, requires = "digest")]
     accept_losses: bool,
-    /// Whose run it is.
+    /// Tenant of the run.
     #[arg(long, default_value = "default")]
     tenant: TenantId,
     /// Print one JSON object.

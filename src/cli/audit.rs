@@ -21,7 +21,7 @@ pub struct Args {
 enum Action {
     /// Show the newest entries, newest first.
     List {
-        /// Whose entries.
+        /// Tenant of the entries.
         #[arg(long, default_value = "default")]
         tenant: TenantId,
         /// The most entries that are shown.
@@ -33,7 +33,7 @@ enum Action {
     },
     /// Check that no entry was changed, taken out or put in; name the first one that does not fit.
     Verify {
-        /// Whose entries; without it those of every tenant.
+        /// Tenant of the entries; without it those of every tenant.
         #[arg(long)]
         tenant: Option<TenantId>,
         /// The end of the audit as it was printed before, NUMBER:HASH: it must still be part of it.

@@ -20,7 +20,7 @@ const MAX_DAYS: u64 = 3650;
 pub struct Args {
     #[command(subcommand)]
     action: Action,
-    /// Whose keys; `create` makes the tenant if there is none.
+    /// Tenant of the keys; `create` makes it if there is none.
     #[arg(long, default_value = "default", global = true)]
     tenant: TenantId,
 }
@@ -32,10 +32,10 @@ enum Action {
         /// What it is for.
         #[arg(long, default_value = "cli")]
         name: String,
-        /// What it may do: some of ingest, read, run, apply, approve, admin, with commas between them.
+        /// Its scopes: some of ingest, read, run, apply, approve, admin, with commas between them.
         #[arg(long, default_value_t = Scopes::usual())]
         scopes: Scopes,
-        /// How long it is valid, such as 90d, 24h or 30m; without this until it is revoked.
+        /// Time that it is valid, such as 90d, 24h or 30m; without this until it is revoked.
         #[arg(long, value_name = "TIME", value_parser = span)]
         expires_in: Option<Duration>,
     },
@@ -45,7 +45,7 @@ enum Action {
     Rotate {
         /// The old key: its id or its short id, as `key list` shows them.
         id: String,
-        /// How long the old key stays valid, such as 24h.
+        /// Time that the old key stays valid, such as 24h.
         #[arg(long, value_name = "TIME", value_parser = span, default_value = "24h")]
         overlap: Duration,
     },

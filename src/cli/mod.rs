@@ -92,7 +92,7 @@ enum Command {
     Group(group::Args),
     /// Tickets: list, show, or say what mended one.
     Ticket(ticket::Args),
-    /// What was done in a tenant's name: list it, or check that the record of it is whole.
+    /// The audit of a tenant: list it, or check that it is whole.
     Audit(audit::Args),
     /// API keys.
     Key(key::Args),

@@ -18,7 +18,7 @@ pub struct ApiConfig {
     pub max_connections: usize,
     /// The most bytes that larger request bodies (over 64 KiB) may take together; one tenant gets a quarter.
     pub body_memory: usize,
-    /// What a tenant and a key may send.
+    /// Quotas of a tenant and of a key.
     pub limits: LimitsConfig,
 }
 
@@ -56,13 +56,13 @@ impl ApiConfig {
     }
 }
 
-/// What a tenant and a key may send, over all replicas, and what happens beyond.
+/// Quotas of a tenant and of a key over all replicas, and the wait beyond them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
-    /// What all keys of a tenant may send together.
+    /// Quota of all keys of a tenant together.
     pub tenant: Quota,
-    /// What one key may send.
+    /// Quota of one key.
     pub key: Quota,
     /// The seconds that raw events wait for the next window before they are refused.
     pub ingest_wait: u64,

@@ -1,4 +1,4 @@
-//! What only the owner of the tables does: brings the database up to date, and stores the secret that proofs are made with.
+//! The part of the owner of the tables: migrations, and the secret that proofs are made with.
 
 use secrecy::SecretString;
 use sqlx::{Connection as _, PgConnection};

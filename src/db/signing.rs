@@ -12,7 +12,7 @@ use crate::domain::TenantId;
 
 const SECRET_BYTES: usize = 32;
 
-/// What a transaction may do in the name of its tenant.
+/// Scope of a transaction in the name of its tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// Read what is shared; read and write what is the tenant's own.

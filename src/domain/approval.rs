@@ -115,18 +115,18 @@ impl Approver {
     }
 }
 
-/// What a person says who accepts a patch.
+/// The statement of a person who accepts a patch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Approval {
     /// Who says so.
     pub by: Approver,
     /// The patch that they have seen.
     pub digest: PatchDigest,
-    /// What they know that it loses; may be left out of a fix, which loses nothing.
+    /// Losses that they know of; may be left out of a fix, which loses nothing.
     pub losses: Option<Vec<Loss>>,
 }
 
-/// Why an approval does not hold for a patch.
+/// Reason why an approval does not hold for a patch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApprovalError {
     /// It is about another patch.
@@ -149,9 +149,9 @@ pub struct Offer {
     pub root: PathBuf,
     /// The change.
     pub patch: Patch,
-    /// What the sandbox showed of it.
+    /// Evidence of the sandbox.
     pub evidence: Evidence,
-    /// What identifies the rest of the addon as it was then.
+    /// Digest of the rest of the addon as it was then.
     pub tested: String,
 }
 
@@ -192,7 +192,7 @@ pub struct ApprovedPatch {
 }
 
 impl ApprovedPatch {
-    /// Who has accepted it.
+    /// Person who has accepted it.
     pub const fn by(&self) -> Approver {
         self.by
     }

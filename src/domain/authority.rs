@@ -1,10 +1,10 @@
-//! Who asked for a run, and whether that is enough for its fix to be written without anybody looking at it.
+//! The submitter of a run, and whether that is enough for its fix to be written without anybody looking at it.
 
 use uuid::Uuid;
 
 use super::TenantId;
 
-/// Who asked for a run.
+/// Submitter of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Submitter {
     /// Somebody at the command line of the machine, or the operator's cron table.
@@ -37,7 +37,7 @@ impl Submitter {
     }
 }
 
-/// What the API key of a job is worth by now.
+/// State of the API key of a job by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyState {
     /// It is valid and has the scope `apply`.
@@ -73,7 +73,7 @@ pub enum Writing {
     Unasked,
     /// It may not.
     Refused {
-        /// Why, as the end of a sentence.
+        /// Reason, as the end of a sentence.
         why: String,
         /// Whether the tenant's settings or the job wanted it, so that somebody waits for it.
         is_wanted: bool,

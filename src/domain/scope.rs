@@ -1,4 +1,4 @@
-//! What an API key may do.
+//! Scopes of API keys.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -47,7 +47,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Why something is no scope, or no set of them.
+/// Reason why a text is no scope, or no set of scopes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadScopes {
     /// No scope has this name.
@@ -66,7 +66,7 @@ impl FromStr for Scope {
     }
 }
 
-/// What an API key may do, altogether.
+/// The set of scopes of an API key.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct Scopes(BTreeSet<Scope>);

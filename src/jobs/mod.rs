@@ -28,7 +28,7 @@ pub struct Ctx {
     pub tenant: TenantId,
     /// The run.
     pub run: RunId,
-    /// Who asked for it.
+    /// Submitter of the run.
     pub authority: Authority,
     /// What the tenant allows.
     pub settings: Settings,

@@ -272,7 +272,7 @@ impl<'a> Told<'a> {
         self.shown_patch().map(Patch::unified_diff)
     }
 
-    /// What a person may approve.
+    /// A patch that a person may approve.
     fn offer(&self, verdict: &Verdict) -> Option<Offer> {
         let Verdict::Tried { root, addon, .. } = verdict else { return None };
         let (patch, evidence) = (self.shown_patch()?, self.judged()?);

@@ -13,15 +13,15 @@ const BUCKET: &str = "BUDGETS";
 /// Longer than any window.
 const MAX_AGE: Duration = Duration::from_secs(120);
 const MAX_BYTES: i64 = 4 * 1024 * 1024;
-/// How often a share is asked for while others take theirs out of the same counter.
+/// Number of times that a share is asked for while others take theirs out of the same counter.
 const TRIES: usize = 20;
 
 /// A share of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
-    /// What was granted, at most what was asked for.
+    /// Amount that was granted, at most what was asked for.
     pub granted: u64,
-    /// What is left for others after it.
+    /// Rest that is left for others.
     pub left: u64,
 }
 

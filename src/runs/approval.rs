@@ -1,4 +1,4 @@
-//! What a run has found and not written, and that a person had it written.
+//! Patches that a run has found and not written, and their approval.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::domain::{Offer, RunId, offered_patch};
 /// A run that a person may look at before they approve its patch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offered {
-    /// What it has found, if there is a patch.
+    /// Patch that it offers, if there is one.
     pub offer: Option<Offer>,
     /// Its result; `None`: it has not ended.
     pub result: Option<Value>,

@@ -1,4 +1,4 @@
-//! Who asked for a run, and what that is worth by now.
+//! The submitter of a run, and the authority that this gives by now.
 
 use crate::db::{DbError, TenantTx, storable_json};
 use crate::domain::{Authority, Job, KeyState, Scope};

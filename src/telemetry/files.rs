@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the program needs beside the connections of its API: servers, sandboxes, files of addons.
+/// Files that the program needs beside the connections of its API: servers, sandboxes, files of addons.
 const RESERVED: u64 = 256;
 
 /// Raises the soft limit to the hard one. Without that a usual 1,024 ends a busy API. Returns the limit that holds; `None`: there is none.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::db::{Db, DbError, TenantTx, storable, storable_json};
 use crate::domain::TenantId;
 
-/// How many entries are read and checked together.
+/// Number of entries that are read and checked together.
 const PAGE: i64 = 1_000;
 /// The most entries that are listed.
 pub const MAX_LISTED: u32 = 1_000;
@@ -42,11 +42,11 @@ pub struct EntryView {
     pub number: i64,
     /// Its id.
     pub id: Uuid,
-    /// When the database wrote it.
+    /// Time at which the database wrote it.
     pub at: DateTime<Utc>,
-    /// Who did it.
+    /// Person or program that did it.
     pub actor: String,
-    /// What was done.
+    /// Name of the act, such as `fix.approved`.
     pub action: String,
     /// To what.
     pub subject: String,
@@ -109,14 +109,14 @@ pub struct Fault {
     pub number: Option<i64>,
     /// The entry, unless it is missing.
     pub id: Option<Uuid>,
-    /// What is wrong.
+    /// Sentence that says what does not fit.
     pub reason: String,
 }
 
-/// What became of checking a chain.
+/// Result of checking a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// How many entries fit, from the first one on.
+    /// Number of entries that fit, from the first one on.
     pub entries: i64,
     /// The end of the chain as the database has it.
     pub head: Head,
@@ -202,7 +202,7 @@ async fn page(tx: &mut TenantTx, tenant: &TenantId, after: i64, until: i64) -> R
     Ok(rows.fetch_all(tx.conn()).await?)
 }
 
-/// What is wrong at the end of a chain in which everything fits.
+/// Returns the fault at the end of a chain in which everything fits.
 fn end_fault(last: &Head, head: &Head, noted: Option<&Head>) -> Option<Fault> {
     let missing = |until: i64| Fault {
         number: Some(last.number + 1),

@@ -29,9 +29,9 @@ pub struct KeyId(pub Uuid);
 pub struct NewKey {
     /// The key's name for people.
     pub name: String,
-    /// What it may do.
+    /// Everything that the key may do.
     pub scopes: Scopes,
-    /// How long it is valid; `None`: until it is revoked.
+    /// Time that it is valid; `None`: until it is revoked.
     pub lifetime: Option<Duration>,
 }
 
@@ -69,7 +69,7 @@ pub struct KeyView {
     pub short_id: Option<String>,
     /// The key's name for people.
     pub name: String,
-    /// What it may do.
+    /// Everything that the key may do.
     pub scopes: Scopes,
     /// `valid`, `expired` or `revoked`.
     pub state: &'static str,
@@ -77,22 +77,22 @@ pub struct KeyView {
     pub created_at: DateTime<Utc>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
-    /// When it expires, or has expired.
+    /// Time at which it expires, or has expired.
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// What a key turned out to be.
+/// Result of looking a key up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authenticated {
     /// It is valid.
     Valid {
         /// Whose it is.
         tenant: TenantId,
-        /// Which key it is.
+        /// Id of the key.
         key: KeyId,
-        /// What it may do.
+        /// Everything that the key may do.
         scopes: Scopes,
     },
     /// It was valid once.
@@ -108,7 +108,7 @@ pub enum Authenticated {
 pub struct Rotated {
     /// The new key.
     pub id: KeyId,
-    /// What is sent as the new key. It cannot be had a second time.
+    /// The new key as it is sent. It cannot be had a second time.
     pub secret: SecretString,
     /// Until when the old one is valid.
     pub old_expires_at: DateTime<Utc>,

@@ -14,7 +14,7 @@ use crate::odoo;
 
 /// Between which marks a file takes the result.
 const MARK: &str = "mask";
-/// How often each template is filled.
+/// Number of times that each template is filled.
 const TIMES: u32 = 20;
 /// Signs of a secret in a row that may stay readable at most.
 const READABLE: usize = 5;
@@ -37,7 +37,7 @@ pub struct Args {
     write: Option<PathBuf>,
 }
 
-/// How many planted values there are of one sort, and those that stayed readable.
+/// Number of planted values of one sort, and those that stayed readable.
 #[derive(Debug, Default)]
 struct Found {
     planted: usize,

@@ -48,9 +48,9 @@ enum Only {
     Traps(traps::Args),
     /// How well and how fast the knowledge base finds.
     Knowledge(knowledge::Args),
-    /// What it costs to prove whose a transaction of the database is.
+    /// The cost of proving whose a transaction of the database is.
     Tenants(tenants::Args),
-    /// What the mask hides of planted secrets, what it hides besides, and how fast it is.
+    /// The mask: recall on planted secrets, false masks, throughput.
     Mask(mask::Args),
     /// Whether what searches leave behind in memory is bounded.
     Soak(soak::Args),

@@ -25,7 +25,7 @@ const MOST: f64 = 50.0;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// How many searches are made, each with a text of its own.
+    /// Number of searches, each with a text of its own.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
     searches: u32,
     /// Also write the result into this Markdown file.

@@ -46,7 +46,7 @@ const SEPARATORS: &[(&str, bool)] = &[
     ("=", true),
     (":", false),
 ];
-/// What wraps a literal that is a secret all the same.
+/// Calls that wrap a literal that is a secret all the same.
 const WRAPPERS: &[&str] = &["SecretStr(", "SecretString(", "str(", "bytes(", "quote("];
 /// Types after a colon, where the value follows the annotation.
 const TYPES: &[&str] = &["str", "string", "bytes", "String", "Optional[str]", "SecretStr", "Any", "text"];
@@ -54,7 +54,7 @@ const TYPES: &[&str] = &["str", "string", "bytes", "String", "Optional[str]", "S
 const SCHEMES: &[&str] =
     &["bearer", "basic", "digest", "token", "apikey", "negotiate", "ntlm", "aws4-hmac-sha256", "hawk", "bot", "key", "oauth"];
 
-/// What kind of text is looked at.
+/// Kind of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// A log, or anything else that people and programs write.
@@ -365,7 +365,7 @@ impl<'t> Reader<'t> {
         Some(self.content(at + end + 1, "<"))
     }
 
-    /// What stands before the next tag, if it is a secret.
+    /// Returns the text before the next tag, if it is a secret.
     fn content(&self, from: usize, until: &str) -> Option<Range<usize>> {
         let rest = self.rest(from);
         let rest = &rest[..rest.floor_char_boundary(1024)];

@@ -155,7 +155,7 @@ const WORDS: &[&str] = &[
     "self",
 ];
 
-/// What the parts of an expression begin with.
+/// Beginnings of the parts of an expression.
 const ROOTS: &[&str] = &[
     "self", "cls", "os", "env", "request", "fields", "kw", "kwargs", "vals", "values", "config", "settings", "ctx", "context", "odoo",
     "models", "data", "params", "post", "args", "options", "session", "this", "user", "record", "partner", "company", "response", "http",
@@ -241,7 +241,7 @@ pub fn is_secret_in_source(name: &Name<'_>, value: &str) -> bool {
         && (name.kind != Kind::Password || !is_dotted(value))
 }
 
-/// Where a bare value stands.
+/// Place of a bare value.
 #[derive(Debug, Clone, Copy)]
 pub struct Bare<'t> {
     /// The value.

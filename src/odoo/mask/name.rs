@@ -80,7 +80,7 @@ const BEFORE: &[&str] = &["max_", "min_", "num_", "next_", "unexpected_"];
 /// One name of a secret in a text.
 #[derive(Debug, Clone, Copy)]
 pub struct Name<'t> {
-    /// Where the whole name starts.
+    /// Start of the whole name.
     pub start: usize,
     /// Where it ends.
     pub end: usize,
@@ -88,7 +88,7 @@ pub struct Name<'t> {
     pub text: &'t str,
     /// The word in it that says so.
     pub word: &'t str,
-    /// What it is the name of.
+    /// Kind of thing that it names.
     pub kind: Kind,
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// What stands where something was hidden.
+/// Text that stands where something was hidden.
 pub const STARS: &str = "***";
 
 /// Byte ranges of a text that are to be hidden, in any order.

@@ -7,7 +7,7 @@ use super::{Check, Kind, Place};
 use crate::odoo::source::Names;
 use crate::odoo::source::script::{AGAIN, ScriptFile, line, module_path, named};
 
-/// How many modules a name is followed through that export it again.
+/// Most modules through which a name is followed that export it again.
 const MAX_HOPS: usize = 8;
 /// The calls of the service `orm` that name fields in their third argument.
 const WITH_FIELDS: [&str; 2] = ["read", "searchRead"];

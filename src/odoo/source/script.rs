@@ -9,7 +9,7 @@ use super::Names;
 
 /// The longest line of a file that people wrote.
 const MAX_LINE: usize = 5_000;
-/// How deep a tree is walked.
+/// Greatest depth to which a tree is walked.
 const MAX_DEPTH: usize = 200;
 /// Stands before the specifier of a module all of whose names are exported again.
 pub const AGAIN: char = '*';

@@ -259,7 +259,7 @@ pub fn log_of(probe: &str) -> String {
     std::fs::read_to_string(fixture(&format!("logs/{probe}.log"))).unwrap()
 }
 
-/// Waits for what a condition says, without a fixed sleep between an event and its effect; fails loudly after a minute.
+/// Waits for what a condition says, without a fixed sleep between an event and its effect; fails loudly after two minutes.
 pub async fn until<T, F: AsyncFnMut() -> Option<T>>(what: &str, mut condition: F) -> T {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
     loop {

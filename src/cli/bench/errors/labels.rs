@@ -1,4 +1,4 @@
-//! What the diff of a right fix holds, by case.
+//! Labels of cases: patterns of the diff of a right fix.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-/// What a planted value is.
+/// Kind of a planted value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
     /// A password, key or token.
