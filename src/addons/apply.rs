@@ -59,6 +59,11 @@ impl ApplyError {
         }
     }
 
+    /// Whether the sources are not those of the proof any more, so that it proves nothing here.
+    pub fn is_of_other_sources(&self) -> bool {
+        matches!(self, Self::Changed(_) | Self::Elsewhere(_) | Self::Unreadable(_))
+    }
+
     fn of_io(path: &RelPath, error: std::io::Error) -> Self {
         if beneath::is_link(&error) { Self::Symlink(path.clone()) } else { Self::Io(path.clone(), error) }
     }

@@ -71,8 +71,9 @@ impl App {
                     // What may not be written now may not be written in a minute: a person gets the patch.
                     Err(error @ ApplyError::Io(..)) if !error.is_refusal() => return Err(Failure::unavailable(error)),
                     Err(error) => {
-                        // The proof is one of other sources.
-                        result["outcome"] = json!(FixOutcome::Proposed);
+                        if error.is_of_other_sources() {
+                            result["outcome"] = json!(FixOutcome::Proposed);
+                        }
                         result["not_applied"] = json!(error.to_string());
                         result["why"] = json!(error.to_string());
                         file(tx, job, otherwise, result).await?;
