@@ -1,14 +1,16 @@
 //! The references of JavaScript and of OWL templates: modules with what is imported of them, Odoo models, methods and fields of calls to
 //! the server, and templates.
 
+use std::collections::BTreeSet;
+
 use roxmltree::{Document, ParsingOptions};
 
 use super::{Check, Kind, Place};
 use crate::odoo::source::Names;
 use crate::odoo::source::script::{AGAIN, ScriptFile, line, module_path, named};
 
-/// Most modules through which a name is followed that export it again.
-const MAX_HOPS: usize = 8;
+/// Most modules in which a name is looked for that is exported again.
+const MAX_MODULES: usize = 200;
 /// The calls of the service `orm` that name fields in their third argument.
 const WITH_FIELDS: [&str; 2] = ["read", "searchRead"];
 /// Its other calls that begin with an Odoo model.
@@ -75,12 +77,13 @@ pub(super) fn templates(check: &Check<'_, '_>, path: &str, text: &str) {
         check.sink.unknown(format!("{path} is no XML that can be read"));
         return;
     };
+    let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
     for node in document.descendants().filter(roxmltree::Node::is_element) {
-        let place = Place { path, line: document.text_pos_at(node.range().start).row };
         for name in ["t-call", "t-inherit"].into_iter().filter_map(|attribute| node.attribute(attribute)) {
             // A name that is only known when it is rendered.
             if !name.contains("{{") && !name.contains("#{") {
-                check.browser_template(place, name);
+                let line = starts.partition_point(|start| *start <= node.range().start);
+                check.browser_template(Place { path, line: u32::try_from(line).unwrap_or(u32::MAX) }, name);
             }
         }
     }
@@ -118,18 +121,22 @@ impl Check<'_, '_> {
         };
         for name in names {
             self.sink.checked();
-            if self.exports(&addon, &found, name, 0) == Some(false) {
+            if self.exports(&addon, &found, name, &mut BTreeSet::new()) == Some(false) {
                 let what = format!("{specifier} exports no {name} in Odoo {version}");
                 self.sink.unresolved(place, Kind::Script, name, None, what);
             }
         }
     }
 
-    /// Whether a module exports a name; `None` where that is not known.
-    fn exports(&self, addon: &str, path: &str, name: &str, hops: usize) -> Option<bool> {
+    /// Whether a module exports a name; `None` where that is not known. `seen`: the modules that were looked at, each once, for they may export
+    /// one another again in a circle.
+    fn exports(&self, addon: &str, path: &str, name: &str, seen: &mut BTreeSet<(String, String)>) -> Option<bool> {
+        if !seen.insert((addon.to_owned(), path.to_owned())) {
+            return Some(false);
+        }
         let exports: &Names = self.world.index.module(addon)?.scripts.get(path)?;
         // A file that exports nothing sets something up when it is loaded, or could not be read.
-        if exports.is_empty() || hops > MAX_HOPS {
+        if exports.is_empty() || seen.len() > MAX_MODULES {
             return None;
         }
         if exports.contains(name) {
@@ -144,7 +151,7 @@ impl Check<'_, '_> {
                     let path = whole
                         .into_iter()
                         .find(|path| self.world.index.module(&addon).is_some_and(|facts| facts.scripts.contains_key(path)));
-                    path.and_then(|path| self.exports(&addon, &path, name, hops + 1))
+                    path.and_then(|path| self.exports(&addon, &path, name, seen))
                 }
                 Target::Legacy | Target::Other => None,
             };

@@ -366,6 +366,9 @@ fn hostile_text_ends() {
     let chain = (0..400).fold("class A(models.Model):\n    _name = 'a'\n    def f(self):\n        x0 = self\n".to_owned(), |text, n| {
         format!("{text}        x{} = x{n} or x{n}\n", n + 1)
     });
+    // Thirty names for one module that exports itself again.
+    let circle: String = (0..30).map(|n| format!("export * from './{}f';\n", "./".repeat(n))).collect();
+    looked_up(&[("static/src/f.js", &circle), ("static/src/g.js", "import { nope } from './f';\n")]);
     for text in [deep.as_str(), chain.as_str(), "\u{0}(((", "class A(models.Model):\n    _name='a'\n    x = x = x\n"] {
         looked_up(&[("models/d.py", text), ("a.xml", text)]);
     }
