@@ -29,7 +29,14 @@ pub enum Approved {
 impl App {
     /// Writes the patch of a run that a person has seen and accepts, whatever its grade. Refused if it is not the patch that the approval names,
     /// if the sources have changed since, or if it was written before.
+    /// Goes on to its end though whoever asked goes away: a patch that is written has to be told.
     pub async fn approve(&self, tenant: &TenantId, run: RunId, approval: &Approval) -> Result<Approved, Failure> {
+        let (app, tenant, approval) = (self.clone(), tenant.clone(), approval.clone());
+        let done = tokio::spawn(async move { app.carry_out_approval(&tenant, run, &approval).await });
+        done.await.map_err(Failure::bug)?
+    }
+
+    async fn carry_out_approval(&self, tenant: &TenantId, run: RunId, approval: &Approval) -> Result<Approved, Failure> {
         let mut tx = self.db.tenant(tenant).await?;
         let Some(found) = runs::offered(&mut tx, run).await? else { return Ok(Approved::Missing) };
         let refused = |why: String| Ok(Approved::Refused(why));
@@ -45,6 +52,10 @@ impl App {
             let root = offer.root.display();
             return refused(format!("the folder {root} is not one that the settings of the tenant allow; approve it at the command line"));
         }
+        if let Err(error) = offer.approve(approval) {
+            return refused(error.to_string());
+        }
+        self.announce(tenant, run, approval, &offer).await?;
         let applied = match write(&offer, approval).await {
             Ok(applied) => applied,
             Err(NotWritten::Refused(why)) => return refused(why),
@@ -72,6 +83,14 @@ impl App {
         tokio::task::spawn_blocking(look).await.unwrap_or(false)
     }
 
+    /// Writes into the audit what is about to be written, in a transaction of its own: whatever happens after the first file, who did it is known.
+    async fn announce(&self, tenant: &TenantId, run: RunId, approval: &Approval, offer: &Offer) -> Result<(), Failure> {
+        let mut tx = self.db.tenant(tenant).await?;
+        let detail = json!({ "digest": approval.digest, "root": offer.root });
+        audit::write(&mut tx, &actor(approval), "fix.approving", &run.to_string(), &detail).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Everything that follows from a patch that was written.
     async fn note(
         tx: &mut TenantTx,
@@ -97,11 +116,15 @@ impl App {
         groups::mark_fixed_by(tx, run).await?;
         tickets::close(tx, run).await?;
         record(tx, &Feedback { run, kind: FeedbackKind::Applied, by }).await?;
-        let actor = approval.by.key().map_or_else(|| by.as_str().to_owned(), |key| format!("key {key}"));
         let detail = json!({ "approved": approved, "root": offer.root, "files": applied.files });
-        audit::write(tx, &actor, "fix.approved", &run.to_string(), &detail).await?;
+        audit::write(tx, &actor(approval), "fix.approved", &run.to_string(), &detail).await?;
         Ok(())
     }
+}
+
+/// Returns the actor of an approval as the audit names it.
+fn actor(approval: &Approval) -> String {
+    approval.by.key().map_or_else(|| Actor::Operator.as_str().to_owned(), |key| format!("key {key}"))
 }
 
 fn written_before(run: RunId, result: &Value) -> String {

@@ -314,6 +314,9 @@ async fn proposal_is_written_once_a_person_accepts_it() {
         sqlx::query_as("select actor, subject, detail from audit where action = 'fix.approved'").fetch_all(tx.conn()).await.unwrap();
     let [(actor, subject, detail)] = audited.as_slice() else { panic!("{audited:?}") };
     assert_eq!((actor, subject, &detail["approved"]["digest"]), (&format!("key {person}"), &run.to_string(), &json!(digest)));
+    let announced: Vec<(String,)> =
+        sqlx::query_as("select actor from audit where action = 'fix.approving'").fetch_all(tx.conn()).await.unwrap();
+    assert_eq!(announced, [(format!("key {person}"),)], "told before the first file was written");
     let open: i64 = sqlx::query_scalar("select count(*) from tickets where state = 'open'").fetch_one(tx.conn()).await.unwrap();
     assert_eq!(open, 0, "nobody has to look at it any more");
     drop(tx);
