@@ -14,7 +14,7 @@ use super::auth::Caller;
 use super::error::Problem;
 use super::ingest::read;
 use crate::app::{App, GroupFilter, GroupState};
-use crate::domain::{Fingerprint, GroupId};
+use crate::domain::{Fingerprint, GroupId, Submitter};
 
 /// The largest request about a group, in bytes.
 const MAX_BODY: usize = 4 * 1024;
@@ -49,7 +49,7 @@ pub async fn split(
 ) -> Result<impl IntoResponse, Problem> {
     let from = id(&group)?;
     let request: SplitRequest = request(&headers, body, "{\"fingerprint\": …}").await?;
-    let own = app.split_group(&caller.0, from, &request.fingerprint).await?;
+    let own = app.split_group(&caller.0, from, &request.fingerprint, Submitter::Key(caller.1)).await?;
     let own = own.ok_or_else(|| Problem::not_found("group, or it does not have this fingerprint"))?;
     let place = format!("/v1/groups/{}", own.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(json!(own))))

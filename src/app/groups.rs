@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::App;
 use crate::db::TenantTx;
-use crate::domain::{ErrorReport, Failure, Fingerprint, GroupId, Job, JobKind, Progress, RunId, TenantId};
+use crate::domain::{ErrorReport, Failure, Fingerprint, GroupId, Job, JobKind, Progress, RunId, Submitter, TenantId};
 use crate::knowledge::confidence;
 use crate::runs;
 use crate::runs::groups::{self, Filter, GroupPage, GroupState, GroupView, MAX_PAGE, Split};
@@ -46,7 +46,14 @@ impl App {
 
     /// Makes a fingerprint of a group a group of its own, for good, with a job of its own where a change of sources may mend it. So does what
     /// stays, if the group's job was about what left. `None`: there is no such group, or it does not have that fingerprint.
-    pub async fn split_group(&self, tenant: &TenantId, from: GroupId, fingerprint: &Fingerprint) -> Result<Option<GroupView>, Failure> {
+    /// Whoever asks for it asks for the jobs: a split is no event.
+    pub async fn split_group(
+        &self,
+        tenant: &TenantId,
+        from: GroupId,
+        fingerprint: &Fingerprint,
+        by: Submitter,
+    ) -> Result<Option<GroupView>, Failure> {
         let mut tx = self.db.tenant(tenant).await?;
         let (group, report, rest) = match groups::split(&mut tx, from, fingerprint).await? {
             Split::Done { group, report, rest } => (group, report, rest),
@@ -60,7 +67,7 @@ impl App {
         let rest = rest.map(|job| (job, from, "one job for what stayed in the group"));
         let jobs: Vec<_> = own.into_iter().chain(rest).collect();
         for (job, group, _) in &jobs {
-            runs::insert(&mut tx, job, None, Some(*group)).await?;
+            runs::insert_as(&mut tx, job, None, Some(*group), by).await?;
         }
         audit::write(&mut tx, "person", "group.split", &from.to_string(), &json!({ "fingerprint": fingerprint, "group": group })).await?;
         tx.commit().await?;

@@ -7,7 +7,7 @@ use super::connect::connect;
 use super::{Exit, show};
 use crate::app::{App, GroupFilter, GroupPage, GroupState, GroupView};
 use crate::config::Config;
-use crate::domain::{Cursor, ErrorClass, Failure, Fingerprint, GroupId, ModuleName, TenantId};
+use crate::domain::{Cursor, ErrorClass, Failure, Fingerprint, GroupId, ModuleName, Submitter, TenantId};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -83,7 +83,7 @@ async fn act(app: &App, tenant: &TenantId, action: Action, json: bool) -> Result
             return Ok(if json { json!(page).to_string() } else { table(&page) });
         }
         Action::Show { group } => (group, app.group(tenant, group).await?),
-        Action::Split { group, fingerprint } => (group, app.split_group(tenant, group, &fingerprint).await?),
+        Action::Split { group, fingerprint } => (group, app.split_group(tenant, group, &fingerprint, Submitter::Operator).await?),
         Action::Mark { group, state } => (group, app.set_group_state(tenant, group, state).await?),
     };
     let found = found.ok_or_else(|| {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use odoo_agent::api;
 use odoo_agent::app::{GroupFilter, GroupState, GroupView};
-use odoo_agent::domain::{EventId, FailureKind, GroupId, RunId, TenantId, Ticket};
+use odoo_agent::domain::{EventId, FailureKind, GroupId, RunId, Submitter, TenantId, Ticket};
 use odoo_agent::ingest::Format;
 use odoo_agent::runs::groups::{self, Direction};
 use odoo_agent::tenants::keys;
@@ -81,7 +81,7 @@ impl Shop {
     }
 
     async fn split(&self, group: &GroupView, fingerprint: &str) -> GroupView {
-        self.test.app.split_group(&self.tenant, group.id, &fingerprint.parse().unwrap()).await.unwrap().unwrap()
+        self.test.app.split_group(&self.tenant, group.id, &fingerprint.parse().unwrap(), Submitter::Operator).await.unwrap().unwrap()
     }
 }
 
@@ -148,10 +148,15 @@ async fn split_is_for_good() {
     assert_eq!(shop.all().await.len(), 3, "where a person saw two errors, nothing is joined any more");
 
     let app = &shop.test.app;
-    let again = app.split_group(&shop.tenant, own.id, &checkout.parse().unwrap()).await.unwrap_err();
+    let again = app.split_group(&shop.tenant, own.id, &checkout.parse().unwrap(), Submitter::Operator).await.unwrap_err();
     assert_eq!(again.kind, FailureKind::BadInput);
-    assert!(app.split_group(&shop.tenant, whole.id, &checkout.parse().unwrap()).await.unwrap().is_none());
-    assert!(app.split_group(&support::tenant("other"), rest.id, &nightly.fingerprint.parse().unwrap()).await.unwrap().is_none());
+    assert!(app.split_group(&shop.tenant, whole.id, &checkout.parse().unwrap(), Submitter::Operator).await.unwrap().is_none());
+    assert!(
+        app.split_group(&support::tenant("other"), rest.id, &nightly.fingerprint.parse().unwrap(), Submitter::Operator)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -442,6 +447,11 @@ async fn group_is_split_and_marked_over_http() {
 
     let (status, own) = door.post(&format!("{path}/split"), wish.clone()).await;
     assert_eq!((status, &own["count"], &own["fingerprints"][0]["apart"]), (StatusCode::CREATED, &json!(2), &json!(true)));
+    // The job is the key's, so that nothing is written for a key that may not apply.
+    let mut tx = door.shop.test.app.db.tenant(&door.shop.tenant).await.unwrap();
+    let by_key: i64 = sqlx::query_scalar("select count(*) from runs where submitter = 'key'").fetch_one(tx.conn()).await.unwrap();
+    assert_eq!(by_key, 1);
+    drop(tx);
     assert_eq!(door.post(&format!("{path}/split"), wish).await.0, StatusCode::NOT_FOUND, "it is not in this group any more");
     let (status, marked) = door.post(&format!("{path}/state"), r#"{"state": "ignored"}"#).await;
     assert_eq!((status, &marked["state"], &marked["count"]), (StatusCode::OK, &json!("ignored"), &json!(1)));
