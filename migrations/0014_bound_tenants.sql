@@ -105,7 +105,7 @@ select set_tenant_signing_key(sha256(uuid_send(gen_random_uuid()) || uuid_send(g
 
 -- Numbers that are handed out once. The last one that a session was given stays with it, where no statement of the application can change it:
 -- a proof is good for this number alone, so that it is worth nothing in another session or after the next transaction has begun.
-create unlogged sequence tenant_nonces cache 1000;
+create sequence tenant_nonces cache 1000;
 grant usage on sequence tenant_nonces to odoo_agent_lookup;
 
 create function tenant_nonce() returns bigint
