@@ -185,9 +185,8 @@ impl Pull {
         match item {
             Some(Ok(message)) => {
                 let mut delivery = Delivery::new(&self.queue, message)?;
-                if !delivery.is_masked {
-                    delivery.payload = masked(delivery.payload).await?;
-                }
+                // Anybody may say that a message is masked; what is masked stays as it is.
+                delivery.payload = masked(delivery.payload).await?;
                 Ok(Some(delivery))
             }
             Some(Err(error)) => Err(self.broken(&error)),

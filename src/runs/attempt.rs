@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::unknown_tenant;
+use super::{stored_payload, unknown_tenant};
 use crate::db::{Db, DbError, TenantTx, storable, storable_json};
 use crate::domain::{Job, Outcome, RunId, RunState, Submitter, TenantId};
 
@@ -66,7 +66,7 @@ pub async fn claim_as(db: &Db, job: &Job, worker: &str, lease: Duration, by: Sub
 
 /// Any program may publish a job; the first delivery makes it a run like any other.
 async fn adopt(tx: &mut TenantTx, job: &Job, by: Submitter) -> Result<(), DbError> {
-    let payload = storable_json("payload", &job.payload)?;
+    let payload = stored_payload(job)?;
     sqlx::query!(
         "insert into runs (id, tenant_id, kind, payload, submitter, submitted_by) values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing",
         job.run_id.0,
@@ -136,7 +136,7 @@ pub async fn release(db: &Db, tenant: &TenantId, run: RunId, token: AttemptToken
 
 /// Ends a run that waits, because its message will never be taken up. `false`: it does not wait, or was asked for with something else.
 pub async fn refuse(db: &Db, job: &Job, why: &str) -> Result<bool, DbError> {
-    let payload = storable_json("payload", &job.payload)?;
+    let payload = stored_payload(job)?;
     let mut tx = db.tenant(&job.tenant).await?;
     let refused = sqlx::query!(
         "update runs set state = 'failed', error = $3, finished_at = clock_timestamp(),

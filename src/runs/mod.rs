@@ -77,10 +77,7 @@ pub async fn insert_as(
     group: Option<GroupId>,
     by: Submitter,
 ) -> Result<bool, DbError> {
-    // Whichever door the job came by, its secrets end here.
-    let mut payload = job.payload.clone();
-    odoo::mask_json(&mut payload);
-    let payload = storable_json("payload", &payload)?;
+    let payload = stored_payload(job)?;
     let inserted = sqlx::query!(
         "insert into runs (id, tenant_id, kind, payload, traceparent, group_id, submitter, submitted_by)
          values ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -103,6 +100,13 @@ pub async fn insert_as(
         sqlx::query!("update errors set last_run_id = $2 where id = $1", group.0, job.run_id.0).execute(tx.conn()).await?;
     }
     Ok(inserted)
+}
+
+/// Returns the payload of a job as its row holds it. Whichever door the job came by, its secrets end here.
+fn stored_payload(job: &Job) -> Result<Value, DbError> {
+    let mut payload = job.payload.clone();
+    odoo::mask_json(&mut payload);
+    storable_json("payload", &payload)
 }
 
 /// A foreign key that fails on a tenant means that somebody named one that does not exist.
